@@ -1,0 +1,129 @@
+"""Everything that can go wrong and that a caller may tell apart.
+
+    MegaCometError
+      SettingError            a setting's value breaks its rule
+      StartError              the server cannot start (port in use, directory not writable, ...)
+      PeerError               caused by who speaks to us; carries the code of the published catalogue
+        BadName               a client id or channel that breaks wire rule 1
+        BadPosition           a `since` that is not a position
+        BadData               `data` that is not JSON, not UTF-8, too deep or too large
+        Refused               the store does not take a message (mailbox-full, store-full)
+
+Callers test types and `code`, never the text. Whatever is not a MegaCometError is a bug.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+#: The published catalogue: code -> (HTTP status, title). One table for the workers' answers and for the API's.
+CATALOGUE: Final[dict[str, tuple[int, str]]] = {
+    "bad-request": (400, "The request is malformed"),
+    "bad-json": (400, "The body is not JSON"),
+    "bad-position": (400, "Not a position"),
+    "bad-name": (400, "Not a client id or channel"),
+    "bad-callback": (400, "Not a JSONP callback name"),
+    "reserved-channel": (400, "The channel cannot be named here"),
+    "no-channel": (400, "No channel and no client was named"),
+    "unauthorized": (401, "A valid key is needed"),
+    "forbidden": (403, "The key does not allow this"),
+    "bad-origin": (403, "The origin is not allowed"),
+    "not-found": (404, "Nothing stands at this path"),
+    "method-not-allowed": (405, "The method is not allowed here"),
+    "head-timeout": (408, "The request head took too long"),
+    "too-large": (413, "The body is too large"),
+    "uri-too-long": (414, "The request line is too long"),
+    "unsupported-media-type": (415, "The content type is not supported"),
+    "bad-fields": (422, "The fields are not those of this request"),
+    "upgrade-required": (426, "A WebSocket handshake is needed"),
+    "too-many-requests": (429, "Too many requests"),
+    "head-too-large": (431, "The request head is too large"),
+    "internal": (500, "An error of the server"),
+    "not-implemented": (501, "Not implemented"),
+    "overloaded": (503, "No room at the moment"),
+    "shutting-down": (503, "The server is shutting down"),
+    "version-not-supported": (505, "The HTTP version is not supported"),
+    "mailbox-full": (507, "The mailbox is full"),
+    "store-full": (507, "The message store is full"),
+}
+
+
+class MegaCometError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+class SettingError(MegaCometError):
+    """Raised when the value of a setting breaks its rule.
+
+    Attributes:
+        setting: its name, as in the configuration file.
+        value: what was given.
+        rule: what it must be, as a phrase ("a whole number from 1 to 65535").
+        source: where the value came from ("command line", "MEGACOMET_PORT", a file's name).
+    """
+
+    def __init__(self, setting: str, value: object, rule: str, source: str = "") -> None:
+        super().__init__(setting, value, rule, source)
+        self.setting = setting
+        self.value = value
+        self.rule = rule
+        self.source = source
+
+    def __str__(self) -> str:
+        origin = f" (from {self.source})" if self.source else ""
+        return f"{self.setting} = {self.value!r}{origin}: must be {self.rule}"
+
+
+class StartError(MegaCometError):
+    """Raised when the server cannot start; the text names the thing that stands in the way."""
+
+
+class PeerError(MegaCometError):
+    """Raised for what a peer did wrong.
+
+    Attributes:
+        code: a key of `CATALOGUE`; the HTTP status and the title follow from it.
+        detail: what exactly is wrong, for the peer's developer.
+        pointer: the JSON pointer of the field at fault, or "".
+    """
+
+    def __init__(self, code: str, detail: str = "", pointer: str = "") -> None:
+        super().__init__(code, detail, pointer)
+        self.code = code
+        self.detail = detail
+        self.pointer = pointer
+
+    @property
+    def status(self) -> int:
+        """The HTTP status to answer with."""
+        return CATALOGUE[self.code][0]
+
+    @property
+    def title(self) -> str:
+        """The catalogue's one-line title of the code."""
+        return CATALOGUE[self.code][1]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.detail or self.title}"
+
+
+class BadName(PeerError):
+    """Raised when a client id or channel breaks the rule of names."""
+
+    def __init__(self, detail: str, pointer: str = "") -> None:
+        super().__init__("bad-name", detail, pointer)
+
+
+class BadPosition(PeerError):
+    """Raised when a `since` is not of the form of a position."""
+
+    def __init__(self, detail: str, pointer: str = "") -> None:
+        super().__init__("bad-position", detail, pointer)
+
+
+class BadData(PeerError):
+    """Raised when `data` is not a JSON value in UTF-8 within the limits of depth and size."""
+
+
+class Refused(PeerError):
+    """Raised when the store does not take a message; nothing that waits was dropped for it."""

@@ -1,0 +1,1 @@
+"""The manager process: the router's links, the workers' supervision, adopted connections."""

@@ -1,0 +1,1 @@
+"""The rules: positions, retention, gaps, who listens where. No Twisted, no sockets; time is an argument."""

@@ -1,0 +1,72 @@
+"""A message, what a publisher asks for, and what the publisher is told."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import attrs
+
+
+class Message(NamedTuple):
+    """One message of the log.
+
+    Attributes:
+        offset: its place in the log, over all channels.
+        channel: the channel's name.
+        data: compact JSON, the bytes that travel to every client.
+    """
+
+    offset: int
+    channel: bytes
+    data: bytes
+
+
+@attrs.frozen
+class Publication:
+    """What a publisher asks for.
+
+    Attributes:
+        channel: one target.
+        data: checked, compact JSON.
+        ttl_s: how long it is kept, seconds; None: as long as the channel's namespace says; 0: live only.
+        key: the idempotency key with the publisher's identity in front, None without one.
+        wants_receipt: whether the number of connections that it was written to is asked for.
+    """
+
+    channel: bytes
+    data: bytes
+    ttl_s: float | None = None
+    key: bytes | None = None
+    wants_receipt: bool = False
+
+
+@attrs.frozen
+class Appended:
+    """The log took the publication: it is safe.
+
+    Attributes:
+        offset: of the message.
+        kept: whether a later reader can still read it.
+        repeated: whether this is the answer of an earlier publication with the same key.
+        status: of a repeated one, the status that the first was answered with.
+    """
+
+    offset: int
+    kept: bool
+    repeated: bool = False
+    status: str = ""
+
+
+@attrs.frozen
+class Published:
+    """What the publisher is told.
+
+    Attributes:
+        offset: of the message.
+        status: `sent` (handed to a worker with a listener), `queued` (nobody listens, kept) or `unheard`.
+        repeated: whether an earlier publication with the same key is answered again.
+    """
+
+    offset: int
+    status: str
+    repeated: bool = False

@@ -1,0 +1,108 @@
+"""What the manager asks of a message store: an ordered log with retention, gaps, mailboxes and idempotency keys.
+
+Theory of operation. `append` puts a publication into the log and calls back when it is safe. The *feed* gives every
+message once, in the log's order; delivery starts there. `read` gives what a reader missed. A message of a mailbox is
+kept until its time to live is over and *waits* until it was written to some connection: `claim` says that it is on its
+way to one more worker, `written` that it arrived there, `returned` that it did not. It waits again when the last
+claim has returned and none was written. What is claimed is handed to no reader without a position.
+
+Time is an argument, in seconds of a monotonic clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import attrs
+from zope.interface import Attribute, Interface
+
+from megacomet.errors import Refused
+from megacomet.model.message import Appended, Message, Publication
+from megacomet.model.position import Since
+
+
+@attrs.frozen
+class Retention:
+    """How long the messages of a namespace are kept.
+
+    Attributes:
+        ttl_s: seconds; 0 keeps nothing.
+        messages: at most so many a channel.
+        data_bytes: at most so many bytes of data a channel; 0: no bound of its own.
+    """
+
+    ttl_s: float
+    messages: int
+    data_bytes: int = 0
+
+
+@attrs.frozen
+class Missed:
+    """What a reader missed.
+
+    Attributes:
+        messages: in the order of the log, over all channels asked for.
+        head: everything up to it is in `messages`, or in what `more` leaves out.
+        gaps: the channels of which something after the reader's position is, or may be, no longer kept.
+        more: whether the limit cut the list off; then the reader stands at the last message.
+    """
+
+    messages: list[Message]
+    head: int
+    gaps: list[bytes]
+    more: bool = False
+
+
+class IMessageStore(Interface):
+    """An ordered log of messages."""
+
+    epoch: bytes = Attribute("bytes of [0-9a-z], 1-16: one life of this log; another life has another epoch.")
+    head: int = Attribute("the offset of the last message that went through the feed, 0 before the first.")
+
+    def feed(take: Callable[[Message, bool, bool], None]) -> None:
+        """Have `take(message, kept, wants_receipt)` called for every message from now on, once and in order."""
+
+    def append(publication: Publication, now: float, done: Callable[[Appended | Refused], None]) -> None:
+        """Put a publication into the log; `done` is called once it is safe, after the feed has had the message.
+
+        `Refused` carries `mailbox-full` or `store-full`. A publication whose key was seen within the window calls
+        `done` with the first one's outcome and puts nothing into the log.
+        """
+
+    def answered(key: bytes, status: str) -> None:
+        """Remember what the publisher of a key was told, for its repeats."""
+
+    def read(
+        channels: Sequence[bytes],
+        since: Since,
+        limit: int,
+        max_bytes: int,
+        now: float,
+        done: Callable[[Missed], None],
+    ) -> None:
+        """Call `done` with what is kept of the channels after `since`.
+
+        `done` runs in the same instant as the store's last look at the log: nothing goes through the feed in between.
+        At least one message is given when there is one, however large.
+        """
+
+    def waiting(channel: bytes, now: float) -> list[Message]:
+        """Return the messages of a mailbox that wait and are not claimed, oldest first."""
+
+    def in_flight(channel: bytes) -> bool:
+        """Tell whether a message of the mailbox is claimed and nobody has reported on it yet."""
+
+    def claim(channel: bytes, offset: int) -> None:
+        """One more worker has the message on its way to a connection."""
+
+    def written(channel: bytes, offset: int) -> None:
+        """A claim ended: the message was written to a connection; it waits no more."""
+
+    def returned(channel: bytes, offset: int) -> None:
+        """A claim ended: the message was not written."""
+
+    def expire(now: float) -> None:
+        """Drop what is past its time."""
+
+    def counts() -> dict[str, int]:
+        """Return `messages`, `bytes`, `channels`, `waiting` as they stand now."""

@@ -1,0 +1,1 @@
+"""Sans-IO codecs: bytes to values and back. No socket, no reactor, no clock, no log."""

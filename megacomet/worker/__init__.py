@@ -1,0 +1,1 @@
+"""A worker process: client connections parked in one epoll reactor."""
