@@ -1,0 +1,419 @@
+"""The worker's rules: which connection gets which message, in which order, and what the manager is told of it.
+
+Theory of operation. A connection that waits is a row: a plain mailbox poll is its channel's name, everything else a
+`Session`. The manager's boxes are worked off one after the other, each in two passes: the first reads all records and
+notes for each connection what it gets, the second answers the connections in slices. The head moves on when a box is
+worked off, so a position that is told never passes a message that is still on its way to a row.
+
+A session is *joining* until its page has come: live messages pass it by, because they are in the page. What the page
+says comes through the same ordered stream, so there is no in-between.
+
+A message of a mailbox that finds nobody is returned, and waits in the manager again. From then on later ones of that
+mailbox must not overtake it: the channel is *held* for plain polls until the manager has said (by the number of the
+last box whose answer it has read) that it knows; until then they are returned as well.
+
+It knows no descriptors' meaning, no sockets and no clock.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+from megacomet.model.position import format_position
+from megacomet.model.session import Session
+from megacomet.model.subscriptions import Subscriptions
+from megacomet.names import EVERYONE
+from megacomet.wire import frames
+
+#: A poll's answer takes no more messages after so many bytes of data (the wire contract, section 5).
+ANSWER_BYTES = 1_000_000
+
+
+class IAnswers(Protocol):
+    """Writes answers to connections."""
+
+    def answer(
+        self,
+        fd: int,
+        key: bytes | Session,
+        messages: list[tuple[bytes, bytes, bytes]],
+        position: bytes,
+        gaps: list[bytes],
+    ) -> bool:
+        """Answer the poll that waits on a descriptor; its row is no longer the hub's.
+
+        Args:
+            messages: (channel, id, data) in order; empty when it timed out.
+            position: what the connection may resume from; b"" when it was never looked at, so there is none.
+            gaps: channels of which something was missed.
+
+        Returns:
+            Whether the answer was written, or taken over to be written.
+        """
+
+
+class Entry(NamedTuple):
+    """One message on its way to rows: its index in the box and what a connection is given of it."""
+
+    index: int
+    channel: bytes
+    id: bytes
+    data: bytes
+    offset: int
+
+
+class Box(NamedTuple):
+    """What came down the link at once."""
+
+    number: int
+    head: int
+    answered: int
+    blob: bytes
+
+
+class Hub:
+    """The listeners of one worker.
+
+    Attributes:
+        keys: one row a descriptor; shared with the parking lot.
+        epoch: of the manager's log.
+        head: everything up to it that concerns this worker was handed to its connections.
+    """
+
+    def __init__(self, keys: list[bytes | Session | None], answers: IAnswers) -> None:
+        self.keys = keys
+        self.epoch = b""
+        self.head = 0
+        self._answers = answers
+        self._listeners = Subscriptions()
+        #: channels whose presence changed since the manager was told last -> whether it knows them as present
+        self._changed: dict[bytes, bool] = {}
+        self._asked: set[bytes] = set()
+        self._joins: dict[int, int] = {}
+        self._unsent: list[int] = []
+        self._last_join = 0
+        self._held: dict[bytes, int] = {}
+        self._boxes: deque[Box] = deque()
+        self._box: Box | None = None
+        self._pending: dict[int, list[Entry]] = {}
+        self._due: Iterator[int] | None = None
+        self._ended: list[tuple[int, list[bytes], int]] = []
+        self._unwritten: dict[int, bytes] = {}
+        self._counts: dict[int, int] = {}
+
+    # -- rows come and go
+
+    def park_mailbox(self, fd: int, channel: bytes) -> None:
+        """Let a plain poll wait for the next message of its mailbox; what waits there comes as a message too."""
+        self.keys[fd] = channel
+        self._listen(channel, fd)
+
+    def park_session(self, fd: int, session: Session) -> None:
+        """Let a session wait; it is answered from the page of its join, or live after it."""
+        self.keys[fd] = session
+        for channel in session.channels:
+            self._listen(channel, fd)
+        self._join(fd, session)
+
+    def leave(self, fd: int) -> None:
+        """The connection is gone or was answered: its row is free again. A free row may be left again."""
+        key = self.keys[fd]
+        if key is None:
+            return
+        self.keys[fd] = None
+        self._pending.pop(fd, None)
+        if not isinstance(key, Session):
+            self._unlisten(key, fd)
+            return
+        if key.join and self._joins.pop(key.join, 0) and key.join in self._unsent:
+            self._unsent.remove(key.join)
+        for channel in key.channels:
+            self._unlisten(channel, fd)
+
+    def expire(self, fd: int) -> None:
+        """The poll's time is over: it gets what is at hand, else an empty answer."""
+        pending = self._pending.get(fd)
+        if pending:
+            self._answer(fd, pending, 0, [])
+        elif self.keys[fd] is not None:
+            self._answer_empty(fd)
+
+    def waiting(self) -> list[int]:
+        """Return the descriptors of all rows that wait."""
+        return [fd for fd, key in enumerate(self.keys) if key is not None]
+
+    @property
+    def channels(self) -> int:
+        """How many channels have a listener here."""
+        return len(self._listeners)
+
+    # -- what the manager is told
+
+    def outgoing(self) -> list[bytes]:
+        """Return the records for the manager that were gathered since the last call.
+
+        What came and went again in between is not told. Leaving comes before joining: a join states that its
+        channels are here.
+        """
+        if not self._changed and not self._asked and not self._unsent:
+            return []
+        records = []
+        for channel, known in self._changed.items():
+            here = channel in self._listeners
+            if known and not here:
+                records.append(frames.encode(frames.LEAVE, channel=channel))
+            elif here and not known and not self._only_joining(channel):
+                self._asked.add(channel)
+        records += [frames.encode(frames.WANT, channel=c) for c in self._asked if c in self._listeners]
+        for join in self._unsent:
+            session = self.keys[self._joins[join]]
+            assert isinstance(session, Session)
+            records.append(
+                frames.encode(
+                    frames.JOIN,
+                    number=join,
+                    offset=session.limit,
+                    channel=session.since,
+                    data=frames.encode_names(session.channels),
+                )
+            )
+        self._changed.clear()
+        self._asked.clear()
+        self._unsent.clear()
+        return records
+
+    def linked(self, epoch: bytes, head: int) -> list[bytes]:
+        """A link to a manager stands: return the records that tell it everything that listens here."""
+        self.epoch, self.head = epoch, head
+        for fd, key in enumerate(self.keys):
+            if isinstance(key, Session):
+                self._join(fd, key)
+        self._changed = dict.fromkeys(self._listeners, False)
+        return self.outgoing()
+
+    def unlinked(self) -> None:
+        """The link is lost: what was not worked off is the manager's again, every session will join anew."""
+        for key in self.keys:
+            if isinstance(key, Session) and not key.join:
+                key.since = format_position(self.epoch, max(self.head, key.floor))
+        self._boxes.clear()
+        self._pending.clear()
+        self._unwritten.clear()
+        self._counts.clear()
+        self._ended.clear()
+        self._joins.clear()
+        self._unsent.clear()
+        self._held.clear()
+        self._changed.clear()
+        self._asked.clear()
+        self._box = self._due = None
+
+    # -- what the manager sends
+
+    def received(self, box: Box) -> None:
+        """Queue a box; `work` works it off."""
+        self._boxes.append(box)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is something to work off."""
+        return self._box is not None or bool(self._boxes)
+
+    def work(self, out_of_time: Callable[[], bool]) -> list[bytes]:
+        """Work boxes off, in order, until there is none or `out_of_time` says so.
+
+        Returns:
+            The results of the boxes that ended, in order, for their answers. `outgoing` is to be sent before them.
+        """
+        results = []
+        while self.busy:
+            if self._box is None:
+                self._begin(self._boxes.popleft())
+            if not self._answer_due(out_of_time):
+                break
+            results.append(self._finish())
+            if out_of_time():
+                break
+        return results
+
+    def _begin(self, box: Box) -> None:
+        self._box = box
+        if self._held:
+            self._held = {channel: number for channel, number in self._held.items() if number > box.answered}
+        for index, frame in enumerate(frames.decode(box.blob)):
+            if frame.kind == frames.MESSAGE:
+                self._message(index, frame)
+            elif frame.kind == frames.PAGE:
+                self._page(index, frame)
+            elif frame.kind == frames.PAGE_END:
+                self._page_end(frame)
+            else:
+                raise ValueError(f"a record of kind {frame.kind} has no business in a box")
+        self._due = iter(list(self._pending))
+
+    def _message(self, index: int, frame: frames.Frame) -> None:
+        channel = frame.channel
+        entry = Entry(index, channel, format_position(self.epoch, frame.offset), frame.data, frame.offset)
+        if frame.flags & frames.WANTS_RECEIPT:
+            self._counts[index] = 0
+        if channel[:1] == b"@":
+            self._unwritten[index] = channel
+            held = channel in self._held
+            taken = False
+            for fd in self._listeners.of(channel):
+                taken |= self._give(fd, entry, held)
+            if not taken:
+                self._hold(channel)
+        elif channel == EVERYONE:
+            for fd in self.waiting():
+                self._give(fd, entry, False)
+        else:
+            for fd in self._listeners.of(channel):
+                self._give(fd, entry, False)
+
+    def _give(self, fd: int, entry: Entry, held: bool) -> bool:
+        key = self.keys[fd]
+        pending = self._pending.get(fd)
+        if not isinstance(key, Session):
+            if held or pending is not None:  # a plain poll takes one message
+                return False
+        elif key.join:
+            return False
+        if pending is None:
+            self._pending[fd] = [entry]
+        else:
+            pending.append(entry)
+        return True
+
+    def _hold(self, channel: bytes) -> None:
+        assert self._box is not None
+        self._held[channel] = self._box.number
+
+    def _page(self, index: int, frame: frames.Frame) -> None:
+        if frame.channel[:1] == b"@":
+            self._unwritten[index] = frame.channel
+        fd = self._joins.get(frame.number)
+        if fd is None:
+            return
+        session = self.keys[fd]
+        assert isinstance(session, Session)
+        if session.missed is None:
+            session.missed = []
+        session.missed.append(
+            Entry(index, frame.channel, format_position(self.epoch, frame.offset), frame.data, frame.offset)
+        )
+
+    def _page_end(self, frame: frames.Frame) -> None:
+        fd = self._joins.pop(frame.number, None)
+        if fd is None:
+            return
+        session = self.keys[fd]
+        assert isinstance(session, Session)
+        session.join, session.floor = 0, frame.offset
+        entries, session.missed = [Entry(*e) for e in session.missed or ()], None
+        gaps = frames.decode_names(frame.data)
+        if entries or gaps or session.immediate:
+            more = bool(frame.flags & frames.MORE)
+            self._ended.append((fd, gaps, entries[-1].offset if more and entries else 0))
+            self._pending[fd] = entries
+            session.limit = max(session.limit, len(entries))
+
+    # -- answers
+
+    def _answer_due(self, out_of_time: Callable[[], bool]) -> bool:
+        """Answer what the box brought; False when time was over before the last."""
+        while self._ended:
+            fd, gaps, position = self._ended.pop()
+            entries = self._pending.get(fd)
+            if entries is not None:
+                self._answer(fd, entries, position, gaps)
+        assert self._due is not None
+        for fd in self._due:
+            entries = self._pending.get(fd)
+            if entries is not None:
+                self._answer(fd, entries, 0, [])
+                if out_of_time():
+                    return False
+        return True
+
+    def _answer(self, fd: int, entries: list[Entry], position: int, gaps: list[bytes]) -> None:
+        """Answer a row with messages; `position` is given when a limit cut them off before they came here."""
+        key = self.keys[fd]
+        assert key is not None
+        if isinstance(key, Session):
+            taken = self._within_limits(entries, key.limit)
+            if not position and len(taken) < len(entries):
+                position = taken[-1].offset
+            position = position or max(key.floor, self.head, taken[-1].offset if taken else 0)
+        else:
+            taken = entries
+            position = entries[0].offset
+        self.leave(fd)
+        messages = [(e.channel, e.id, e.data) for e in taken]
+        if self._answers.answer(fd, key, messages, format_position(self.epoch, position), gaps):
+            for entry in taken:
+                self._unwritten.pop(entry.index, None)
+                if entry.index in self._counts:
+                    self._counts[entry.index] += 1
+
+    @staticmethod
+    def _within_limits(entries: list[Entry], limit: int) -> list[Entry]:
+        total = 0
+        for n, entry in enumerate(entries):
+            total += len(entry.data)
+            if n and (n >= limit or total > ANSWER_BYTES):
+                return entries[:n]
+        return entries
+
+    def _answer_empty(self, fd: int) -> None:
+        key = self.keys[fd]
+        assert key is not None
+        position = b""  # a plain poll was promised nothing
+        if isinstance(key, Session):
+            position = key.since if key.join else format_position(self.epoch, max(self.head, key.floor))
+        self.leave(fd)
+        self._answers.answer(fd, key, [], position, [])
+
+    def _finish(self) -> bytes:
+        assert self._box is not None
+        records = [
+            frames.encode(frames.RECEIPT, number=index, offset=count) for index, count in self._counts.items()
+        ]
+        for index, channel in self._unwritten.items():
+            self._hold(channel)
+            absent = channel not in self._listeners
+            records.append(frames.encode(frames.RETURNED, flags=frames.ABSENT if absent else 0, number=index))
+            if not absent and not self._only_joining(channel):
+                self._asked.add(channel)
+        self.head = max(self.head, self._box.head)
+        self._pending.clear()
+        self._unwritten.clear()
+        self._counts.clear()
+        self._box = self._due = None
+        return b"".join(records)
+
+    # -- who listens
+
+    def _listen(self, channel: bytes, fd: int) -> None:
+        if self._listeners.add(channel, fd):
+            self._changed.setdefault(channel, False)
+
+    def _unlisten(self, channel: bytes, fd: int) -> None:
+        if self._listeners.remove(channel, fd):
+            self._changed.setdefault(channel, True)
+
+    def _join(self, fd: int, session: Session) -> None:
+        self._last_join = self._last_join % 0xFFFF_FFFF + 1
+        session.join, session.missed = self._last_join, None
+        self._joins[session.join] = fd
+        self._unsent.append(session.join)
+
+    def _only_joining(self, channel: bytes) -> bool:
+        """Whether everybody on the channel waits for a page, which will bring what waits."""
+        for fd in self._listeners.of(channel):
+            key = self.keys[fd]
+            if not isinstance(key, Session) or not key.join:
+                return False
+        return True
