@@ -1,0 +1,59 @@
+"""How MegaComet is packaged. Tools are configured in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "megacomet/__init__.py").read_text("utf-8"), re.M)
+assert VERSION is not None
+
+setup(
+    name="megacomet",
+    version=VERSION[1],
+    description="A comet server that holds a million browsers open and pushes to any of them with one HTTP call",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Framework :: Twisted",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Internet :: WWW/HTTP",
+    ],
+    # Said out loud, so that an editable install puts this directory on sys.path: twistd looks for plugins in the
+    # directories of sys.path, and does not see through the import hook that setuptools installs otherwise.
+    package_dir={"": "."},
+    # twisted/ and twisted/plugins/ have no __init__.py (they belong to Twisted), so find_packages does not see them.
+    packages=[*find_packages(include=["megacomet", "megacomet.*"]), "twisted.plugins"],
+    package_data={"megacomet": ["py.typed"]},
+    python_requires=">=3.11",
+    install_requires=[
+        "attrs>=23.1",
+        "httptools>=0.9,<1",
+        "klein>=24.8",
+        "msgspec>=0.22,<1",
+        "setproctitle>=1.3,<2",
+        # One function unhooks a connection from its transport, which is Twisted's inside: the next major is looked at
+        # before it is allowed.
+        "twisted[tls]>=26.10,<27",
+        "zope.interface>=6",
+    ],
+    extras_require={
+        "test": [
+            "hypothesis>=6.100",
+            "mypy>=2.4,<3",
+            "mypy-zope>=1.0.17",
+            "psutil>=7",
+            "pytest>=9,<10",
+            "pytest-cov>=7",
+            "pytest-twisted>=1.14.3",
+            "ruff>=0.17.6,<0.18",
+            "treq>=26.7",
+        ],
+    },
+    entry_points={"console_scripts": ["megacomet = megacomet.cli.main:run"]},
+    zip_safe=False,
+)

@@ -1,0 +1,7 @@
+"""Tells twistd where MegaComet is. Every twistd on the machine imports this file: nothing else belongs here."""
+
+from twisted.application.service import ServiceMaker
+
+MegaComet = ServiceMaker(
+    "MegaComet", "megacomet.tap", "A comet server: holds a million browsers open, pushes to any of them.", "megacomet"
+)
