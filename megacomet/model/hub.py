@@ -29,6 +29,8 @@ from megacomet.wire import frames
 
 #: A poll's answer takes no more messages after so many bytes of data (the wire contract, section 5).
 ANSWER_BYTES = 1_000_000
+#: What `_paged` would say of a row that got no page in this box.
+_LIVE: tuple[list[bytes], int] = ([], 0)
 
 
 class IAnswers(Protocol):
@@ -90,16 +92,17 @@ class Hub:
         self._listeners = Subscriptions()
         #: channels whose presence changed since the manager was told last -> whether it knows them as present
         self._changed: dict[bytes, bool] = {}
-        self._asked: set[bytes] = set()
+        self._asked: dict[bytes, None] = {}
         self._joins: dict[int, int] = {}
-        self._unsent: list[int] = []
+        self._unsent: dict[int, None] = {}
         self._last_join = 0
         self._held: dict[bytes, int] = {}
         self._boxes: deque[Box] = deque()
         self._box: Box | None = None
         self._pending: dict[int, list[Entry]] = {}
         self._due: Iterator[int] | None = None
-        self._ended: list[tuple[int, list[bytes], int]] = []
+        #: joins whose page came in this box: descriptor -> channels with a gap, position if the limit cut it off
+        self._paged: dict[int, tuple[list[bytes], int]] = {}
         self._unwritten: dict[int, bytes] = {}
         self._counts: dict[int, int] = {}
 
@@ -127,16 +130,17 @@ class Hub:
         if not isinstance(key, Session):
             self._unlisten(key, fd)
             return
-        if key.join and self._joins.pop(key.join, 0) and key.join in self._unsent:
-            self._unsent.remove(key.join)
+        self._paged.pop(fd, None)
+        if key.join:
+            self._joins.pop(key.join, None)
+            self._unsent.pop(key.join, None)
         for channel in key.channels:
             self._unlisten(channel, fd)
 
     def expire(self, fd: int) -> None:
         """The poll's time is over: it gets what is at hand, else an empty answer."""
-        pending = self._pending.get(fd)
-        if pending:
-            self._answer(fd, pending, 0, [])
+        if fd in self._pending:
+            self._answer(fd)
         elif self.keys[fd] is not None:
             self._answer_empty(fd)
 
@@ -165,7 +169,7 @@ class Hub:
             if known and not here:
                 records.append(frames.encode(frames.LEAVE, channel=channel))
             elif here and not known and not self._only_joining(channel):
-                self._asked.add(channel)
+                self._asked[channel] = None
         records += [frames.encode(frames.WANT, channel=c) for c in self._asked if c in self._listeners]
         for join in self._unsent:
             session = self.keys[self._joins[join]]
@@ -202,7 +206,7 @@ class Hub:
         self._pending.clear()
         self._unwritten.clear()
         self._counts.clear()
-        self._ended.clear()
+        self._paged.clear()
         self._joins.clear()
         self._unsent.clear()
         self._held.clear()
@@ -281,6 +285,8 @@ class Hub:
                 return False
         elif key.join:
             return False
+        elif self._paged.get(fd, _LIVE)[1]:  # cut off: what comes now stands behind what was left out
+            return False
         if pending is None:
             self._pending[fd] = [entry]
         else:
@@ -316,7 +322,7 @@ class Hub:
         gaps = frames.decode_names(frame.data)
         if entries or gaps or session.immediate:
             more = bool(frame.flags & frames.MORE)
-            self._ended.append((fd, gaps, entries[-1].offset if more and entries else 0))
+            self._paged[fd] = (gaps, entries[-1].offset if more and entries else 0)
             self._pending[fd] = entries
             session.limit = max(session.limit, len(entries))
 
@@ -324,31 +330,26 @@ class Hub:
 
     def _answer_due(self, out_of_time: Callable[[], bool]) -> bool:
         """Answer what the box brought; False when time was over before the last."""
-        while self._ended:
-            fd, gaps, position = self._ended.pop()
-            entries = self._pending.get(fd)
-            if entries is not None:
-                self._answer(fd, entries, position, gaps)
         assert self._due is not None
         for fd in self._due:
-            entries = self._pending.get(fd)
-            if entries is not None:
-                self._answer(fd, entries, 0, [])
+            if fd in self._pending:
+                self._answer(fd)
                 if out_of_time():
                     return False
         return True
 
-    def _answer(self, fd: int, entries: list[Entry], position: int, gaps: list[bytes]) -> None:
-        """Answer a row with messages; `position` is given when a limit cut them off before they came here."""
-        key = self.keys[fd]
+    def _answer(self, fd: int) -> None:
+        """Answer a row with what the box brought for it."""
+        key, entries = self.keys[fd], self._pending[fd]
         assert key is not None
+        gaps, position = self._paged.get(fd, _LIVE)
+        taken = entries
         if isinstance(key, Session):
             taken = self._within_limits(entries, key.limit)
-            if not position and len(taken) < len(entries):
+            if len(taken) < len(entries):
                 position = taken[-1].offset
             position = position or max(key.floor, self.head, taken[-1].offset if taken else 0)
         else:
-            taken = entries
             position = entries[0].offset
         self.leave(fd)
         messages = [(e.channel, e.id, e.data) for e in taken]
@@ -386,9 +387,10 @@ class Hub:
             absent = channel not in self._listeners
             records.append(frames.encode(frames.RETURNED, flags=frames.ABSENT if absent else 0, number=index))
             if not absent and not self._only_joining(channel):
-                self._asked.add(channel)
+                self._asked[channel] = None
         self.head = max(self.head, self._box.head)
         self._pending.clear()
+        self._paged.clear()
         self._unwritten.clear()
         self._counts.clear()
         self._box = self._due = None

@@ -30,14 +30,12 @@ class Publication:
         data: checked, compact JSON.
         ttl_s: how long it is kept, seconds; None: as long as the channel's namespace says; 0: live only.
         key: the idempotency key with the publisher's identity in front, None without one.
-        wants_receipt: whether the number of connections that it was written to is asked for.
     """
 
     channel: bytes
     data: bytes
     ttl_s: float | None = None
     key: bytes | None = None
-    wants_receipt: bool = False
 
 
 @attrs.frozen

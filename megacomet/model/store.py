@@ -59,10 +59,15 @@ class IMessageStore(Interface):
     epoch: bytes = Attribute("bytes of [0-9a-z], 1-16: one life of this log; another life has another epoch.")
     head: int = Attribute("the offset of the last message that went through the feed, 0 before the first.")
 
-    def feed(take: Callable[[Message, bool, bool], None]) -> None:
-        """Have `take(message, kept, wants_receipt)` called for every message from now on, once and in order."""
+    def feed(take: Callable[[Message, bool, object], None]) -> None:
+        """Have `take(message, kept, note)` called for every message from now on, once and in order.
 
-    def append(publication: Publication, now: float, done: Callable[[Appended | Refused], None]) -> None:
+        The note is what was given to `append` with the message, None when it was appended elsewhere.
+        """
+
+    def append(
+        publication: Publication, now: float, done: Callable[[Appended | Refused], None], note: object = None
+    ) -> None:
         """Put a publication into the log; `done` is called once it is safe, after the feed has had the message.
 
         `Refused` carries `mailbox-full` or `store-full`. A publication whose key was seen within the window calls
@@ -83,14 +88,21 @@ class IMessageStore(Interface):
         """Call `done` with what is kept of the channels after `since`.
 
         `done` runs in the same instant as the store's last look at the log: nothing goes through the feed in between.
-        At least one message is given when there is one, however large.
+        At least one message is given when there is one, however large. Of a mailbox, what waits and was surely
+        never written is given too when it is older than `since`: nothing else would ever bring it.
+        """
+
+    def acknowledge(channel: bytes, since: Since) -> None:
+        """A reader of the mailbox says that it stands at `since`.
+
+        What waits up to there only because a worker died before it could report was written: it waits no more.
         """
 
     def waiting(channel: bytes, now: float) -> list[Message]:
         """Return the messages of a mailbox that wait and are not claimed, oldest first."""
 
     def in_flight(channel: bytes) -> bool:
-        """Tell whether a message of the mailbox is claimed and nobody has reported on it yet."""
+        """Tell whether a message of the mailbox is claimed, not written yet, and not returned by all."""
 
     def claim(channel: bytes, offset: int) -> None:
         """One more worker has the message on its way to a connection."""
@@ -98,8 +110,8 @@ class IMessageStore(Interface):
     def written(channel: bytes, offset: int) -> None:
         """A claim ended: the message was written to a connection; it waits no more."""
 
-    def returned(channel: bytes, offset: int) -> None:
-        """A claim ended: the message was not written."""
+    def returned(channel: bytes, offset: int, doubtful: bool = False) -> None:
+        """A claim ended: the message was not written; `doubtful`: or was, by a worker that died before it said so."""
 
     def expire(now: float) -> None:
         """Drop what is past its time."""
