@@ -1,6 +1,7 @@
 """Names of clients and channels: their rules, and what a name tells about itself.
 
-Names are bytes everywhere below the doors: they are compared and hashed, never shown. Source: the wire contract, section 1.
+Names are bytes everywhere below the doors: they are compared and hashed, never shown. Source: the wire contract,
+section 1.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def jsonp(callback: bytes, data: bytes) -> bytes:
     return b"/**/%b(%b);" % (callback, data)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=256)
 def channel_json(channel: bytes) -> bytes:
     """Return a channel's name as a JSON string."""
     return json_string(channel)

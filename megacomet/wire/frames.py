@@ -1,6 +1,7 @@
 """The records that travel inside the boxes of the link, packed into one value each way.
 
-A box costs 20-30 microseconds, so it carries a batch; inside the batch a record is this header, the channel and the data:
+A box costs 20-30 microseconds, so it carries a batch; inside the batch a record is this header, the channel and the
+data:
 
     kind (1) flags (1) number (4) offset (8) channel length (2) data length (4), big-endian
 

@@ -3,9 +3,9 @@
 Owns the bounds of a head, what is refused in it, the paths and queries of targets, and the headers that every answer of
 this port carries. It must not know what stands at which path, nor what time it is: the line with the date is given.
 
-Where RFC 9112 leaves a choice, the strict side is taken, since a front end may stand before this port and both must see the
-same requests: a bare LF is no end of a line (2.2), a request line has exactly two spaces (3), obs-fold is refused (5.2).
-Empty lines before a request line are ignored (2.2).
+Where RFC 9112 leaves a choice, the strict side is taken, since a front end may stand before this port and both must see
+the same requests: a bare LF is no end of a line (2.2), a request line has exactly two spaces (3), obs-fold is refused
+(5.2). Empty lines before a request line are ignored (2.2).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 import attrs
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
 from megacomet.errors import PeerError
 
@@ -65,7 +65,6 @@ _LISTS: Final = frozenset(
 )
 _VERSIONS: Final = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 _BLANK_LINE_WITH_BARE_LF: Final = re.compile(rb"\n\r?\n").search
-_EMPTY_LINES: Final = re.compile(rb"[\r\n]*").match
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?]+)([^?]*)(.*)", re.DOTALL).fullmatch
@@ -132,17 +131,19 @@ def find_head_end(buffer: bytes | bytearray, searched: int) -> int:
 
     Returns:
         the index after the blank line, or -1: not there yet. With more than `MAX_HEAD_BYTES` and no end, answer
-        with `oversized`. A head whose lines end with bare LFs has an end too, so that `parse_head` can refuse it.
+        with `oversized`. What can never become a head (bare LFs, a TLS handshake) has an end too, so that
+        `parse_head` can refuse it at once.
     """
     at = buffer.find(b"\r\n\r\n", max(searched - 3, 0))
     if at > 0 and buffer[0] > 13:
         return at + 4
-    lines = _EMPTY_LINES(buffer)
-    start = lines.end() if lines else 0
+    start = len(buffer) - len(buffer.lstrip(b"\r\n"))
     begin = max(start, searched - 3)
     at = buffer.find(b"\r\n\r\n", begin)
     if at >= 0:
         return at + 4
+    if start < len(buffer) and not 0x20 < buffer[start] < 0x7F:
+        return len(buffer)
     bare = _BLANK_LINE_WITH_BARE_LF(buffer, begin)
     return bare.end() if bare else -1
 
@@ -161,12 +162,12 @@ def parse_head(head: bytes) -> RequestHead:
         head: exactly one head, blank line included, as cut by `find_head_end`.
 
     Raises:
-        PeerError: `bad-request`, `uri-too-long`, `head-too-large`, `version-not-supported`, `not-implemented` (a transfer
-            coding) or `method-not-allowed`. Answer and close: where the next request begins is unknown.
+        PeerError: `bad-request`, `uri-too-long`, `head-too-large`, `version-not-supported`, `not-implemented` (a
+            transfer coding) or `method-not-allowed`. Answer and close: where the next request begins is unknown.
     """
     if len(head) > MAX_HEAD_BYTES:
         raise oversized(head)
-    if head[:1] in b"\r\n":
+    if head[:1] in (b"\r", b"\n"):
         head = head.lstrip(b"\r\n")
     method, target, minor = _request_line(head)
     found = _Headers()
@@ -197,8 +198,8 @@ def _request_line(head: bytes) -> tuple[bytes, bytes, int]:
 
 
 def _refusal(method: bytes, error: HttpParserError) -> PeerError:
-    # llhttp reads the method first, so what it says about a method says nothing about the rest: both end the connection.
-    if str(error).startswith(("Invalid method", "Expected space after method")) and _METHOD(method):
+    # llhttp reads the method first, so the rest of such a head was not looked at; the connection ends in any case.
+    if isinstance(error, HttpParserInvalidMethodError) and _METHOD(method):
         return PeerError("method-not-allowed", "no such method is served here")
     return PeerError("bad-request", str(error))
 
@@ -368,9 +369,11 @@ def _opening(status: int, keep_alive: bool, minor: int, cache_control: bytes) ->
         connection = b"Connection: close\r\n"
     elif minor == 0:
         connection = b"Connection: keep-alive\r\n"
-    return (
-        b"HTTP/1.1 %d %b\r\nServer: MegaComet\r\n%bCache-Control: %b\r\nX-Content-Type-Options: nosniff\r\n"
-        % (status, reason, connection, cache_control)
+    return b"HTTP/1.1 %d %b\r\nServer: MegaComet\r\n%bCache-Control: %b\r\nX-Content-Type-Options: nosniff\r\n" % (
+        status,
+        reason,
+        connection,
+        cache_control,
     )
 
 

@@ -1,0 +1,370 @@
+"""The pushes of the REST API: the schema of one, the lines of a batch, and the answers to both.
+
+Owns which fields a push has and what each may hold. It must not know who may push, nor where messages go.
+
+A name that breaks the rule of names is, in a body, a field with a wrong value: `bad-fields` (422) with its pointer.
+`bad-name` (400) is for names in a path or a query.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Final, NamedTuple, NoReturn
+
+import attrs
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from megacomet.errors import BadData, BadName, PeerError
+from megacomet.names import EVERYONE, check_channel, check_client_id, mailbox_of
+from megacomet.wire.jsonbytes import check_utf8, compact, too_deep
+
+#: One push; more belong into a batch, which is published as it arrives.
+MAX_TARGETS: Final = 10_000
+DAY: Final = 24 * 60 * 60
+MAX_TTL_S: Final = 30 * DAY
+MAX_KEY_BYTES: Final = 128
+#: In the answer to a batch; one bad program makes every line fail in the same way.
+MAX_BATCH_ERRORS: Final = 100
+#: What a push may have besides its data: 10,000 targets of 255 bytes, their quotes and commas, some escapes.
+ENVELOPE_BYTES: Final = 3_000_000
+
+_BLANK: Final = b" \t\r"
+_PATH: Final = re.compile(r"(?:(?P<rule>.*) - at `\$(?P<path>[^`]*)`)|(?:.*field `(?P<field>.*)`)", re.DOTALL).fullmatch
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    data: msgspec.Raw
+    channel: str | UnsetType = UNSET
+    channels: list[str] | UnsetType = UNSET
+    client: str | UnsetType = UNSET
+    clients: list[str] | UnsetType = UNSET
+    everyone: bool | UnsetType = UNSET
+    ttl: float | UnsetType = UNSET
+    key: str | UnsetType = UNSET
+
+
+_decode: Final = msgspec.json.Decoder(_Body).decode
+_walk: Final = msgspec.json.Decoder(msgspec.Raw).decode
+
+
+@attrs.frozen
+class Push:
+    """What one push asks for.
+
+    Attributes:
+        targets: the channels, mailboxes included, in the order given, each once.
+        single: whether one target was named by itself, so that the answer is one object and not a list.
+        data: checked JSON without line breaks.
+        ttl_s: seconds, 0 live only; None: as long as the namespace says.
+        key: the idempotency key; None: none.
+        everyone: whether the channel of everyone is among the targets, under whatever name it was asked for.
+    """
+
+    targets: tuple[bytes, ...]
+    single: bool
+    data: bytes
+    ttl_s: float | None = None
+    key: bytes | None = None
+    everyone: bool = False
+
+
+def decode_push(body: bytes, max_data_bytes: int) -> Push:
+    """Decode one push.
+
+    Args:
+        body: of `POST /api/push`, or one line of a batch.
+        max_data_bytes: the most that `data` may have.
+
+    Raises:
+        PeerError: `bad-json`, `bad-fields` or `too-large`, with the pointer of the field at fault.
+    """
+    check_utf8(body)
+    try:
+        fields = _decode(body)
+    except msgspec.ValidationError as e:
+        _refuse_fields(body, e)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise PeerError("bad-json", str(e)) from None
+    except RecursionError:
+        raise too_deep("/data") from None
+    raw = bytes(fields.data)
+    data = compact(raw, max_data_bytes)
+    _refuse_repeats(body, raw, fields)
+    targets, single = _targets(fields)
+    return Push(
+        targets,
+        single,
+        data,
+        None if fields.ttl is UNSET else _ttl(fields.ttl),
+        None if fields.key is UNSET else _key(fields.key),
+        EVERYONE in targets,
+    )
+
+
+def _refuse_fields(body: bytes, error: msgspec.ValidationError) -> NoReturn:
+    try:
+        _walk(body)
+    except msgspec.DecodeError as e:  # what comes after the wrong field is not even JSON
+        raise PeerError("bad-json", str(e)) from None
+    except RecursionError:
+        raise too_deep("") from None
+    text = str(error)
+    place = _PATH(text)
+    if place is None:
+        raise PeerError("bad-fields", text) from None
+    if place["field"] is not None:
+        raise PeerError("bad-fields", text, _pointer(place["field"])) from None
+    raise PeerError("bad-fields", place["rule"], place["path"].replace(".", "/").replace("[", "/").replace("]", ""))
+
+
+def _pointer(field: str, index: int | None = None) -> str:
+    name = field.replace("~", "~0").replace("/", "~1")  # RFC 6901
+    return f"/{name}" if index is None else f"/{name}/{index}"
+
+
+def _refuse_repeats(body: bytes, raw: bytes, fields: _Body) -> None:
+    """Refuse a field that stands twice; the decoder takes the last one without a word.
+
+    Each field has one colon, and the only others are those in the values. So the colons tell, unless something outside
+    of `data` is escaped. (A repeated value that is not the last can only add to the count.)
+    """
+    if body.count(b"\\") == raw.count(b"\\"):
+        expected = raw.count(b":")
+        for name in fields.__struct_fields__:
+            value = getattr(fields, name)
+            if value is not UNSET:
+                expected += 1
+                if type(value) is str:
+                    expected += value.count(":")
+                elif type(value) is list:
+                    expected += sum(item.count(":") for item in value)
+        if body.count(b":") == expected:
+            return
+    try:
+        # The numbers stay text: what they mean is not asked, and Python refuses integers of 4,301 digits.
+        pairs = json.loads(body, object_pairs_hook=list, parse_int=str, parse_float=str)
+    except RecursionError:  # in a value that the last one of its name hides
+        raise too_deep("") from None
+    names = [name for name, _ in pairs]
+    for name in fields.__struct_fields__:
+        if names.count(name) > 1:
+            raise PeerError("bad-fields", f"the field {name} stands there more than once", _pointer(name))
+
+
+def _targets(fields: _Body) -> tuple[tuple[bytes, ...], bool]:
+    named = [name for name in ("channel", "channels", "client", "clients") if getattr(fields, name) is not UNSET]
+    if fields.everyone is True:
+        named.append("everyone")
+    if len(named) != 1:
+        rule = "exactly one of channel, channels, client, clients and everyone (true) is named"
+        raise PeerError("bad-fields", rule, _pointer(named[1]) if named else "")
+    kind = named[0]
+    if kind == "everyone":
+        return (EVERYONE,), True
+    value = getattr(fields, kind)
+    if isinstance(value, str):
+        return (_target(kind, None, value),), True
+    if not 1 <= len(value) <= MAX_TARGETS:
+        raise PeerError("bad-fields", f"1 to {MAX_TARGETS} are named, not {len(value)}", _pointer(kind))
+    return tuple(dict.fromkeys([_target(kind, i, name) for i, name in enumerate(value)])), False
+
+
+def _target(kind: str, index: int | None, name: str) -> bytes:
+    try:
+        if kind.startswith("client"):
+            return mailbox_of(check_client_id(name.encode()))
+        return check_channel(name.encode())
+    except BadName as e:
+        raise PeerError("bad-fields", e.detail, _pointer(kind, index)) from None
+
+
+def _ttl(ttl_s: float) -> float:
+    if not 0 <= ttl_s <= MAX_TTL_S:
+        raise PeerError("bad-fields", f"ttl is seconds from 0 to {MAX_TTL_S}", "/ttl")
+    return ttl_s
+
+
+def _key(key: str) -> bytes:
+    raw = key.encode()
+    if not 1 <= len(raw) <= MAX_KEY_BYTES:
+        raise PeerError("bad-fields", f"key has 1 to {MAX_KEY_BYTES} bytes", "/key")
+    return raw
+
+
+class PushResult(NamedTuple):
+    """What happened to one target of a push.
+
+    Attributes:
+        channel: the target.
+        id: the message's position; b"" when it was refused.
+        status: "sent", "queued", "unheard" or "refused".
+        repeated: whether an earlier push with the same key is answered again.
+        connections: how many it was written to, when a receipt was asked for.
+        code: why it was refused: "mailbox-full" or "store-full".
+    """
+
+    channel: bytes
+    id: bytes
+    status: str
+    repeated: bool = False
+    connections: int | None = None
+    code: str = ""
+
+
+def push_answer(results: Sequence[PushResult], single: bool) -> bytes:
+    """Return the body that answers a push.
+
+    Args:
+        results: one for each target, in the order of the push. All refused is no answer but a problem.
+        single: as in `Push`.
+    """
+    if single:
+        return msgspec.json.encode(_result(results[0]))
+    return msgspec.json.encode({"results": [{"channel": r.channel.decode()} | _result(r) for r in results]})
+
+
+def _result(result: PushResult) -> dict[str, object]:
+    if result.status == "refused":
+        return {"status": "refused", "code": result.code}
+    answer: dict[str, object] = {"id": result.id.decode(), "status": result.status}
+    if result.repeated:
+        answer["repeated"] = True
+    if result.connections is not None:
+        answer["connections"] = result.connections
+    return answer
+
+
+class BatchLine(NamedTuple):
+    """One line of a batch that is not blank.
+
+    Attributes:
+        number: its place in the body, from 1 on, blank lines counted, as an editor shows it.
+        body: without its end; None: it was longer than the bound, and is gone.
+    """
+
+    number: int
+    body: bytes | None
+
+
+class BatchLines:
+    """Cuts a body of NDJSON into lines as it arrives; keeps at most one unfinished line, and that one bounded."""
+
+    def __init__(self, max_line_bytes: int) -> None:
+        """
+        Args:
+            max_line_bytes: a longer line is dropped up to its end; `ENVELOPE_BYTES` and what `data` may have.
+        """
+        self._max = max_line_bytes
+        self._ended = 0  # lines
+        self._kept = bytearray()
+        self._size = 0  # of the unfinished line, dropped bytes included
+
+    def feed(self, data: bytes) -> list[BatchLine]:
+        """Take the next piece of the body, of any size, and return the lines that ended with it."""
+        head, *rest = data.split(b"\n")
+        if not rest:
+            self._keep(head)
+            return []
+        lines: list[BatchLine] = []
+        self._keep(head)
+        self._end(lines)
+        last = rest.pop()
+        for text in rest:
+            self._ended += 1
+            if len(text) > self._max:
+                lines.append(BatchLine(self._ended, None))
+            elif text and (text := text.strip(_BLANK)):
+                lines.append(BatchLine(self._ended, text))
+        self._keep(last)
+        return lines
+
+    def close(self) -> list[BatchLine]:
+        """Return the last line when it lacks its end."""
+        lines: list[BatchLine] = []
+        if self._size:
+            self._end(lines)
+        return lines
+
+    def _keep(self, piece: bytes) -> None:
+        if piece:
+            self._size += len(piece)
+            if self._size > self._max:
+                self._kept.clear()
+            else:
+                self._kept += piece
+
+    def _end(self, lines: list[BatchLine]) -> None:
+        self._ended += 1
+        text = bytes(self._kept.strip(_BLANK))
+        if self._size > self._max:
+            lines.append(BatchLine(self._ended, None))
+        elif text:
+            lines.append(BatchLine(self._ended, text))
+        self._kept.clear()
+        self._size = 0
+
+
+def too_long_line(max_line_bytes: int) -> PeerError:
+    """Return the error of a `BatchLine` without a body."""
+    return BadData("too-large", f"a line has at most {max_line_bytes} bytes")
+
+
+@attrs.define
+class BatchCount:
+    """What became of a batch so far.
+
+    Attributes:
+        lines: pushes, blank lines not counted.
+        sent, queued, unheard: messages by their status; one push to several targets makes several.
+        repeated: messages that were answered from an earlier push with the same key; not in the three above.
+        failed: lines that published nothing.
+        errors: the first of them: line number, code, detail.
+    """
+
+    lines: int = 0
+    sent: int = 0
+    queued: int = 0
+    unheard: int = 0
+    repeated: int = 0
+    failed: int = 0
+    errors: list[tuple[int, str, str]] = attrs.field(factory=list)
+
+    def fail(self, line: int, error: PeerError) -> None:
+        """Count a line that published nothing."""
+        self.failed += 1
+        if len(self.errors) < MAX_BATCH_ERRORS:
+            self.errors.append((line, error.code, error.detail or error.title))
+
+    def count(self, result: PushResult) -> None:
+        """Count a message that was published."""
+        if result.repeated:
+            self.repeated += 1
+        elif result.status == "sent":
+            self.sent += 1
+        elif result.status == "queued":
+            self.queued += 1
+        else:
+            self.unheard += 1
+
+
+def batch_answer(count: BatchCount, position: bytes) -> bytes:
+    """Return the body that answers a batch; its status is 422 when lines are there and all failed, else 200.
+
+    Args:
+        position: everything that the batch published is up to it.
+    """
+    return msgspec.json.encode(
+        {
+            "lines": count.lines,
+            "sent": count.sent,
+            "queued": count.queued,
+            "unheard": count.unheard,
+            "repeated": count.repeated,
+            "failed": count.failed,
+            "errors": [{"line": line, "code": code, "detail": detail} for line, code, detail in count.errors],
+            "position": position.decode(),
+        }
+    )
