@@ -1,0 +1,62 @@
+"""What holds for every test: nothing is left behind in the reactor, and no failure is logged unnoticed.
+
+trial checks both; pytest by itself checks neither.
+"""
+
+from __future__ import annotations
+
+import sys
+import unittest
+from collections.abc import Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+from twisted.logger import LogEvent, globalLogPublisher
+
+# Machines differ in speed and are shared, so no example has a deadline; what failed once is printed to be run again.
+hypothesis.settings.register_profile("house", deadline=None, max_examples=100, print_blob=True)
+hypothesis.settings.load_profile("house")
+
+
+class LoggedFailures(list[LogEvent]):
+    """The events with a failure that were logged during a test; what is left in it at the end fails the test."""
+
+    def flush(self, *kinds: type[BaseException]) -> list[Any]:
+        """Return and forget the failures of these kinds, of all without any."""
+        taken = [event for event in self if not kinds or event["log_failure"].check(*kinds)]
+        self[:] = [event for event in self if event not in taken]
+        return [event["log_failure"] for event in taken]
+
+
+@pytest.fixture(autouse=True)
+def logged_failures(request: pytest.FixtureRequest) -> Iterator[LoggedFailures]:
+    """Fail a plain function that logged a failure and did not flush it; a test case of Twisted's does so itself."""
+    seen = LoggedFailures()
+
+    def observe(event: LogEvent) -> None:
+        if event.get("log_failure") is not None:
+            seen.append(event)
+
+    globalLogPublisher.addObserver(observe)
+    yield seen
+    globalLogPublisher.removeObserver(observe)
+    if seen and not (request.cls and issubclass(request.cls, unittest.TestCase)):
+        pytest.fail("failures were logged:\n" + "\n".join(e["log_failure"].getTraceback() for e in seen))
+
+
+@pytest.fixture(autouse=True)
+def no_delayed_calls_left() -> Iterator[None]:
+    """Fail a test that leaves delayed calls behind in the global reactor, and cancel them for those that follow."""
+    before = set(_delayed_calls())
+    yield
+    left = [call for call in _delayed_calls() if call not in before and call.active()]
+    for call in left:
+        call.cancel()
+    if left:
+        pytest.fail("delayed calls were left in the reactor:\n" + "\n".join(map(str, left)))
+
+
+def _delayed_calls() -> list[Any]:
+    reactor: Any = sys.modules.get("twisted.internet.reactor")
+    return list(reactor.getDelayedCalls()) if reactor is not None else []
