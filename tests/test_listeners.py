@@ -1,0 +1,250 @@
+"""What the server binds, and how the processes hold it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from megacomet.binding import MOST_SHARERS, bind_all
+from megacomet.errors import StartError
+from megacomet.listeners import Address, Listeners
+from megacomet.settings import Settings
+
+LOOPBACK = "127.0.0.1"
+
+
+@pytest.fixture
+def closing() -> Iterator[list[Listeners]]:
+    """What is put into the list is closed after the test."""
+    made: list[Listeners] = []
+    yield made
+    for each in made:
+        each.close()
+        each.remove_paths()
+
+
+def bound(settings: Settings, workers: int, closing: list[Listeners]) -> Listeners:
+    listeners = bind_all(settings, workers)
+    closing.append(listeners)
+    return listeners
+
+
+def port_of(listeners: Listeners) -> int:
+    number: int = listeners.addresses[0].sockets[0].getsockname()[1]
+    return number
+
+
+def knock(port: int, host: str = LOOPBACK) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as client:
+        return client.connect_ex((host, port))
+
+
+def test_both_families_have_one_number(closing: list[Listeners]) -> None:
+    """With no interface given, IPv4 and IPv6 are bound at the same port, each by every worker."""
+    listeners = bound(Settings(port=0), 3, closing)
+    port = port_of(listeners)
+    assert listeners.labels == [f"http://0.0.0.0:{port}", f"http://[::]:{port}"]
+    ports = {each.socket.getsockname()[1] for number in range(3) for each in listeners.of(number)}
+    assert ports == {port}
+    assert [len(listeners.of(number)) for number in range(3)] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(("interface", "shown"), [("127.0.0.1", "127.0.0.1"), ("::1", "[::1]")])
+def test_one_interface(interface: str, shown: str, closing: list[Listeners]) -> None:
+    """With an interface given, only that one is bound."""
+    listeners = bound(Settings(port=0, interface=interface), 2, closing)
+    assert listeners.labels == [f"http://{shown}:{port_of(listeners)}"]
+
+
+def test_nobody_listens_before_the_worker(closing: list[Listeners]) -> None:
+    """A client is refused until a worker listens, and served by that worker then."""
+    listeners = bound(Settings(port=0, interface=LOOPBACK), 2, closing)
+    port = port_of(listeners)
+    assert knock(port) == errno.ECONNREFUSED
+    one = listeners.of(1)[0].socket
+    one.listen()
+    with socket.create_connection((LOOPBACK, port)):
+        one.accept()[0].close()
+
+
+def test_accepted_sockets_inherit_the_options(closing: list[Listeners]) -> None:
+    """Dead peers are found by the kernel: 60 s idle, four probes 15 s apart, 60 s for what was sent."""
+    listeners = bound(Settings(port=0, interface=LOOPBACK), 1, closing)
+    one = listeners.of(0)[0].socket
+    one.listen()
+    with socket.create_connection((LOOPBACK, port_of(listeners))):
+        accepted, _ = one.accept()
+    with accepted:
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        tcp = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+        assert [accepted.getsockopt(socket.IPPROTO_TCP, option) for option in tcp] == [60, 15, 4, 60_000]
+
+
+def test_shutting_a_worker_turns_clients_to_the_others(closing: list[Listeners]) -> None:
+    """A shut listener gets no more clients; after another listen on the same socket it does."""
+    listeners = bound(Settings(port=0, interface=LOOPBACK), 1, closing)
+    one = listeners.of(0)[0].socket
+    one.listen()
+    listeners.shut(0)
+    assert knock(port_of(listeners)) == errno.ECONNREFUSED
+    one.listen()
+    assert knock(port_of(listeners)) == 0
+
+
+def test_shutting_what_does_not_listen_is_nothing(closing: list[Listeners]) -> None:
+    """The manager may shut a worker's sockets before it ever listened, or twice."""
+    listeners = bound(Settings(port=0, interface=LOOPBACK), 1, closing)
+    listeners.shut(0)
+    listeners.shut(0)
+
+
+@pytest.mark.parametrize("reuse", [False, True])
+def test_port_in_use(reuse: bool, closing: list[Listeners]) -> None:
+    """A port that another server listens on is refused by its address, even if that one would share."""
+    with socket.socket() as other:
+        if reuse:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        other.bind((LOOPBACK, 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(StartError, match=f"cannot listen on {LOOPBACK}:{port}: the port is in use"):
+            bind_all(Settings(port=port, interface=LOOPBACK), 2)
+    bound(Settings(port=port, interface=LOOPBACK), 2, closing)  # nothing of the first try is left
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (Settings(port=0, interface="192.0.2.7"), "192.0.2.7:0: it is not an address of this machine"),
+        (Settings(listen=("tcp:nine",)), "the port must be a number from 0 to 65535"),
+        (Settings(listen=("tcp:70000",)), "the port must be a number from 0 to 65535"),
+        (Settings(listen=("unix:/nowhere/at/all.sock",)), "no such file or directory"),
+        (Settings(listen=("unix:/tmp/x:mode=rw",)), "must be unix:PATH or unix:PATH:mode=660"),
+        (Settings(listen=("unix:/" + 120 * "x",)), "path too long"),
+        (Settings(listen=("systemd:domain=INET:index=0",)), "no such socket was handed to this process"),
+        (Settings(listen=("systemd:domain=INET:name=web",)), "no such socket was handed to this process"),
+    ],
+)
+def test_bad_addresses(settings: Settings, said: str) -> None:
+    """Each address that cannot be had is named together with the reason."""
+    with pytest.raises(StartError, match="cannot listen on") as caught:
+        bind_all(settings, 2)
+    assert said in str(caught.value)
+
+
+def test_the_same_address_twice() -> None:
+    """An address that is asked for twice is an error, not a group of sockets that nobody serves."""
+    with socket.socket() as free:
+        free.bind((LOOPBACK, 0))
+        port = free.getsockname()[1]
+    text = f"tcp:{port}:interface={LOOPBACK}"
+    with pytest.raises(StartError, match="asked for twice"):
+        bind_all(Settings(listen=(text, text)), 1)
+
+
+def test_listen_instead_of_port(closing: list[Listeners]) -> None:
+    """Endpoint strings say where to listen, and then the port does not."""
+    listeners = bound(
+        Settings(port=80, listen=(f"tcp:0:interface={LOOPBACK}", "tcp6:port=0:interface=\\:\\:1")), 2, closing
+    )
+    first, second = listeners.labels
+    assert first.startswith(f"http://{LOOPBACK}:")
+    assert second.startswith("http://[::1]:")
+
+
+def test_unix_socket(tmp_path: Path, closing: list[Listeners]) -> None:
+    """A UNIX socket listens at once, has its mode, is shared by at most four workers, and is removed at the end."""
+    path = tmp_path / "mega comet.sock"
+    listeners = bound(Settings(listen=(f"unix:{path}:mode=660",)), 6, closing)
+    assert listeners.labels == [f"unix:{path}"]
+    assert path.stat().st_mode & 0o777 == 0o660
+    assert [len(listeners.of(number)) for number in range(6)] == [1] * MOST_SHARERS + [0] * (6 - MOST_SHARERS)
+    assert all(each.shared for each in listeners.of(0))
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+        listeners.shut(0)  # does not hurt the others
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(path))
+    listeners.close()
+    listeners.remove_paths()
+    assert not path.exists()
+
+
+def test_unix_socket_that_is_stale_or_taken(tmp_path: Path, closing: list[Listeners]) -> None:
+    """The socket of a server that died is replaced; one that answers, or a file, is not."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    bound(Settings(listen=(f"unix:{path}",)), 1, closing)
+    with pytest.raises(StartError, match="another server listens on it"):
+        bind_all(Settings(listen=(f"unix:{path}",)), 1)
+    file = tmp_path / "file"
+    file.write_text("precious")
+    with pytest.raises(StartError, match="no socket"):
+        bind_all(Settings(listen=(f"unix:{file}",)), 1)
+    assert file.read_text() == "precious"
+
+
+def test_inherited_socket(closing: list[Listeners]) -> None:
+    """A socket of systemd is used by several workers, and gets our options."""
+    with socket.socket() as given:
+        given.bind((LOOPBACK, 0))
+        listeners = bind_all(Settings(listen=("systemd:domain=INET:index=0",)), 2, lambda _: given.fileno())
+        closing.append(listeners)
+        assert listeners.labels == [f"http://{LOOPBACK}:{given.getsockname()[1]}"]
+    assert knock(port_of(listeners)) == 0
+    assert listeners.of(1)[0].socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
+
+
+@pytest.mark.parametrize(("workers", "spread"), [(1, [8]), (3, [3, 3, 2]), (8, [1] * 8), (10, [1] * 10)])
+def test_classic_ports(workers: int, spread: list[int], closing: list[Listeners]) -> None:
+    """Each of the original's ports has a worker, each worker has one of them."""
+    free = []
+    for _ in range(8):
+        one = socket.socket()
+        one.bind((LOOPBACK, 0))
+        free.append(one)
+    ports = tuple(one.getsockname()[1] for one in free)
+    for one in free:
+        one.close()
+    listeners = bind_all(Settings(port=0, interface=LOOPBACK, classic=True), workers, classic_ports=ports)
+    closing.append(listeners)
+    assert [sum(each.classic for each in listeners.of(number)) for number in range(workers)] == spread
+    assert listeners.labels[1:] == [f"http://{LOOPBACK}:{port}" for port in ports]
+
+
+def test_another_process_has_the_same(tmp_path: Path, closing: list[Listeners]) -> None:
+    """What is packed and unpacked is the same listeners, on copies of the same sockets."""
+    listeners = bound(Settings(listen=(f"tcp:0:interface={LOOPBACK}", f"unix:{tmp_path / 's'}")), 2, closing)
+    layout, descriptors = listeners.pack()
+    assert len(descriptors) == 3
+    copy = Listeners.unpack(layout, [os.dup(fd) for fd in descriptors])
+    closing.append(copy)
+    assert copy.labels == listeners.labels
+    assert copy.of(1)[0].socket.getsockname() == listeners.of(1)[0].socket.getsockname()
+    copy.of(1)[0].socket.listen()
+    assert knock(port_of(listeners)) == 0
+
+
+def test_a_worker_keeps_only_its_own() -> None:
+    """A new worker closes the sockets of the others, and none that it shares with them."""
+    sockets = {number: socket.socket() for number in range(3)}
+    one = socket.socket()
+    listeners = Listeners(
+        [
+            Address("a", "public", False, sockets),
+            Address("b", "public", True, {0: one, 1: one}),
+        ]
+    )
+    listeners.keep_only(1)
+    assert [sockets[number].fileno() >= 0 for number in range(3)] == [False, True, False]
+    assert one.fileno() >= 0
+    listeners.close()
+    assert one.fileno() < 0
