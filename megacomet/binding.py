@@ -52,7 +52,12 @@ def inherited_descriptor(text: str) -> int:
     return descriptor
 
 
-def bind_all(settings: Settings, workers: int, inherited: Callable[[str], int] = inherited_descriptor) -> Listeners:
+def bind_all(
+    settings: Settings,
+    workers: int,
+    inherited: Callable[[str], int] = inherited_descriptor,
+    classic_ports: Sequence[int] = CLASSIC_PORTS,
+) -> Listeners:
     """Bind every socket that the settings ask for.
 
     Args:
