@@ -21,6 +21,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
+from megacomet.model.announcements import Announcements
 from megacomet.model.position import format_position
 from megacomet.model.session import Session
 from megacomet.model.subscriptions import Subscriptions
@@ -57,9 +58,9 @@ class IAnswers(Protocol):
 
 
 class Entry(NamedTuple):
-    """One message on its way to rows: its index in the box and what a connection is given of it."""
+    """One message on its way to rows: the index of its record in the box and what a connection is given of it."""
 
-    index: int
+    record: int
     channel: bytes
     id: bytes
     data: bytes
@@ -90,12 +91,7 @@ class Hub:
         self.head = 0
         self._answers = answers
         self._listeners = Subscriptions()
-        #: channels whose presence changed since the manager was told last -> whether it knows them as present
-        self._changed: dict[bytes, bool] = {}
-        self._asked: dict[bytes, None] = {}
-        self._joins: dict[int, int] = {}
-        self._unsent: dict[int, None] = {}
-        self._last_join = 0
+        self._told = Announcements(keys, self._listeners)
         self._held: dict[bytes, int] = {}
         self._boxes: deque[Box] = deque()
         self._box: Box | None = None
@@ -111,14 +107,14 @@ class Hub:
     def park_mailbox(self, fd: int, channel: bytes) -> None:
         """Let a plain poll wait for the next message of its mailbox; what waits there comes as a message too."""
         self.keys[fd] = channel
-        self._listen(channel, fd)
+        self._told.listen(channel, fd)
 
     def park_session(self, fd: int, session: Session) -> None:
         """Let a session wait; it is answered from the page of its join, or live after it."""
         self.keys[fd] = session
         for channel in session.channels:
-            self._listen(channel, fd)
-        self._join(fd, session)
+            self._told.listen(channel, fd)
+        self._told.join(fd, session)
 
     def leave(self, fd: int) -> None:
         """The connection is gone or was answered: its row is free again. A free row may be left again."""
@@ -128,14 +124,13 @@ class Hub:
         self.keys[fd] = None
         self._pending.pop(fd, None)
         if not isinstance(key, Session):
-            self._unlisten(key, fd)
+            self._told.unlisten(key, fd)
             return
         self._paged.pop(fd, None)
         if key.join:
-            self._joins.pop(key.join, None)
-            self._unsent.pop(key.join, None)
+            self._told.give_up(key.join)
         for channel in key.channels:
-            self._unlisten(channel, fd)
+            self._told.unlisten(channel, fd)
 
     def expire(self, fd: int) -> None:
         """The poll's time is over: it gets what is at hand, else an empty answer."""
@@ -156,46 +151,13 @@ class Hub:
     # -- what the manager is told
 
     def outgoing(self) -> list[bytes]:
-        """Return the records for the manager that were gathered since the last call.
-
-        What came and went again in between is not told. Leaving comes before joining: a join states that its
-        channels are here.
-        """
-        if not self._changed and not self._asked and not self._unsent:
-            return []
-        records = []
-        for channel, known in self._changed.items():
-            here = channel in self._listeners
-            if known and not here:
-                records.append(frames.encode(frames.LEAVE, channel=channel))
-            elif here and not known and not self._only_joining(channel):
-                self._asked[channel] = None
-        records += [frames.encode(frames.WANT, channel=c) for c in self._asked if c in self._listeners]
-        for join in self._unsent:
-            session = self.keys[self._joins[join]]
-            assert isinstance(session, Session)
-            records.append(
-                frames.encode(
-                    frames.JOIN,
-                    number=join,
-                    offset=session.limit,
-                    channel=session.since,
-                    data=frames.encode_names(session.channels),
-                )
-            )
-        self._changed.clear()
-        self._asked.clear()
-        self._unsent.clear()
-        return records
+        """Return the records for the manager that were gathered since the last call."""
+        return self._told.outgoing()
 
     def linked(self, epoch: bytes, head: int) -> list[bytes]:
         """A link to a manager stands: return the records that tell it everything that listens here."""
         self.epoch, self.head = epoch, head
-        for fd, key in enumerate(self.keys):
-            if isinstance(key, Session):
-                self._join(fd, key)
-        self._changed = dict.fromkeys(self._listeners, False)
-        return self.outgoing()
+        return self._told.everything()
 
     def unlinked(self) -> None:
         """The link is lost: what was not worked off is the manager's again, every session will join anew."""
@@ -207,11 +169,8 @@ class Hub:
         self._unwritten.clear()
         self._counts.clear()
         self._paged.clear()
-        self._joins.clear()
-        self._unsent.clear()
         self._held.clear()
-        self._changed.clear()
-        self._asked.clear()
+        self._told.clear()
         self._box = self._due = None
 
     # -- what the manager sends
@@ -283,9 +242,7 @@ class Hub:
         if not isinstance(key, Session):
             if held or pending is not None:  # a plain poll takes one message
                 return False
-        elif key.join:
-            return False
-        elif self._paged.get(fd, _LIVE)[1]:  # cut off: what comes now stands behind what was left out
+        elif key.join or self._paged.get(fd, _LIVE)[1]:
             return False
         if pending is None:
             self._pending[fd] = [entry]
@@ -300,7 +257,7 @@ class Hub:
     def _page(self, index: int, frame: frames.Frame) -> None:
         if frame.channel[:1] == b"@":
             self._unwritten[index] = frame.channel
-        fd = self._joins.get(frame.number)
+        fd = self._told.joining(frame.number)
         if fd is None:
             return
         session = self.keys[fd]
@@ -312,7 +269,7 @@ class Hub:
         )
 
     def _page_end(self, frame: frames.Frame) -> None:
-        fd = self._joins.pop(frame.number, None)
+        fd = self._told.joined(frame.number)
         if fd is None:
             return
         session = self.keys[fd]
@@ -355,9 +312,9 @@ class Hub:
         messages = [(e.channel, e.id, e.data) for e in taken]
         if self._answers.answer(fd, key, messages, format_position(self.epoch, position), gaps):
             for entry in taken:
-                self._unwritten.pop(entry.index, None)
-                if entry.index in self._counts:
-                    self._counts[entry.index] += 1
+                self._unwritten.pop(entry.record, None)
+                if entry.record in self._counts:
+                    self._counts[entry.record] += 1
 
     @staticmethod
     def _within_limits(entries: list[Entry], limit: int) -> list[Entry]:
@@ -379,15 +336,13 @@ class Hub:
 
     def _finish(self) -> bytes:
         assert self._box is not None
-        records = [
-            frames.encode(frames.RECEIPT, number=index, offset=count) for index, count in self._counts.items()
-        ]
+        records = [frames.encode(frames.RECEIPT, number=index, offset=count) for index, count in self._counts.items()]
         for index, channel in self._unwritten.items():
             self._hold(channel)
             absent = channel not in self._listeners
             records.append(frames.encode(frames.RETURNED, flags=frames.ABSENT if absent else 0, number=index))
-            if not absent and not self._only_joining(channel):
-                self._asked[channel] = None
+            if not absent:
+                self._told.ask(channel)
         self.head = max(self.head, self._box.head)
         self._pending.clear()
         self._paged.clear()
@@ -395,27 +350,3 @@ class Hub:
         self._counts.clear()
         self._box = self._due = None
         return b"".join(records)
-
-    # -- who listens
-
-    def _listen(self, channel: bytes, fd: int) -> None:
-        if self._listeners.add(channel, fd):
-            self._changed.setdefault(channel, False)
-
-    def _unlisten(self, channel: bytes, fd: int) -> None:
-        if self._listeners.remove(channel, fd):
-            self._changed.setdefault(channel, True)
-
-    def _join(self, fd: int, session: Session) -> None:
-        self._last_join = self._last_join % 0xFFFF_FFFF + 1
-        session.join, session.missed = self._last_join, None
-        self._joins[session.join] = fd
-        self._unsent.append(session.join)
-
-    def _only_joining(self, channel: bytes) -> bool:
-        """Whether everybody on the channel waits for a page, which will bring what waits."""
-        for fd in self._listeners.of(channel):
-            key = self.keys[fd]
-            if not isinstance(key, Session) or not key.join:
-                return False
-        return True

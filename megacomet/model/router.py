@@ -248,9 +248,7 @@ class Router:
                 if slot in self._links:
                     self._hand(self._links[slot], waiting[0], True, None)
 
-    def settled(
-        self, link: ILink, token: Token, written: bool, connections: int, now: float
-    ) -> None:
+    def settled(self, link: ILink, token: Token, written: bool, connections: int, now: float) -> None:
         """A worker has reported on a record.
 
         Args:

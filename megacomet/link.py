@@ -1,0 +1,126 @@
+"""The link between a worker and the manager: AMP commands over a UNIX socket, and what both ends must agree on.
+
+The worker dials. Down the link everything is one ordered stream of boxes (`Deliver`), numbered from 1, each answered when
+it was worked off. Up the link go the worker's listeners (`Want`), its beats, and descriptors to adopt. What the values
+hold is defined in `megacomet.wire.frames`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, cast
+
+from twisted.internet.unix import Server
+from twisted.protocols import amp
+
+from megacomet.errors import MegaCometError
+
+#: A worker of another version than the manager's is not let in.
+PROTOCOL: Final = 1
+#: Each end sends something so often, seconds.
+BEAT_S: Final = 1.0
+#: An end that was silent so long is given up, seconds.
+SILENCE_S: Final = 10.0
+#: A worker keeps its connections so long without a manager, seconds.
+ORPHAN_S: Final = 30.0
+#: So many boxes are on their way to a worker at once; then the manager gathers on.
+BOXES_IN_FLIGHT: Final = 8
+#: A box is cut when it has so many bytes; a worker reads it whole before it answers the first connection.
+BOX_BYTES: Final = 256 * 1024
+#: What is gathered for a worker that does not keep up; beyond it the worker is killed and replaced.
+LINK_BYTES: Final = 64 * 1024 * 1024
+#: From so many gathered bytes on, publishers that can wait are made to.
+PRESSURE_BYTES: Final = 4 * 1024 * 1024
+
+_PART_BYTES: Final = 0xFFFF
+
+
+class LinkRefused(MegaCometError):
+    """Raised when the other end does not take what was asked; the text says why."""
+
+
+class Blob(amp.Argument):
+    """Bytes of any length: AMP carries 65,535 in a value, so they are spread over `name`, `name.1`, `name.2` …"""
+
+    def fromBox(self, name: bytes, strings: amp.AmpBox, objects: dict[str, Any], proto: amp.AMP) -> None:
+        """Put the parts together again."""
+        parts = [strings[name]]
+        while (part := strings.get(b"%b.%d" % (name, len(parts)))) is not None:
+            parts.append(part)
+        objects[name.decode()] = b"".join(parts)
+
+    def toBox(self, name: bytes, strings: amp.AmpBox, objects: dict[str, Any], proto: amp.AMP) -> None:
+        """Spread the value."""
+        value = objects[name.decode()]
+        strings[name] = value[:_PART_BYTES]
+        for n, at in enumerate(range(_PART_BYTES, len(value), _PART_BYTES), 1):
+            strings[b"%b.%d" % (name, n)] = value[at : at + _PART_BYTES]
+
+
+def transport_of(protocol: amp.AMP) -> Server:
+    """Return the UNIX transport that every end of a link has."""
+    return cast(Server, protocol.transport)
+
+
+class Hello(amp.Command):
+    """Worker to manager: who I am. The answer says where the log stands; then come `Want` boxes."""
+
+    arguments = [
+        (b"protocol", amp.Integer()),
+        (b"number", amp.Integer()),
+        (b"pid", amp.Integer()),
+        (b"nonce", amp.String()),
+    ]
+    response = [(b"epoch", amp.String()), (b"head", amp.Integer())]
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class Want(amp.Command):
+    """Worker to manager: WANT, LEAVE and JOIN records. A failure ends the link, so no answer is needed."""
+
+    arguments = [(b"records", Blob())]
+    requiresAnswer = False
+
+
+class Beat(amp.Command):
+    """Worker to manager, every second: its counts as JSON; the answer says how the whole server stands."""
+
+    arguments = [(b"counts", Blob())]
+    response = [(b"ready", amp.Boolean()), (b"workers", amp.Integer())]
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class Adopt(amp.Command):
+    """Worker to manager: serve this connection; `head` was read from it already. Close yours on the answer."""
+
+    arguments = [(b"fd", amp.Descriptor()), (b"head", Blob()), (b"peer", amp.String())]
+    response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class Deliver(amp.Command):
+    """Manager to worker: a box of records; the answer, when it was worked off, has RETURNED and RECEIPT records."""
+
+    arguments = [
+        (b"number", amp.Integer()),
+        (b"head", amp.Integer()),
+        (b"answered", amp.Integer()),
+        (b"records", Blob()),
+    ]
+    response = [(b"results", Blob())]
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class GiveBack(amp.Command):
+    """Manager to worker: this connection asks for something of yours; `unread` was read from it already."""
+
+    arguments = [(b"fd", amp.Descriptor()), (b"unread", Blob())]
+    response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class Stop(amp.Command):
+    """Manager to worker: listen no more, answer everybody, end."""
+
+    arguments: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    errors = {LinkRefused: b"REFUSED"}

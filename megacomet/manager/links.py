@@ -1,0 +1,369 @@
+"""The manager's end of the links: who may be which worker, boxes with bounded flight, and the silence that ends a worker."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections import deque
+from collections.abc import Callable
+from hmac import compare_digest
+from typing import Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.protocols import amp
+from twisted.python.failure import Failure
+
+from megacomet import link
+from megacomet.model.router import Router, Token
+from megacomet.wire import frames
+
+_PEER = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
+
+
+class IManager(Protocol):
+    """What the links need of the rest of the manager."""
+
+    def worker_up(self, number: int, pid: int) -> None:
+        """A worker's link stands."""
+
+    def worker_down(self, number: int) -> None:
+        """A worker's link is lost."""
+
+    def kill(self, number: int, why: str) -> None:
+        """A worker is beyond help: replace it."""
+
+    async def adopt(self, number: int, fd: int, head: bytes, peer: bytes) -> None:
+        """Serve a connection that a worker hands over.
+
+        Raises:
+            LinkRefused: there is no room.
+        """
+
+
+@attrs.define
+class Flight:
+    """A box on its way: the tokens of its records, by their index."""
+
+    number: int
+    tokens: dict[int, Token]
+
+
+class Downlink(amp.AMP):
+    """The way to one worker; see `megacomet.model.router.ILink`.
+
+    Attributes:
+        listening: whether the worker had a waiting connection at its last beat.
+        counts: what it said of itself at its last beat.
+    """
+
+    _log = Logger()
+
+    def __init__(self, links: Links) -> None:
+        super().__init__()
+        self.number = -1
+        self.pid = 0
+        self.listening = False
+        self.counts: dict[str, object] = {}
+        self.heard = links.clock()
+        self.gathered_bytes = 0
+        self._links = links
+        self._records: deque[tuple[bytes, Token | None]] = deque()
+        self._flights: deque[Flight] = deque()
+        self._boxes = 0
+        self._answered = 0
+        self._head = 0
+        self._sent_at = links.clock()
+        self._turn: IDelayedCall | None = None
+
+    # -- the connection
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard = self._links.clock()
+        super().dataReceived(data)
+
+    @link.Hello.responder
+    def hello(self, protocol: int, number: int, pid: int, nonce: bytes) -> dict[str, object]:
+        if self.number >= 0:
+            raise link.LinkRefused("said hello twice")
+        if protocol != link.PROTOCOL:
+            raise link.LinkRefused(f"speaks protocol {protocol}, not {link.PROTOCOL}")
+        self._links.check(self._peer(), number, pid, nonce)
+        self.number, self.pid = number, pid
+        self._head = self._links.router.head
+        self._links.joined(self)
+        return {"epoch": self._links.router.epoch, "head": self._head}
+
+    def _peer(self) -> tuple[int, int]:
+        """Return process and user of the other end (SO_PEERCRED)."""
+        peer = link.transport_of(self).socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
+        pid, uid, _ = _PEER.unpack(peer)
+        return pid, uid
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
+        if self.number >= 0:
+            tokens = [t for flight in self._flights for t in flight.tokens.values()]
+            tokens += [t for _, t in self._records if t is not None]
+            self._flights.clear()
+            self._records.clear()
+            self.gathered_bytes = 0
+            self._links.left(self, tokens)
+
+    @link.Want.responder
+    def want(self, records: bytes) -> dict[str, object]:
+        self._known()
+        self._links.router.received(self, records, self._links.clock())
+        return {}
+
+    @link.Beat.responder
+    def beat(self, counts: bytes) -> dict[str, object]:
+        self._known()
+        self.counts = json.loads(counts)
+        self.listening = bool(self.counts.get("waiting"))
+        return {"ready": self._links.ready, "workers": self._links.workers}
+
+    @link.Adopt.responder
+    async def adopt(self, fd: int, head: bytes, peer: bytes) -> dict[str, object]:
+        self._known()
+        await self._links.manager.adopt(self.number, fd, head, peer)
+        return {}
+
+    def _known(self) -> None:
+        if self.number < 0:
+            raise link.LinkRefused("has not said hello")
+
+    # -- down the link
+
+    def send(self, record: bytes, token: Token | None) -> None:
+        """Put a record on the stream; it leaves with all others of this turn."""
+        self._records.append((record, token))
+        self.gathered_bytes += len(record)
+        if self._turn is None:
+            self._turn = self._links.reactor.callLater(0, self._flush)
+
+    def _flush(self) -> None:
+        self._turn = None
+        while self._records and len(self._flights) < link.BOXES_IN_FLIGHT:
+            self._send_box()
+        if self.gathered_bytes > link.LINK_BYTES:
+            self._links.manager.kill(self.number, f"does not keep up: {self.gathered_bytes} bytes wait for it")
+
+    def _send_box(self) -> None:
+        """Send what is gathered, cut at `BOX_BYTES` between two records."""
+        records: list[bytes] = []
+        tokens: dict[int, Token] = {}
+        size = 0
+        while self._records and size < link.BOX_BYTES:
+            record, token = self._records.popleft()
+            if token is not None:
+                tokens[len(records)] = token
+            records.append(record)
+            size += len(record)
+        self.gathered_bytes -= size
+        if not self._records:  # else later records, up to the log's head, are still here
+            self._head = self._links.router.head
+        self._boxes += 1
+        self._sent_at = self._links.clock()
+        flight = Flight(self._boxes, tokens)
+        self._flights.append(flight)
+        answer = self.callRemote(
+            link.Deliver, number=self._boxes, head=self._head, answered=self._answered, records=b"".join(records)
+        )
+        answer.addCallback(self._worked_off, flight)
+        answer.addErrback(self._failed)
+
+    def _worked_off(self, answer: dict[str, bytes], flight: Flight) -> None:
+        """A box was worked off: settle its records, send on."""
+        if not self._flights:  # the link was lost with this answer in it
+            return
+        self._flights.remove(flight)
+        self._answered = flight.number
+        returned: set[int] = set()
+        connections: dict[int, int] = {}
+        for frame in frames.decode(answer["results"]):
+            if frame.kind == frames.RETURNED:
+                returned.add(frame.number)
+            elif frame.kind == frames.RECEIPT:
+                connections[frame.number] = frame.offset
+        now = self._links.clock()
+        for index, token in flight.tokens.items():
+            self._links.router.settled(self, token, index not in returned, connections.get(index, 0), now)
+        if self._records:
+            self._flush_now()
+        self._links.eased()
+
+    def _flush_now(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+        self._flush()
+
+    def _failed(self, failure: Failure) -> None:
+        if self.number >= 0 and self._links.is_current(self):
+            self._log.failure("worker {number} failed a box", failure, number=self.number)
+            link.transport_of(self).abortConnection()
+
+    def tick(self, now: float) -> None:
+        """Every second: the head goes out when nothing else does; a silent worker is replaced."""
+        if now - self.heard > link.SILENCE_S:
+            self._links.manager.kill(self.number, f"was silent for {now - self.heard:.0f} s")
+        elif not self._records and not self._flights and now - self._sent_at >= link.BEAT_S * 0.9:
+            self._send_box()
+
+    async def give_back(self, fd: int, unread: bytes) -> None:
+        """Give a connection back to the worker.
+
+        Raises:
+            LinkRefused: the worker does not take it.
+            ConnectionDone, ConnectionLost: the link is gone.
+        """
+        await self.callRemote(link.GiveBack, fd=fd, unread=unread)
+
+    async def stop(self) -> None:
+        """Ask the worker to answer everybody and end."""
+        await self.callRemote(link.Stop)
+
+
+class Links:
+    """All links of the manager.
+
+    Attributes:
+        workers: how many workers the server has.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        router: Router,
+        manager: IManager,
+        *,
+        workers: int,
+        nonce: bytes,
+        uids: frozenset[int],
+        clock: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            reactor: for delayed calls.
+            router: attached to every link.
+            manager: the rest of the manager.
+            workers: numbers from 0 to this less one may say hello.
+            nonce: what a worker must know.
+            uids: of the users that a worker may run as.
+            clock: seconds, monotonic.
+        """
+        self.reactor = reactor
+        self.router = router
+        self.manager = manager
+        self.workers = workers
+        self.clock = clock
+        self._nonce = nonce
+        self._uids = uids
+        self._of: dict[int, Downlink] = {}
+        self._easing: list[Deferred[None]] = []
+        self._beat = LoopingCall(self._tick)
+        self._beat.clock = reactor
+
+    def factory(self) -> Factory[Downlink]:
+        """Return the factory for the socket that workers dial."""
+        factory = Factory.forProtocol(lambda: Downlink(self))
+        factory.noisy = False
+        return factory
+
+    def start(self) -> None:
+        """Begin to beat."""
+        self._beat.start(link.BEAT_S, now=False).addErrback(
+            lambda failure: self._log.failure("the beat of the links ended", failure)
+        )
+
+    def stop(self) -> None:
+        """Beat no more."""
+        if self._beat.running:
+            self._beat.stop()
+
+    def check(self, peer: tuple[int, int], number: int, pid: int, nonce: bytes) -> None:
+        """Check who says hello.
+
+        Raises:
+            LinkRefused: it is no worker of this server.
+        """
+        if peer[1] not in self._uids:
+            raise link.LinkRefused(f"user {peer[1]} is not the server's")
+        if not compare_digest(nonce, self._nonce):
+            raise link.LinkRefused("does not know the nonce")
+        if peer[0] != pid:
+            raise link.LinkRefused(f"says it is process {pid}, the system says {peer[0]}")
+        if not 0 <= number < self.workers:
+            raise link.LinkRefused(f"worker {number} of {self.workers}")
+        if number in self._of:
+            raise link.LinkRefused(f"worker {number} has its link already")
+
+    def joined(self, downlink: Downlink) -> None:
+        """A worker said hello."""
+        self._of[downlink.number] = downlink
+        self.router.attach(downlink)
+        self.manager.worker_up(downlink.number, downlink.pid)
+
+    def left(self, downlink: Downlink, unanswered: list[Token]) -> None:
+        """A worker's link is lost."""
+        del self._of[downlink.number]
+        self.router.detach(downlink, unanswered, self.clock())
+        self.manager.worker_down(downlink.number)
+        self.eased()
+
+    def is_current(self, downlink: Downlink) -> bool:
+        """Tell whether this is the link of its worker."""
+        return self._of.get(downlink.number) is downlink
+
+    def of(self, number: int) -> Downlink | None:
+        """Return a worker's link, None when it is down."""
+        return self._of.get(number)
+
+    def all(self) -> list[Downlink]:
+        """Return the links that stand, by their workers' numbers."""
+        return [self._of[number] for number in sorted(self._of)]
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker has its link and listens."""
+        return len(self._of) == self.workers and all(l.counts.get("listening") for l in self._of.values())
+
+    def _tick(self) -> None:
+        now = self.clock()
+        for downlink in self.all():
+            try:
+                downlink.tick(now)
+            except Exception:
+                self._log.failure("beat of worker {number}", number=downlink.number)
+        self.router.expire(now)
+
+    # -- pressure
+
+    @property
+    def full(self) -> bool:
+        """Whether publishers that can wait should."""
+        return any(downlink.gathered_bytes > link.PRESSURE_BYTES for downlink in self._of.values())
+
+    def wait(self) -> Deferred[None]:
+        """Return what fires when there is room again."""
+        easing: Deferred[None] = Deferred()
+        self._easing.append(easing)
+        self.eased()
+        return easing
+
+    def eased(self) -> None:
+        """Something was worked off: let publishers go on when there is room."""
+        if self._easing and not self.full:
+            easing, self._easing = self._easing, []
+            for waiting in easing:
+                waiting.callback(None)

@@ -1,0 +1,275 @@
+"""The worker's end of the link: dials the manager, feeds the hub, tells what the hub gathered, and dials again.
+
+Link loss is a state, not an end: the worker keeps its connections for `ORPHAN_S` seconds and tries again; then it gives up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.application.internet import ClientService
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.interfaces import IDelayedCall, IReactorTime, IReactorUNIX
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.protocols import amp
+from twisted.python.failure import Failure
+
+from megacomet import link
+from megacomet.model.hub import Box, Hub
+
+#: The hub works off boxes for so long, then the rest of the reactor has its turn, seconds.
+SLICE_S = 0.005
+#: Between two tries to reach the manager, seconds.
+REDIAL_S = 0.25
+
+
+class IWorker(Protocol):
+    """What the link needs of the rest of the worker."""
+
+    def counts(self) -> dict[str, object]:
+        """Return what the manager is told every second; must be JSON."""
+
+    def take_back(self, fd: int, unread: bytes) -> None:
+        """Serve a connection that the manager gives back; the descriptor is the worker's from now on."""
+
+    def stop(self) -> None:
+        """Listen no more, answer everybody, end."""
+
+    def orphaned(self) -> None:
+        """No manager came for `ORPHAN_S` seconds: close all, end."""
+
+
+class UplinkProtocol(amp.AMP):
+    """One connection to the manager."""
+
+    def __init__(self, uplink: Uplink) -> None:
+        super().__init__()
+        self._uplink = uplink
+        self._answers: deque[Deferred[dict[str, bytes]]] = deque()
+        self.heard = uplink.clock()
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._uplink.dialled(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self._answers.clear()
+        self._uplink.lost(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.heard = self._uplink.clock()
+        super().dataReceived(data)
+
+    @link.Deliver.responder
+    def deliver(self, number: int, head: int, answered: int, records: bytes) -> Deferred[dict[str, bytes]]:
+        answer: Deferred[dict[str, bytes]] = Deferred()
+        self._answers.append(answer)
+        self._uplink.deliver(Box(number, head, answered, records))
+        return answer
+
+    def worked_off(self, results: bytes) -> None:
+        """The oldest box without an answer was worked off."""
+        self._answers.popleft().callback({"results": results})
+
+    @link.GiveBack.responder
+    def give_back(self, fd: int, unread: bytes) -> dict[str, object]:
+        self._uplink.worker.take_back(fd, unread)
+        return {}
+
+    @link.Stop.responder
+    def stop(self) -> dict[str, object]:
+        self._uplink.worker.stop()
+        return {}
+
+
+class Uplink:
+    """The worker's side of the link, over all its connections.
+
+    Attributes:
+        up: whether the manager knows everything that listens here.
+        ready: whether all workers of the server listen, as the manager said last.
+        workers: how many workers the server has.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        hub: Hub,
+        worker: IWorker,
+        *,
+        number: int,
+        nonce: bytes,
+        clock: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            reactor: for delayed calls.
+            hub: fed with what comes down the link.
+            worker: the rest of the worker.
+            number: this worker's.
+            nonce: what the manager gave it at birth.
+            clock: seconds, monotonic.
+        """
+        self.reactor = reactor
+        self.worker = worker
+        self.clock = clock
+        self.up = False
+        self.ready = False
+        self.workers = 0
+        self._hub = hub
+        self._number = number
+        self._nonce = nonce
+        self._protocol: UplinkProtocol | None = None
+        self._turn: IDelayedCall | None = None
+        self._alone_since = clock()
+        self._beat = LoopingCall(self._tick)
+        self._beat.clock = reactor
+
+    def dial(self, path: str) -> ClientService:
+        """Return the service that keeps dialling the manager's socket."""
+        reactor = self.reactor
+        assert IReactorUNIX.providedBy(reactor)
+        factory = Factory.forProtocol(lambda: UplinkProtocol(self))
+        factory.noisy = False
+        self._beat.start(link.BEAT_S, now=False).addErrback(self._beat_failed)
+        return ClientService(
+            UNIXClientEndpoint(reactor, path), factory, retryPolicy=lambda tries: REDIAL_S, clock=reactor
+        )
+
+    # -- the connection
+
+    def dialled(self, protocol: UplinkProtocol) -> None:
+        """A connection stands: say who this is, then everything that listens here."""
+        self._protocol = protocol
+        hello = protocol.callRemote(
+            link.Hello, protocol=link.PROTOCOL, number=self._number, pid=os.getpid(), nonce=self._nonce
+        )
+        hello.addCallback(self._welcomed, protocol)
+        hello.addErrback(self._failed, protocol, "hello")
+
+    def _welcomed(self, answer: dict[str, object], protocol: UplinkProtocol) -> None:
+        if protocol is not self._protocol:
+            return
+        epoch, head = answer["epoch"], answer["head"]
+        assert isinstance(epoch, bytes)
+        assert isinstance(head, int)
+        self.up = True
+        self._send(self._hub.linked(epoch, head))
+        self._tick()
+        self._log.info("link to the manager stands, {channels} channels told", channels=self._hub.channels)
+
+    def lost(self, protocol: UplinkProtocol) -> None:
+        """A connection ended."""
+        if protocol is not self._protocol:
+            return
+        was_up, self.up, self.ready, self._protocol = self.up, False, False, None
+        if was_up:
+            self._alone_since = self.clock()
+            self._hub.unlinked()
+            self._log.warn("link to the manager lost")
+
+    def _failed(self, failure: Failure, protocol: UplinkProtocol, what: str) -> None:
+        """Something that was asked of the manager failed; a link that cannot be trusted is ended."""
+        if protocol is self._protocol:
+            self._log.warn("the manager refused {what}: {why}", what=what, why=failure.getErrorMessage())
+            link.transport_of(protocol).abortConnection()
+
+    # -- every second
+
+    def _tick(self) -> None:
+        now = self.clock()
+        protocol = self._protocol
+        if not self.up or protocol is None:
+            if now - self._alone_since > link.ORPHAN_S:
+                self._log.error("no manager for {seconds:.0f} s: giving up", seconds=link.ORPHAN_S)
+                self.worker.orphaned()
+            return
+        if now - protocol.heard > link.SILENCE_S:
+            self._log.warn("the manager was silent for {seconds:.0f} s: dialling again", seconds=link.SILENCE_S)
+            link.transport_of(protocol).abortConnection()
+            return
+        counts = json.dumps(self.worker.counts()).encode()
+        beat = protocol.callRemote(link.Beat, counts=counts)
+        beat.addCallback(self._answered_beat)
+        beat.addErrback(self._failed, protocol, "beat")
+
+    def _answered_beat(self, answer: dict[str, object]) -> None:
+        self.ready = bool(answer["ready"])
+        workers = answer["workers"]
+        assert isinstance(workers, int)
+        self.workers = workers
+
+    def _beat_failed(self, failure: Failure) -> None:
+        self._log.failure("the link's beat ended", failure)
+        self.worker.orphaned()
+
+    # -- boxes and records
+
+    def deliver(self, box: Box) -> None:
+        """A box came: work it off in this turn and the next ones."""
+        self._hub.received(box)
+        self._work()
+
+    def _work(self) -> None:
+        until = self.clock() + SLICE_S
+        results = self._hub.work(lambda: self.clock() >= until)
+        self._flush()
+        protocol = self._protocol
+        if protocol is not None:
+            for result in results:
+                protocol.worked_off(result)
+        if self._hub.busy:
+            self.touch()
+
+    def touch(self) -> None:
+        """Something changed in the hub: by the end of this turn the manager is told, once for all changes."""
+        if self._turn is None:
+            self._turn = self.reactor.callLater(0, self._end_of_turn)
+
+    def _end_of_turn(self) -> None:
+        self._turn = None
+        if self._hub.busy:
+            self._work()
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self.up:
+            self._send(self._hub.outgoing())
+
+    def _send(self, records: list[bytes]) -> None:
+        protocol = self._protocol
+        assert protocol is not None
+        batch: list[bytes] = []
+        size = 0
+        for record in records:
+            batch.append(record)
+            size += len(record)
+            if size >= link.BOX_BYTES:
+                protocol.callRemote(link.Want, records=b"".join(batch))
+                batch, size = [], 0
+        if batch:
+            protocol.callRemote(link.Want, records=b"".join(batch))
+
+    # -- descriptors
+
+    def adopt(self, fd: int, head: bytes, peer: bytes) -> Deferred[dict[str, object]]:
+        """Hand a connection to the manager.
+
+        Fires when the manager has it, fails when it is refused or the link is lost. The caller closes its descriptor then, and not earlier: only then has it been sent.
+        """
+        protocol = self._protocol
+        assert protocol is not None
+        assert self.up
+        adopted: Deferred[dict[str, object]] = protocol.callRemote(link.Adopt, fd=fd, head=head, peer=peer)
+        return adopted
