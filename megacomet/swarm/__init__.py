@@ -1,1 +1,1 @@
-"""The load client: opens many long-polls, holds them, counts and checks what arrives."""
+"""The load client: thousands of parked long-polls per process, and a check that none of them misses a message."""

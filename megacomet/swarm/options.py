@@ -1,0 +1,260 @@
+"""Owns the options of `megacomet swarm`: from the command line to one frozen, checked object."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import resource
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import attrs
+
+from megacomet.errors import BadName
+from megacomet.names import check_client_id
+
+#: A process needs a few descriptors besides its clients': pipes, epoll, the standard streams.
+_SPARE_DESCRIPTORS: Final = 100
+#: Below this one process connects as fast as two.
+_CLIENTS_WORTH_A_PROCESS: Final = 5_000
+#: A source address has about 28,000 ports towards one address and port; with some left over for those that are closing.
+_CLIENTS_PER_SOURCE: Final = 2_000
+_SOURCES_PER_PROCESS: Final = math.ceil(20_000 / _CLIENTS_PER_SOURCE)
+
+Address = tuple[str, int]
+
+
+class Unusable(Exception):
+    """Raised when the options contradict each other; the text says which."""
+
+
+@attrs.frozen
+class Options:
+    """What to do; see `parser` for the meaning and units of each.
+
+    Attributes:
+        addresses: where to poll, one for each port.
+        family: AF_INET or AF_INET6.
+        host: for the Host header.
+        sources: given source addresses; empty: automatic on loopback, else left to the kernel.
+        push_address: where to publish.
+        part: (which, of how many).
+        push_rate: messages/s, 0 as fast as it goes, None none.
+    """
+
+    clients: int
+    processes: int
+    addresses: tuple[Address, ...]
+    family: int
+    host: str
+    sources: tuple[str, ...] = ()
+    rate: float = 0.0
+    hold_s: float = 10.0
+    patience_s: float = 30.0
+    drain_s: float = 10.0
+    prefix: str = "c"
+    since: bool = False
+    json: bool = False
+    part: tuple[int, int] = (1, 1)
+    merge: tuple[str, ...] = ()
+    push_rate: float | None = None
+    push_connections: int = 8
+    push_address: Address = ("127.0.0.1", 80)
+    batch: str = ""
+    everyone: bool = False
+    key: str = ""
+    live: bool = True
+
+    @property
+    def publishes(self) -> bool:
+        """Whether anything is pushed."""
+        return self.push_rate is not None or bool(self.batch) or self.everyone
+
+    @property
+    def indexes(self) -> range:
+        """The clients of this part, by index."""
+        which, parts = self.part
+        return range(self.clients * (which - 1) // parts, self.clients * which // parts)
+
+    def sources_of(self, process: int) -> tuple[str, ...]:
+        """Return the source addresses of one process; none: the kernel chooses."""
+        if self.sources:
+            return self.sources
+        if self.family != socket.AF_INET or not all(host.startswith("127.") for host, _ in self.addresses):
+            return ()
+        first = process * _SOURCES_PER_PROCESS
+        return tuple(_loopback(first + n) for n in range(_SOURCES_PER_PROCESS))
+
+
+def _loopback(number: int) -> str:
+    """Return one of 16 million addresses of this machine, from 127.1.0.1 on; .0 and .255 are left out."""
+    rest, last = divmod(number, 254)
+    return f"127.{1 + rest // 256}.{rest % 256}.{last + 1}"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    p = argparse.ArgumentParser(
+        prog="megacomet swarm",
+        description="Open many long-polls, hold them, push to them, check that each message arrives once and in order.",
+        epilog="Exit status: 0 all well, 1 something was lost or failed, 2 the options make no sense.",
+    )
+    a = p.add_argument
+    a("--clients", type=_count, default=1000, metavar="N", help="how many clients, each with one long-poll (1000)")
+    a("--processes", type=_count, default=0, metavar="P", help="how many processes (as many as descriptors demand)")
+    a("--url", default="http://127.0.0.1:80", help="the server (http://127.0.0.1:80)")
+    a("--ports", type=_ports, default=(), metavar="8000-8007", help="spread the clients over these ports instead")
+    a("--source", action="append", default=[], metavar="IP", help="connect from this address; may be repeated")
+    a("--rate", type=_rate, default=0.0, metavar="R", help="connects/s over all processes; 0: as fast as it goes (0)")
+    a("--hold", type=_rate, default=10.0, metavar="S", help="seconds to go on after all have connected (10)")
+    a("--patience", type=_rate, default=30.0, metavar="S", help="give up connecting after S s without a new one (30)")
+    a("--drain", type=_rate, default=10.0, metavar="S", help="wait so long for the last messages at the end (10)")
+    a("--prefix", default="c", help="the client ids are this and a number (c)")
+    a("--since", action="store_true", help="poll on from the last position: every message exactly once")
+    a("--push-rate", type=_rate, default=None, metavar="R", help="push R messages/s to random clients; 0: flat out")
+    a("--push-connections", type=_count, default=8, metavar="C", help="over so many connections (8)")
+    a("--push-url", default="", metavar="URL", help="push there instead (--url)")
+    a("--batch", default="", metavar="N|FILE", help="push N messages, or the lines of a file, in one /api/batch")
+    a("--everyone", action="store_true", help="at the end push one message to everyone and count who heard it")
+    a("--key-file", default="", metavar="FILE", help="the API key (else $MEGACOMET_API_KEY)")
+    a("--json", action="store_true", help="the report, and the live lines, as JSON")
+    a("--quiet", action="store_true", help="no live lines")
+    a(
+        "--part",
+        type=_part,
+        default=(1, 1),
+        metavar="K/N",
+        help="be the K-th of N machines, with its share",
+    )
+    a("--merge", nargs="+", default=[], metavar="FILE", help="only add up the --json reports of the parts")
+    return p
+
+
+def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Options:
+    """Turn a command line into options.
+
+    Raises:
+        Unusable: they contradict each other, or a file or host is not there.
+        SystemExit: argparse has printed help or an error (status 0 or 2).
+    """
+    given = parser().parse_args(arguments)
+    host, port = _url(given.url)
+    push_host, push_port = _url(given.push_url) if given.push_url else (host, port)
+    family, address = _resolve(host)
+    try:
+        check_client_id(f"{given.prefix}{given.clients}".encode())
+    except BadName as e:
+        raise Unusable(f"--prefix: {e.detail}") from None
+    options = Options(
+        clients=given.clients,
+        processes=given.processes,
+        addresses=tuple((address, p) for p in given.ports or (port,)),
+        family=family,
+        host=f"[{host}]" if ":" in host else host,
+        sources=tuple(given.source),
+        rate=given.rate,
+        hold_s=given.hold,
+        patience_s=given.patience,
+        drain_s=given.drain,
+        prefix=given.prefix,
+        since=given.since,
+        json=given.json,
+        part=given.part,
+        merge=tuple(given.merge),
+        push_rate=given.push_rate,
+        push_connections=given.push_connections,
+        push_address=(_resolve(push_host)[1], push_port),
+        batch=given.batch,
+        everyone=given.everyone,
+        key=_key(given, os.environ if environ is None else environ),
+        live=not given.quiet,
+    )
+    return options if options.merge else _shared_out(options)
+
+
+def _shared_out(options: Options) -> Options:
+    """Return the options with the number of processes settled."""
+    if options.push_rate is not None and options.batch:
+        raise Unusable("--push-rate and --batch exclude each other")
+    if options.publishes and not options.key:
+        raise Unusable("pushing needs a key: --key-file or $MEGACOMET_API_KEY")
+    room = _descriptor_limit() - _SPARE_DESCRIPTORS
+    clients = len(options.indexes)
+    needed = max(1, math.ceil(clients / room))
+    if not options.processes:
+        wanted = math.ceil(clients / _CLIENTS_WORTH_A_PROCESS)
+        return attrs.evolve(options, processes=max(needed, min(os.cpu_count() or 1, wanted)))
+    if options.processes < needed:
+        raise Unusable(f"--processes: {clients} clients need at least {needed}, each has {room} descriptors")
+    return options
+
+
+def _descriptor_limit() -> int:
+    """Raise the soft limit to the hard one and return it."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def _key(given: Any, environ: Any) -> str:
+    if not given.key_file:
+        return str(environ.get("MEGACOMET_API_KEY", ""))
+    try:
+        return Path(given.key_file).read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError) as e:
+        raise Unusable(f"--key-file: {e}") from None
+
+
+def _url(text: str) -> Address:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError as e:
+        raise Unusable(f"{text!r}: {e}") from None
+    if parts.scheme != "http" or not parts.hostname or parts.path not in ("", "/"):
+        raise Unusable(f"{text!r}: must be http://host:port")
+    return parts.hostname, port or 80
+
+
+def _resolve(host: str) -> tuple[int, str]:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0]
+    except OSError as e:
+        raise Unusable(f"{host!r}: {e}") from None
+    return family, str(address[0])
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number from 1")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a number from 0")
+    return number
+
+
+def _ports(text: str) -> tuple[int, ...]:
+    first, dash, last = text.partition("-")
+    if first.isdecimal() and (last.isdecimal() or not dash):
+        ports = range(int(first), int(last or first) + 1)
+        if ports and ports[0] > 0 and ports[-1] < 65536:
+            return tuple(ports)
+    raise argparse.ArgumentTypeError(f"{text!r}: must be a port or a range such as 8000-8007")
+
+
+def _part(text: str) -> tuple[int, int]:
+    which, _, parts = text.partition("/")
+    if which.isdecimal() and parts.isdecimal() and 1 <= int(which) <= int(parts):
+        return int(which), int(parts)
+    raise argparse.ArgumentTypeError(f"{text!r}: must be a share such as 2/4")

@@ -1,0 +1,237 @@
+"""Owns what a run says: the live line, the page at its end, the JSON form, and the sum over several machines."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import attrs
+
+from megacomet.swarm.check import Verdict
+from megacomet.swarm.histogram import Histogram
+
+VERSION: Final = 1
+#: The kind of error that makes a report worthless: a process ended without its counts.
+DIED: Final = "processes that died"
+_QUANTILES: Final = ((0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"))
+_SUMMED: Final = (
+    *("clients", "processes", "connected", "waiting", "answered", "timeouts", "closed", "dropped", "reconnects"),
+    *("connect_cpu_s", "stale", "foreign", "misdelivered", "made", "behind", "heard", "heard_again", "lines"),
+)
+_LONGEST: Final = ("connect_s", "held_s", "push_s", "deliver_s")
+_COUNTED: Final = ("errors", "push_errors", "statuses")
+
+
+@attrs.frozen
+class Report:
+    """What one run, or the sum of several, has seen.
+
+    Attributes:
+        part: "2/4", or "" for a sum.
+        connected: clients that had a connection at least once; waiting: that waited for an answer at the end.
+        answered, timeouts: answers, those of them without a message; closed, dropped: connections that the server
+            closed after an answer, without one; reconnects: connections opened again.
+        connect_s: until all had connected; connect_cpu_s: this machine's CPU for that.
+        stale, foreign, misdelivered: messages of an older run, of another publisher, of another client.
+        made: messages pushed; behind: not made, since the server took them too slowly; push_s: how long.
+        deliver_s: from the first push to the last delivery.
+        everyone: whether a message went to everyone; heard, heard_again: clients that got it, repeats of it.
+        lines, batch_error: of the batch.
+        errors, push_errors, statuses: by kind.
+        latency: push to delivery; answer: push to its answer.
+    """
+
+    clients: int
+    part: str = ""
+    processes: int = 0
+    connected: int = 0
+    waiting: int = 0
+    answered: int = 0
+    timeouts: int = 0
+    closed: int = 0
+    dropped: int = 0
+    reconnects: int = 0
+    connect_s: float = 0.0
+    connect_cpu_s: float = 0.0
+    held_s: float = 0.0
+    stale: int = 0
+    foreign: int = 0
+    misdelivered: int = 0
+    made: int = 0
+    behind: int = 0
+    push_s: float = 0.0
+    deliver_s: float = 0.0
+    everyone: bool = False
+    heard: int = 0
+    heard_again: int = 0
+    lines: int = 0
+    batch_error: str = ""
+    interrupted: bool = False
+    errors: Mapping[str, int] = attrs.Factory(dict)
+    push_errors: Mapping[str, int] = attrs.Factory(dict)
+    statuses: Mapping[str, int] = attrs.Factory(dict)
+    verdict: Verdict = attrs.Factory(Verdict)
+    latency: Histogram = attrs.field(factory=Histogram, eq=False)
+    answer: Histogram = attrs.field(factory=Histogram, eq=False)
+
+    def problems(self) -> list[str]:
+        """Return what was lost or failed, as phrases; none: all is well."""
+        v = self.verdict
+        told = (
+            (self.errors.get(DIED, 0), DIED),
+            (self.clients - self.connected, "clients never connected"),
+            (self.connected - self.waiting, "clients do not wait at the end"),
+            (v.lost, "messages lost"),
+            (v.repeated, "messages repeated"),
+            (v.out_of_order, "messages out of order"),
+            (v.strange, "messages that nobody sent"),
+            (self.misdelivered, "messages for another client"),
+            (sum(self.push_errors.values()), "pushes not acknowledged"),
+            (self.behind, "pushes not made: the server is slower than the rate"),
+            (self.clients - self.heard if self.everyone else 0, "clients did not hear the message to everyone"),
+            (self.heard_again, "repeats of the message to everyone"),
+        )
+        problems = [f"{number:,} {what}" for number, what in told if number > 0]
+        return problems + ([f"batch: {self.batch_error}"] if self.batch_error else [])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data, with the figures that people look for beside those that `from_json` needs."""
+        plain = attrs.asdict(self, filter=lambda a, _: a.name not in ("latency", "answer"))
+        plain["version"] = VERSION
+        plain["latency"] = _latency_json(self.latency)
+        plain["answer"] = _latency_json(self.answer)
+        plain["delivered_per_s"] = round(_rate(self.verdict.delivered, self.deliver_s), 1)
+        plain["acknowledged_per_s"] = round(_rate(self.verdict.acknowledged, self.push_s), 1)
+        plain["problems"] = self.problems()
+        return plain
+
+    @classmethod
+    def from_json(cls, plain: Mapping[str, Any]) -> Report:
+        """Make one of what `to_json` gave.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is no such report.
+        """
+        if plain["version"] != VERSION:
+            raise ValueError(f"a report of version {plain['version']}, not {VERSION}")
+        fields = {a.name: plain[a.name] for a in attrs.fields(cls)}
+        verdict = dict(fields["verdict"])
+        verdict["examples"] = tuple((k, c, n) for k, c, n in verdict["examples"])
+        fields["verdict"] = Verdict(**verdict)
+        for name in ("latency", "answer"):
+            fields[name] = Histogram.from_json(fields[name])
+        return cls(**fields)
+
+    def page(self) -> str:
+        """Return the page for people."""
+        speed = f"{_rate(self.connected, self.connect_s):,.0f}/s, {self._connect_us():.1f} us CPU each here"
+        others = {"timeouts": self.timeouts, "of an older run": self.stale, "of others": self.foreign}
+        lines = [
+            f"clients      {self.connected:,} of {self.clients:,} connected in {self.connect_s:.1f} s ({speed})",
+            f"waiting      {self.waiting:,} after {self.held_s:.1f} s",
+            f"connections  {self.dropped:,} lost, {self.closed:,} closed after an answer, {self.reconnects:,} reopened",
+            f"answers      {self.answered:,}{_kinds(others)}",
+            *_line("errors       ", self.errors),
+        ]
+        if self.made or self.lines:
+            lines += self._pushes()
+        if self.everyone:
+            lines.append(f"everyone     {self.heard:,} of {self.clients:,} heard it, {self.heard_again:,} again")
+        if self.latency.count:
+            lines.append(f"latency      {_latency(self.latency)}")
+        if self.answer.count:
+            lines.append(f"push answer  {_latency(self.answer)}")
+        problems = self.problems()
+        lines += [f"PROBLEM      {problem}" for problem in problems] or ["all well"]
+        lines += [f"  {kind}: message {number} of client {client}" for kind, client, number in self.verdict.examples]
+        return "\n".join(lines) + "\n"
+
+    def _connect_us(self) -> float:
+        return self.connect_cpu_s / self.connected * 1e6 if self.connected else 0.0
+
+    def _pushes(self) -> list[str]:
+        v = self.verdict
+        made = f"{self.made:,} pushed" if self.made else f"{self.lines:,} lines in a batch"
+        speed = f"{_rate(v.acknowledged, self.push_s):,.0f}/s"
+        faults = f"{v.lost:,} lost, {v.repeated:,} repeated, {v.out_of_order:,} out of order"
+        arrived = f"{v.delivered:,} delivered in {self.deliver_s:.2f} s ({_rate(v.delivered, self.deliver_s):,.0f}/s)"
+        return [
+            f"pushes       {made} in {self.push_s:.2f} s",
+            f"acknowledged {v.acknowledged:,} ({speed}){_kinds(self.statuses)}",
+            *_line("push errors  ", self.push_errors),
+            f"messages     {arrived}: {faults}",
+        ]
+
+
+def merged(reports: Iterable[Report]) -> Report:
+    """Add up the reports of several machines: numbers and histograms add, durations count at their longest."""
+    parts = list(reports)
+    total: dict[str, Any] = {name: sum(getattr(p, name) for p in parts) for name in _SUMMED}
+    total |= {name: max((getattr(p, name) for p in parts), default=0.0) for name in _LONGEST}
+    for name in _COUNTED:
+        total[name] = dict(sum((Counter(getattr(p, name)) for p in parts), Counter()))
+    for name in ("latency", "answer"):
+        total[name] = Histogram()
+        for part in parts:
+            total[name].merge(getattr(part, name))
+    return Report(
+        **total,
+        everyone=any(p.everyone for p in parts),
+        interrupted=any(p.interrupted for p in parts),
+        batch_error="; ".join(p.batch_error for p in parts if p.batch_error),
+        verdict=_sum_of(p.verdict for p in parts),
+    )
+
+
+def live_line(seconds: float, counts: Mapping[str, Any], rates: Mapping[str, float]) -> str:
+    """Return the line that is shown once a second.
+
+    Args:
+        seconds: since the begin.
+        counts: the sums over the processes.
+        rates: per second since the last line, by the name of the count.
+    """
+    parts = [f"{seconds:5.0f} s", f"connected {counts['connected']} (+{rates.get('connected', 0):.0f}/s)"]
+    parts.append(f"waiting {counts['waiting']}")
+    parts.append(f"answered {counts['answered']} (+{rates.get('answered', 0):.0f}/s)")
+    if counts.get("acknowledged"):
+        parts.append(f"pushed {counts['acknowledged']} delivered {counts['delivered']}")
+    parts += (f"{name} {counts[name]}" for name in ("repeated", "dropped", "reconnects") if counts.get(name))
+    parts += (f"{kind} {number}" for kind, number in sorted(counts.get("errors", {}).items()))
+    return "  ".join(parts)
+
+
+def live_json(seconds: float, counts: Mapping[str, Any]) -> str:
+    """Return the live line as one JSON object."""
+    return json.dumps({"seconds": round(seconds, 1), **counts}, separators=(",", ":"))
+
+
+def _sum_of(verdicts: Iterable[Verdict]) -> Verdict:
+    parts = list(verdicts)
+    names = [a.name for a in attrs.fields(Verdict) if a.name != "examples"]
+    sums = {name: sum(getattr(v, name) for v in parts) for name in names}
+    return Verdict(**sums, examples=tuple(e for v in parts for e in v.examples))
+
+
+def _latency_json(histogram: Histogram) -> dict[str, Any]:
+    told = {f"{name}_ms": round(histogram.quantile(share) / 1e6, 3) for share, name in _QUANTILES}
+    return {**told, "max_ms": round(histogram.max_ns / 1e6, 3), "count": histogram.count, **histogram.to_json()}
+
+
+def _latency(histogram: Histogram) -> str:
+    told = [f"{name} {histogram.quantile(share) / 1e6:.2f} ms" for share, name in _QUANTILES]
+    return ", ".join([*told, f"max {histogram.max_ns / 1e6:.2f} ms", f"of {histogram.count:,}"])
+
+
+def _rate(number: float, seconds: float) -> float:
+    return number / seconds if seconds > 0 else 0.0
+
+
+def _kinds(kinds: Mapping[str, int]) -> str:
+    return "".join(f", {number:,} {kind}" for kind, number in sorted(kinds.items()) if number)
+
+
+def _line(label: str, kinds: Mapping[str, int]) -> list[str]:
+    return [label + ", ".join(f"{n:,} {kind}" for kind, n in sorted(kinds.items()))] if kinds else []
