@@ -1,4 +1,4 @@
-"""The manager's end of the links: who may be which worker, boxes with bounded flight, and the silence that ends a worker."""
+"""The manager's end of the links: who may be which worker, boxes on their way, and the silence that ends a worker."""
 
 from __future__ import annotations
 
@@ -336,7 +336,7 @@ class Links:
     @property
     def ready(self) -> bool:
         """Whether every worker has its link and listens."""
-        return len(self._of) == self.workers and all(l.counts.get("listening") for l in self._of.values())
+        return len(self._of) == self.workers and all(d.counts.get("listening") for d in self._of.values())
 
     def _tick(self) -> None:
         now = self.clock()
@@ -349,7 +349,6 @@ class Links:
 
     # -- pressure
 
-    @property
     def full(self) -> bool:
         """Whether publishers that can wait should."""
         return any(downlink.gathered_bytes > link.PRESSURE_BYTES for downlink in self._of.values())
@@ -363,7 +362,7 @@ class Links:
 
     def eased(self) -> None:
         """Something was worked off: let publishers go on when there is room."""
-        if self._easing and not self.full:
+        if self._easing and not self.full():
             easing, self._easing = self._easing, []
             for waiting in easing:
                 waiting.callback(None)

@@ -1,0 +1,123 @@
+"""The original's application port: its binary protocol in, publications out, never an answer.
+
+It owns the connections to port 9000. Where messages go it does not know; what cannot be taken is counted by reason and
+logged at most once a second. Back-pressure is the TCP window: while the links are full nothing is read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import cast
+
+from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from megacomet.api.push import IPressure, IPublisher
+from megacomet.errors import Refused
+from megacomet.model.message import Publication, Published
+from megacomet.names import mailbox_of
+from megacomet.wire.classic import ClassicEvent, ClassicParser, Dropped, Ignored
+from megacomet.wire.jsonbytes import json_string
+
+#: What was dropped is logged so often at most, seconds.
+LOG_EVERY_S = 1.0
+
+
+class ClassicPort(Factory):
+    """Takes pushes from applications of old.
+
+    Attributes:
+        taken: pushes that were published.
+        dropped: pushes that were not, by reason.
+    """
+
+    _log = Logger()
+    noisy = False
+
+    def __init__(
+        self, publisher: IPublisher, pressure: IPressure, *, message_bytes: int, clock: Callable[[], float]
+    ) -> None:
+        """
+        Args:
+            publisher: takes the publications.
+            pressure: says when to stop reading.
+            message_bytes: a longer text is dropped.
+            clock: seconds, monotonic.
+        """
+        self.pressure = pressure
+        self.message_bytes = message_bytes
+        self.taken = 0
+        self.dropped: Counter[str] = Counter()
+        self._publisher = publisher
+        self._clock = clock
+        self._unlogged: Counter[str] = Counter()
+        self._logged_at = -LOG_EVERY_S
+        self._told_of_workers = False
+
+    def buildProtocol(self, addr: IAddress | None) -> ClassicConnection:
+        """Serve one application."""
+        return ClassicConnection(self)
+
+    def take(self, event: ClassicEvent) -> None:
+        """Publish a push; count what is none."""
+        if isinstance(event, Dropped):
+            self.drop(event.reason)
+        elif isinstance(event, Ignored):
+            if not self._told_of_workers:
+                self._told_of_workers = True
+                self._log.info("a worker of the original said its number to the classic port; it is ignored")
+        else:
+            data = json_string(event.text)
+            self._publisher.publish(Publication(mailbox_of(event.client), data), self._clock(), self._published, None)
+
+    def _published(self, outcome: Published | Refused) -> None:
+        if isinstance(outcome, Refused):
+            self.drop(outcome.code)
+        else:
+            self.taken += 1
+
+    def drop(self, reason: str) -> None:
+        """Count a push that is dropped, and tell of it once a second at most."""
+        self.dropped[reason] += 1
+        self._unlogged[reason] += 1
+        now = self._clock()
+        if now - self._logged_at >= LOG_EVERY_S:
+            self._logged_at = now
+            reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self._unlogged.items()))
+            self._log.warn("the classic port dropped {reasons}", reasons=reasons)
+            self._unlogged.clear()
+
+
+class ClassicConnection(Protocol):
+    """One application's connection."""
+
+    def __init__(self, port: ClassicPort) -> None:
+        self._port = port
+        self._parser = ClassicParser(port.message_bytes)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Take bytes of any number; what does not speak the protocol is cut off."""
+        for event in self._parser.feed(data):
+            self._port.take(event)
+        if self._parser.broken:
+            self._port.drop("not-the-protocol")
+            assert self.transport is not None
+            self.transport.loseConnection()
+        elif self._port.pressure.full():
+            self._pause()
+
+    def _pause(self) -> None:
+        cast(IPushProducer, self.transport).pauseProducing()
+        self._port.pressure.wait().addCallback(self._resume)
+
+    def _resume(self, _: None) -> None:
+        if self.connected:
+            cast(IPushProducer, self.transport).resumeProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Count what the end cut off."""
+        for event in self._parser.close():
+            self._port.take(event)
