@@ -1,0 +1,53 @@
+"""The kind of a row of the lot: one byte, half of it the state that the connection is in, half of it flags.
+
+READING    a request is being received, or none has begun on a new connection     deadline: the head's
+IDLE       between two requests                                                   deadline: keep-alive
+PARKED     a request waits for its answer                                         deadline: the front's
+CROWDED    the same, and more bytes came: EPOLLIN is off, they stay in the kernel deadline: the front's
+WRITING    an answer is on its way and did not fit                                deadline: a peer takes nothing
+RESUMING   answered; what was read before is used in the next turn
+DRAINING   answered and shut for writing: read and dropped, lest a reset          deadline: linger
+           overtake the answer
+AWAY       being handed to somebody else: not in the set, held open until they have it
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+FREE: Final = 0
+LISTENER: Final = 1
+READING: Final = 2
+IDLE: Final = 3
+PARKED: Final = 4
+CROWDED: Final = 5
+WRITING: Final = 6
+RESUMING: Final = 7
+DRAINING: Final = 8
+AWAY: Final = 9
+
+#: What of a kind is the state; the rest are the flags.
+STATE: Final = 0x0F
+#: The answer is followed by the end of the connection, ...
+CLOSES: Final = 0x10
+#: ... and the peer may still be sending: it gets the time to read why.
+LINGERS: Final = 0x20
+#: The front's own flag of a request, ...
+FRONT: Final = 0x40
+#: ... and of the listener that the connection came in by, for as long as it lasts.
+ENTRANCE: Final = 0x80
+
+_NAMES: Final = {
+    "reading": (READING,),
+    "idle": (IDLE, RESUMING),
+    "waiting": (PARKED, CROWDED),
+    "writing": (WRITING, DRAINING),
+    "away": (AWAY,),
+}
+_WITHOUT_FLAGS: Final = bytes(kind & STATE for kind in range(256))
+
+
+def census(kinds: bytearray) -> dict[str, int]:
+    """Count the rows by what they are about: `reading`, `idle`, `waiting`, `writing`, `away`."""
+    states = kinds.translate(_WITHOUT_FLAGS)
+    return {name: sum(states.count(state) for state in of) for name, of in _NAMES.items()}

@@ -1,0 +1,279 @@
+"""The parking lot: all connections of a worker as one reader of the reactor.
+
+It owns the events, the order in which they are served, and the way of connections in. What a row is stands in `rows`
+and `kinds`. What the bytes mean it does not know: a front does (`IFront`).
+
+An event is a hint. It may be older than its row (the descriptor was closed earlier in the batch, and its number given
+to a new connection), so what happens depends on what the kernel answers now, never on the event's flags.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from megacomet.accepting import RESERVE, SPARE, Entrances
+from megacomet.kinds import CROWDED, DRAINING, IDLE, LISTENER, PARKED, READING, STATE
+from megacomet.rows import Rows
+
+#: Events a turn, so that the rest of the reactor is never starved.
+EVENTS: Final = 512
+#: Rows that are due, a turn.
+DUE: Final = 512
+#: A request head has a few hundred bytes; what is longer comes in several events.
+READ_BYTES: Final = 4096
+
+
+class IFront(Protocol):
+    """Whoever knows what the bytes mean. Whatever it raises costs the connection and nothing else."""
+
+    def received(self, fd: int, data: bytes, known: int) -> None:
+        """Bytes came for a row that is READING; the first `known` of them were put back with `Rows.keep` before."""
+
+    def gone(self, fd: int) -> None:
+        """The connection of a request that waits, of a row that has a key, has ended; it is closed after this."""
+
+    def due(self, fd: int) -> None:
+        """The deadline of a waiting request, or of a head of which a part has come, has passed."""
+
+    def turned(self) -> None:
+        """A turn of the lot is over."""
+
+
+class ParkingLot:
+    """The reader, on a table of rows.
+
+    Attributes:
+        rows: the table.
+        front: to be set before anything else is called.
+        accepted: connections that came in by listeners.
+        given_back: connections that came from somebody else who had served them.
+    """
+
+    _log = Logger()
+
+    front: IFront
+
+    def __init__(self, rows: Rows, *, descriptors: int, spare: int = SPARE, reserve: int = RESERVE) -> None:
+        """
+        Args:
+            rows: the table.
+            descriptors: the process's limit.
+            spare: see `accepting.SPARE`.
+            reserve: see `accepting.RESERVE`.
+        """
+        self.rows = rows
+        self.accepted = 0
+        self.given_back = 0
+        self._entrances = Entrances(rows.epoll, self._admit, descriptors, spare, reserve)
+        self._by_state: tuple[Callable[[int], None], ...] = (
+            self._ignore,  # FREE
+            self._entrances.knocking.append,  # LISTENER
+            self._read,  # READING
+            self._read,  # IDLE
+            self._stirred,  # PARKED
+            self._stirred_again,  # CROWDED
+            rows.flush,  # WRITING
+            self._resume,  # RESUMING
+            self._drain,  # DRAINING
+            self._ignore,  # AWAY
+        )
+
+    # -- what the reactor wants of a reader
+
+    def fileno(self) -> int:
+        """Return the descriptor of the whole set."""
+        return self.rows.epoll.fileno()
+
+    def logPrefix(self) -> str:
+        """Name the lot in the reactor's own messages."""
+        return "parking"
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor has ended; the process does too, and the kernel closes what is left."""
+
+    def doRead(self) -> None:
+        """Serve a batch of events. Listeners come last: a number that was freed here is not given away here."""
+        kinds, by_state = self.rows.kinds, self._by_state
+        for fd, _ in self.rows.epoll.poll(0, EVENTS):
+            try:
+                by_state[kinds[fd] & STATE](fd)
+            except Exception:
+                self._fail(fd)
+        self._entrances.serve(self.rows.open)
+        self._turned()
+
+    # -- what the worker wants
+
+    def tick(self, now: float) -> bool:
+        """Serve rows whose deadline has passed; to be called each second.
+
+        Returns:
+            Whether there may be more of them: then call again with the same `now`, after others had their turn.
+        """
+        self._entrances.reopen(self.rows.open)
+        due = self.rows.deadlines.due(now, DUE)
+        for fd in due:
+            try:
+                self._due(fd)
+            except Exception:
+                self._fail(fd)
+        self._turned()
+        return len(due) == DUE
+
+    def listen(self, listener: socket.socket, *, flags: int = 0, is_shared: bool = False) -> None:
+        """Take connections from a bound socket.
+
+        Args:
+            listener: its options are inherited by what is accepted; it must stay open.
+            flags: 0 or `kinds.ENTRANCE`.
+            is_shared: whether other processes accept from it too: then it is never shut. UNIX sockets always are.
+
+        Raises:
+            OSError: the kernel does not let us listen there.
+        """
+        self.rows.grow(listener.fileno())
+        self._entrances.add(listener, flags, is_shared)
+        self.rows.kinds[listener.fileno()] = LISTENER
+
+    def stop_listening(self) -> None:
+        """Take those who wait in the queues by now, and turn everybody away for good."""
+        self._entrances.close(self.rows.open)
+
+    def adopt(self, fd: int, unread: bytes) -> None:
+        """Take a connection that somebody else has served until now.
+
+        Args:
+            fd: belongs to the lot from now on.
+            unread: what they have read of the next requests.
+        """
+        self.given_back += 1
+        try:
+            self.rows.enter(fd, 0)
+            if unread:
+                self.front.received(fd, unread, 0)
+            else:
+                self.rows.idle(fd)
+        except Exception:
+            self._fail(fd)
+
+    def counts(self) -> dict[str, int]:
+        """Return connections by how they came in and how they ended."""
+        return {
+            "accepted": self.accepted,
+            "given_back": self.given_back,
+            "times_full": self._entrances.times_full,
+            **self.rows.ended,
+        }
+
+    # -- new connections and events, by state
+
+    def _admit(self, fd: int, flags: int) -> None:
+        rows = self.rows
+        self.accepted += 1
+        try:
+            rows.enter(fd, flags)
+            try:
+                data = os.read(fd, READ_BYTES)  # the request is there already, mostly
+            except BlockingIOError:
+                rows.wait_for_head(fd)
+                return
+            except OSError:
+                data = b""
+            if data:
+                self.front.received(fd, data, 0)
+            else:
+                rows.drop(fd, "gone")
+        except Exception:
+            self._fail(fd)
+
+    def _ignore(self, fd: int) -> None:
+        """An event of a row that was freed or released earlier in the batch."""
+
+    def _read(self, fd: int) -> None:
+        try:
+            data = os.read(fd, READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        rows = self.rows
+        if not data:
+            rows.drop(fd, "gone")
+            return
+        if rows.kinds[fd] & STATE == IDLE:
+            rows.begin(fd)
+        kept = rows.unread.pop(fd, b"") if rows.unread else b""
+        self.front.received(fd, kept + data, len(kept))
+
+    def _stirred(self, fd: int) -> None:
+        # One byte tells the end from more requests; the rest of them stays in the kernel.
+        try:
+            data = os.read(fd, 1)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.rows.hold(fd, data)
+        else:
+            self._end(fd, "gone")
+
+    def _stirred_again(self, fd: int) -> None:
+        # Unread bytes hide the end from `read`, and the event may be old: ask for this descriptor alone.
+        fresh = select.poll()
+        fresh.register(fd, select.POLLRDHUP)
+        if fresh.poll(0):
+            self._end(fd, "gone")
+
+    def _resume(self, fd: int) -> None:
+        self.front.received(fd, self.rows.resume(fd), 0)
+
+    def _drain(self, fd: int) -> None:
+        try:
+            if os.read(fd, 16 * READ_BYTES):
+                return
+        except BlockingIOError:
+            return
+        except OSError:
+            pass
+        self.rows.close(fd)
+
+    # -- what becomes of rows
+
+    def _due(self, fd: int) -> None:
+        state = self.rows.kinds[fd] & STATE
+        if state in (PARKED, CROWDED) or (state == READING and fd in self.rows.unread):
+            self.front.due(fd)
+        elif state == DRAINING:
+            self.rows.close(fd)
+        else:
+            self.rows.drop(fd, {READING: "silent", IDLE: "idle"}.get(state, "slow"))
+
+    def _end(self, fd: int, why: str) -> None:
+        try:
+            if self.rows.keys[fd] is not None:
+                self.front.gone(fd)
+        finally:
+            self.rows.drop(fd, why)
+
+    def _fail(self, fd: int) -> None:
+        """Something is wrong with us, not with the peer: say so, and give up this connection only."""
+        self._log.failure("connection {fd} failed", fd=fd)
+        try:
+            if self.rows.kinds[fd] & STATE > LISTENER:
+                self._end(fd, "failed")
+        except Exception:
+            self._log.failure("connection {fd} failed to end", fd=fd)
+
+    def _turned(self) -> None:
+        try:
+            self.front.turned()
+        except Exception:
+            self._log.failure("the end of a turn failed")

@@ -1,0 +1,254 @@
+"""The rows of the lot: what is known of each connection, and what may be done with it.
+
+It owns the descriptors from their registration to their close, what was read and is not used yet, what was written and
+is not sent yet, and the deadlines. Columns are indexed by descriptor, so that a connection that waits has no object of
+its own: `kinds` says what state it is in. What is rare has an entry in a dict only while it lasts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+from typing import Any, Final
+
+from megacomet.deadlines import Deadlines
+from megacomet.kinds import (
+    AWAY,
+    CLOSES,
+    CROWDED,
+    DRAINING,
+    ENTRANCE,
+    FREE,
+    IDLE,
+    LINGERS,
+    PARKED,
+    READING,
+    RESUMING,
+    STATE,
+    WRITING,
+)
+
+#: How long a peer may take to read why it was refused, seconds.
+LINGER_S: Final = 2
+#: How long a peer may take nothing of its answer, seconds: the sockets' TCP_USER_TIMEOUT, for all families.
+STALL_S: Final = 60
+
+_OPEN: Final = select.EPOLLIN | select.EPOLLRDHUP
+
+
+class Rows:
+    """The table.
+
+    Attributes:
+        keys: by descriptor: what waits there, the front's own; None where nothing does.
+        kinds: by descriptor: state and flags.
+        unread: what was read of a connection and is not used yet.
+        backlogs: what was written to a connection and is not sent yet.
+        deadlines: at most one a row.
+        open: rows in use, listeners not counted.
+        ended: connections by why they ended on their own.
+        epoll: the set that the connections are in.
+    """
+
+    def __init__(self, *, now: float, backlog_bytes: int, head_s: float, keep_alive_s: float) -> None:
+        """Make an empty table.
+
+        Args:
+            now: seconds of the clock of the deadlines.
+            backlog_bytes: a connection of which more is unsent is closed as slow.
+            head_s: how long a request head may take.
+            keep_alive_s: how long a connection may be silent between two requests.
+        """
+        self.keys: list[Any] = []
+        self.kinds = bytearray()
+        self.unread: dict[int, bytes] = {}
+        self.backlogs: dict[int, bytearray] = {}
+        self.deadlines = Deadlines(now)
+        self.open = 0
+        self.ended = dict.fromkeys(("gone", "idle", "silent", "slow", "failed"), 0)
+        self.epoll = select.epoll()
+        self._backlog_bytes = backlog_bytes
+        self._head_s = head_s
+        self._keep_alive_s = keep_alive_s
+
+    # -- from the beginning to a request
+
+    def grow(self, fd: int) -> None:
+        """Have a row for the descriptor. Columns grow in place: others refer to them."""
+        more = fd + 1 - len(self.kinds)
+        if more > 0:
+            more = max(more, 256)
+            self.kinds.extend(bytes(more))
+            self.keys.extend([None] * more)
+            self.deadlines.grow(len(self.kinds))
+
+    def enter(self, fd: int, flags: int) -> None:
+        """A new connection; its row has the flags for good."""
+        if fd >= len(self.kinds):
+            self.grow(fd)
+        self.kinds[fd] = READING | flags
+        self.open += 1
+        os.set_blocking(fd, False)
+        self.epoll.register(fd, _OPEN)
+
+    def wait_for_head(self, fd: int) -> None:
+        """The head's time runs from now; if it runs already, it goes on."""
+        if not self.deadlines.is_armed(fd):
+            self.deadlines.arm(fd, self._head_s)
+
+    def keep(self, fd: int, data: bytes) -> None:
+        """Put back the beginning of a request: it is given again, with what comes."""
+        self.unread[fd] = data
+        self.wait_for_head(fd)
+
+    def begin(self, fd: int) -> None:
+        """The next request is being received."""
+        self.kinds[fd] = self.kinds[fd] & ENTRANCE | READING
+        self.deadlines.disarm(fd)
+
+    def flag(self, fd: int, flags: int) -> None:
+        """Set the flags of the request: `CLOSES`, `LINGERS`, `FRONT`."""
+        self.kinds[fd] = self.kinds[fd] & (STATE | ENTRANCE) | flags
+
+    # -- waiting
+
+    def park(self, fd: int, seconds: float = 0) -> None:
+        """The request waits for its answer, and is due after `seconds`; 0: never."""
+        self.kinds[fd] = self.kinds[fd] & ~STATE | PARKED
+        if seconds:
+            self.deadlines.arm(fd, seconds)
+        else:
+            self.deadlines.disarm(fd)
+
+    def hold(self, fd: int, data: bytes) -> None:
+        """Put back what came behind the request; it is used after the answer, in another turn.
+
+        Behind the last request of a connection there is nothing to be used: it is dropped.
+        """
+        state = self.kinds[fd] & STATE
+        if state in (PARKED, WRITING):
+            self.unread[fd] = data
+        if state == PARKED:
+            self.kinds[fd] += CROWDED - PARKED
+            self.epoll.modify(fd, select.EPOLLRDHUP)
+
+    # -- answers
+
+    def answer(self, fd: int, data: bytes) -> bool:
+        """Write the whole answer to the request. What becomes of the connection then, its flags say.
+
+        Returns:
+            Whether it was written or will be; else the connection is closed.
+        """
+        try:
+            sent = os.write(fd, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self.drop(fd, "gone")
+            return False
+        if sent == len(data):
+            self._answered(fd)
+            return True
+        if len(data) - sent > self._backlog_bytes:
+            self.drop(fd, "slow")
+            return False
+        self.backlogs[fd] = bytearray(data[sent:])
+        self.kinds[fd] = self.kinds[fd] & ~STATE | WRITING
+        self.deadlines.arm(fd, STALL_S)
+        # Nothing but OUT: the next request waits for this answer, and a peer that half-closes may still read.
+        self.epoll.modify(fd, select.EPOLLOUT)
+        return True
+
+    def flush(self, fd: int) -> None:
+        """Send more of the backlog, and go on as `answer` would when it is empty."""
+        backlog = self.backlogs[fd]
+        try:
+            sent = os.write(fd, backlog)
+        except BlockingIOError:
+            return
+        except OSError:
+            self.drop(fd, "gone")
+            return
+        del backlog[:sent]
+        if backlog:
+            self.deadlines.arm(fd, STALL_S)
+        else:
+            del self.backlogs[fd]
+            self._answered(fd, is_muted=True)
+
+    def _answered(self, fd: int, is_muted: bool = False) -> None:
+        kind = self.kinds[fd]
+        if kind & CLOSES:
+            if kind & LINGERS or fd in self.unread:
+                self._linger(fd)
+            else:
+                self.close(fd)
+        elif fd in self.unread:
+            # OUT has the kernel wake us in the next turn: what is in our hands raises no IN.
+            self.kinds[fd] = kind & ~STATE | RESUMING
+            self.deadlines.disarm(fd)
+            self.epoll.modify(fd, _OPEN | select.EPOLLOUT)
+        else:
+            if is_muted:
+                self.epoll.modify(fd, _OPEN)
+            self.idle(fd)
+
+    def resume(self, fd: int) -> bytes:
+        """Begin the next request with what was read before, which is returned."""
+        self.epoll.modify(fd, _OPEN)
+        self.begin(fd)
+        return self.unread.pop(fd)
+
+    def idle(self, fd: int) -> None:
+        """Between two requests."""
+        self.kinds[fd] = self.kinds[fd] & ENTRANCE | IDLE
+        self.deadlines.arm(fd, self._keep_alive_s)
+
+    def _linger(self, fd: int) -> None:
+        self.kinds[fd] = DRAINING
+        self.unread.pop(fd, None)
+        self.epoll.modify(fd, select.EPOLLIN)
+        self.deadlines.arm(fd, LINGER_S)
+        borrowed = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)  # of any family: it only names the number
+        try:
+            borrowed.shutdown(socket.SHUT_WR)
+        except OSError:
+            self.close(fd)
+        finally:
+            borrowed.detach()
+
+    # -- the end
+
+    def release(self, fd: int) -> None:
+        """Take the connection out of the set, to hand it to somebody else; then `close` or `retake` it."""
+        self.epoll.unregister(fd)
+        self.kinds[fd] = AWAY
+        self.deadlines.disarm(fd)
+        self.unread.pop(fd, None)
+
+    def retake(self, fd: int) -> None:
+        """Nobody wanted the connection: its request is answered here."""
+        self.epoll.register(fd, _OPEN)
+        self.kinds[fd] = READING
+
+    def drop(self, fd: int, why: str) -> None:
+        """Close, and count why."""
+        self.ended[why] += 1
+        self.close(fd)
+
+    def close(self, fd: int) -> None:
+        """End the connection and free its row; nobody is told."""
+        if self.kinds[fd] & STATE != AWAY:
+            # Somebody else may have a copy; without this, events would go on for a number that is no longer its.
+            with contextlib.suppress(OSError):  # it never was registered: the kernel had no room
+                self.epoll.unregister(fd)
+        self.kinds[fd] = FREE
+        self.keys[fd] = None
+        self.deadlines.disarm(fd)
+        self.unread.pop(fd, None)
+        self.backlogs.pop(fd, None)
+        self.open -= 1
+        os.close(fd)
