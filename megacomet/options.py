@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.logger import FileLogObserver
@@ -25,8 +25,9 @@ from megacomet.settings import ROWS, Row, Settings, load, shown
 
 def _help(row: Row) -> str:
     """Return the line of --help: what it does, what is built in, what nothing means."""
-    built_in = "" if row.default in ("", ()) else f"built-in: {shown(row.name, row.default)}"
-    zero = f"{'0' if row.default != () and row.default != '' else 'empty'}: {row.about.zero}" if row.about.zero else ""
+    unset = row.default in ("", ())
+    built_in = "" if unset else f"built-in: {shown(row.name, row.default)}"
+    zero = f"{'empty' if unset else '0'}: {row.about.zero}" if row.about.zero else ""
     notes = "; ".join(filter(None, (row.about.unit, built_in, zero)))
     return f"{row.about.text} [{notes}]" if notes else row.about.text
 
@@ -112,17 +113,19 @@ class Options(SettingsOptions):
     synopsis = "[options]"
     longdesc = "A comet server: holds a million browsers open and pushes to any of them with one HTTP call."
 
-    def postOptions(self) -> None:
-        if self.parent is None:
-            super().postOptions()
-            return
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
         try:
-            super().postOptions()
-            if self.settings.log_format == "json":
-                json_log.serve(self.parent)
+            super().parseOptions(options)
         except usage.UsageError as e:
+            if self.parent is None:
+                raise
             # twistd would print all its options, and the reason somewhere below them.
             sys.exit(f"megacomet: {e}")
+
+    def postOptions(self) -> None:
+        super().postOptions()
+        if self.parent is not None and self.settings.log_format == "json":
+            json_log.serve(self.parent)
 
 
 class JSONLog:

@@ -2,7 +2,6 @@
 
 A rule knows nothing of names and sources; `settings.py` puts them together. Each rule has
 
-    kind             the type in the user's words, for the reference page
     phrase           what a value must be, fits after "must be"
     check(value)     the value in its own type, from a typed source (TOML, code); ValueError when it breaks the rule
     parse(text)      the same from text (environment, command line)
@@ -17,7 +16,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 import attrs
 
-_WHOLE: Final = re.compile(r"-?[0-9]{1,18}(_[0-9]{1,18})*").fullmatch
+_WHOLE: Final = re.compile(r"-?[0-9]{1,18}(_[0-9]{1,18}){0,18}").fullmatch
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?").fullmatch
 _TRUE: Final = frozenset({"true", "yes", "on", "1"})
 _FALSE: Final = frozenset({"false", "no", "off", "0"})
@@ -25,9 +24,6 @@ _FALSE: Final = frozenset({"false", "no", "off", "0"})
 
 class Rule(Protocol):
     """What a value of one setting must be; see the module."""
-
-    @property
-    def kind(self) -> str: ...
 
     @property
     def phrase(self) -> str: ...
@@ -43,7 +39,6 @@ class Whole:
 
     least: int
     most: int
-    kind: ClassVar[str] = "whole number"
 
     @property
     def phrase(self) -> str:
@@ -65,20 +60,18 @@ class Seconds:
 
     most: int
     zero: bool = False
-    kind: ClassVar[str] = "seconds"
 
     @property
     def phrase(self) -> str:
         return f"a number of seconds, {'from 0 to' if self.zero else 'more than 0 and at most'} {self.most}"
 
     def check(self, value: object) -> float:
-        if type(value) not in (int, float):
+        # Written so that NaN fails; bool is an int in Python, and is not meant here.
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise ValueError(self.phrase)
-        number = float(value)  # type: ignore[arg-type]
-        # Written so that NaN fails.
-        if not (0 < number <= self.most or (self.zero and number == 0)):
+        if not (0 < value <= self.most or (self.zero and value == 0)):
             raise ValueError(self.phrase)
-        return number
+        return float(value)
 
     def parse(self, text: str) -> float:
         return self.check(float(text) if _NUMBER(text) else None)
@@ -88,7 +81,6 @@ class Seconds:
 class Flag:
     """Yes or no."""
 
-    kind: ClassVar[str] = "true or false"
     phrase: ClassVar[str] = "true or false"
 
     def check(self, value: object) -> bool:
@@ -110,7 +102,6 @@ class Text:
     pattern: str
     phrase: str
     empty: bool = False
-    kind: ClassVar[str] = "text"
 
     def check(self, value: object) -> str:
         if not isinstance(value, str) or not (re.fullmatch(self.pattern, value) or (self.empty and not value)):
@@ -126,7 +117,6 @@ class Address:
     """An IP address as a number, IPv4 or IPv6; `""` too where `empty` allows it."""
 
     empty: bool = False
-    kind: ClassVar[str] = "text"
     phrase: ClassVar[str] = "an IPv4 or IPv6 address, such as 127.0.0.1 or ::1"
 
     def check(self, value: object) -> str:
@@ -148,7 +138,6 @@ class Choice:
     """One of a few words."""
 
     words: tuple[str, ...]
-    kind: ClassVar[str] = "text"
 
     @property
     def phrase(self) -> str:
@@ -168,7 +157,6 @@ class Many:
     """A list of texts that each keep the rule `item`; in one text they stand with commas between them."""
 
     item: Text
-    kind: ClassVar[str] = "list of texts"
 
     @property
     def phrase(self) -> str:

@@ -108,7 +108,7 @@ class Settings:
     api_key: str = _row(
         "",
         Text(r"[\x21-\x7e]{1,256}", "1 to 256 visible ASCII characters without spaces", empty=True),
-        "Bearer key of the API with scope admin.",
+        "Bearer key of the API with scope admin. On the command line every user of the machine sees it.",
         zero="the key in <state_dir>/api-key, which is made when it is missing",
         secret=True,
     )
@@ -179,6 +179,11 @@ class Row:
     name: str
     default: Any
     about: About
+
+    @property
+    def nothing(self) -> Any:
+        """The value that `about.zero` tells of: 0, "" or ()."""
+        return type(self.default)()
 
     @property
     def option(self) -> str:

@@ -104,10 +104,9 @@ def _read_file(path: str, source: str) -> dict[str, object]:
             return tomllib.load(file)
     except OSError as e:
         raise SettingError("config", path, f"a file that can be read ({e.strerror or e})", source) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+    except (ValueError, RecursionError) as e:
+        # Not TOML, not UTF-8, a number of thousands of digits, a path with NUL in it: the reason says which.
         raise SettingError("config", path, f"a TOML file in UTF-8 ({e})", source) from None
-    except ValueError:
-        raise SettingError("config", path, "a path without NUL", source) from None
 
 
 def _read(name: str, value: object, source: str) -> Any:
