@@ -4,8 +4,8 @@
     1 <one byte>                          a worker of old says its number: read and ignored
 
 Commands follow each other without anything between. There is no answer to anything, so a bad push is dropped up to its
-second NUL and told about as an event. Any other byte where a command must begin breaks the stream: a web page that is made to
-POST to this port must not get a push in after its first line.
+second NUL and told about as an event. Any other byte where a command must begin breaks the stream: a web page that is
+made to POST to this port must not get a push in after its first line.
 """
 
 from __future__ import annotations
