@@ -1,0 +1,83 @@
+"""The doors that Klein opens: which path goes where, and how an error becomes an answer."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from klein import Klein
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from werkzeug.exceptions import MethodNotAllowed, NotFound
+
+from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
+from megacomet.api.push import Outcome, Publisher
+from megacomet.api.request import Request
+from megacomet.api.stats import IStats, stats_json
+from megacomet.errors import PeerError
+from megacomet.wire.push import push_answer
+
+_RECEIPT: Final = [b"1"]
+
+
+class Api:
+    """The app, bound to what the doors lead to. Only `site.Site` serves it: keys are checked before Klein is asked."""
+
+    app = Klein()
+    app.url_map.merge_slashes = False
+
+    def __init__(self, publisher: Publisher, stats: IStats, readiness: IReadiness) -> None:
+        self._publisher = publisher
+        self._stats = stats
+        self._readiness = readiness
+
+    @app.route("/api/push", methods=["POST"])
+    def push(self, request: Request) -> Deferred[None] | None:
+        """Publish one message, to one target or to many."""
+        assert request.identity is not None
+        push = self._publisher.decode(request.content.read(), request.identity)
+        outcome: Deferred[Outcome] = Deferred()
+        self._publisher.publish(
+            push, request.identity, outcome.callback, wants_receipt=request.args.get(b"receipt") == _RECEIPT
+        )
+        return outcome.addCallback(_answer_push, request, push.single)
+
+    @app.route("/api/batch", methods=["POST"])
+    def batch(self, request: Request) -> None:
+        """Stand here for other methods; a POST is taken below Klein (`site.make_site`), as its body arrives."""
+        raise PeerError("not-implemented")
+
+    @app.route("/api/stats", methods=["GET"])
+    def stats(self, request: Request) -> None:
+        """Tell the server's numbers."""
+        request.reply(200, stats_json(self._stats.stats()))
+
+    @app.route("/healthz", methods=["GET"])
+    def healthz(self, request: Request) -> None:
+        """This process answers."""
+        request.reply(200, HEALTHY, TEXT)
+
+    @app.route("/readyz", methods=["GET"])
+    def readyz(self, request: Request) -> None:
+        """Every worker listens."""
+        request.reply(*readiness_answer(self._readiness))
+
+    @app.handle_errors(Exception)  # type: ignore[arg-type]  # Klein cannot know that the request is the site's
+    def failed(self, request: Request, failure: Failure) -> None:
+        """Answer an error: the one place that knows which is which."""
+        error = failure.value
+        if isinstance(error, PeerError):
+            request.reply_problem(error)
+        elif isinstance(error, MethodNotAllowed):
+            allow = ", ".join(sorted(error.valid_methods or ()))
+            request.reply_problem(PeerError("method-not-allowed", f"allowed here: {allow}"), allow.encode())
+        elif isinstance(error, NotFound):
+            request.reply_problem(PeerError("not-found"))
+        else:
+            request.log_failure(failure)
+            request.reply_problem(PeerError("internal"))
+
+
+def _answer_push(outcome: Outcome, request: Request, single: bool) -> None:
+    if not outcome.accepted and outcome.refusal is not None:
+        raise outcome.refusal
+    request.reply(200, push_answer(outcome.results, single))

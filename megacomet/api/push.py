@@ -1,0 +1,256 @@
+"""`POST /api/push`: one message to one channel or to many, and what became of each.
+
+Owns the way from a decoded push to the publisher and back: keys made the publisher's own, receipts waited for, many
+targets taken in slices so that others get their turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, NamedTuple, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from megacomet.api.keys import ADMIN, Identity
+from megacomet.errors import PeerError, Refused
+from megacomet.model.message import Publication, Published
+from megacomet.model.position import format_position
+from megacomet.wire.push import Push, PushResult, decode_push
+
+#: Publications of one push or batch in one turn of the reactor: 2-4 ms.
+SLICE: Final = 200
+#: Workers report when their connections have taken the message; who waits longer than this knows less, not more.
+RECEIPT_S: Final = 5.0
+
+
+class IPublisher(Protocol):
+    """Takes messages, one by one and in order: `model.router.Router`."""
+
+    @property
+    def epoch(self) -> bytes:
+        """The log's epoch."""
+
+    @property
+    def head(self) -> int:
+        """The offset of the last message that was handed out."""
+
+    def publish(
+        self,
+        publication: Publication,
+        now: float,
+        done: Callable[[Published | Refused], None],
+        counted: Callable[[int], None] | None = None,
+    ) -> None:
+        """Publish; see `Router.publish`."""
+
+
+class IPressure(Protocol):
+    """Tells when no more messages should be taken for now: the store or a link is full."""
+
+    def full(self) -> bool:
+        """Tell whether to wait."""
+
+    def wait(self) -> Deferred[None]:
+        """Return what fires when there is room again; it never fails."""
+
+
+class Outcome(NamedTuple):
+    """What became of a push.
+
+    Attributes:
+        results: one for each target, in the order of the push.
+        refusal: why the first one that was refused was; None: none was.
+        accepted: whether at least one was not refused.
+    """
+
+    results: list[PushResult]
+    refusal: Refused | None
+    accepted: bool
+
+
+class Publisher:
+    """Publishes pushes."""
+
+    def __init__(
+        self,
+        publisher: IPublisher,
+        pressure: IPressure,
+        reactor: IReactorTime,
+        now: Callable[[], float],
+        max_data_bytes: int,
+    ) -> None:
+        """
+        Args:
+            publisher: takes the messages.
+            pressure: tells when to wait.
+            reactor: for timers and turns.
+            now: the clock of the model, seconds.
+            max_data_bytes: the most that the data of a message may have.
+        """
+        self.publisher = publisher
+        self.pressure = pressure
+        self.reactor = reactor
+        self.now = now
+        self._max_data_bytes = max_data_bytes
+
+    def decode(self, body: bytes, identity: Identity) -> Push:
+        """Decode a push and check that its publisher may do it.
+
+        Raises:
+            PeerError: `bad-json`, `bad-fields`, `too-large` or `forbidden`.
+        """
+        push = decode_push(body, self._max_data_bytes)
+        if push.everyone and identity.scope != ADMIN:
+            raise PeerError("forbidden", "a push to everyone needs a key of scope admin")
+        return push
+
+    def position(self) -> bytes:
+        """Return a position that everything published so far is up to."""
+        return format_position(self.publisher.epoch, self.publisher.head)
+
+    def publish(
+        self,
+        push: Push,
+        identity: Identity,
+        done: Callable[[Outcome], None],
+        *,
+        wants_receipt: bool = False,
+        handed: Callable[[], None] | None = None,
+    ) -> bool:
+        """Publish to all targets of a push, waiting while the pressure says so.
+
+        Args:
+            push: what to publish.
+            identity: whose keys are meant.
+            done: called once, when every target is answered; perhaps before this returns.
+            wants_receipt: whether to wait for the number of connections too, `RECEIPT_S` at most.
+            handed: called when the last target was given to the publisher, unless this returns True.
+
+        Returns:
+            whether all targets were given to the publisher already.
+        """
+        if len(push.targets) > 1 or wants_receipt or self.pressure.full():
+            return _Publishing(self, push, identity, done, wants_receipt, handed).start()
+        channel = push.targets[0]
+
+        def answered(outcome: Published | Refused) -> None:
+            result = self.result_of(channel, outcome)
+            refusal = outcome if isinstance(outcome, Refused) else None
+            done(Outcome([result], refusal, refusal is None))
+
+        self.publisher.publish(self.publication(push, channel, identity), self.now(), answered)
+        return True
+
+    @staticmethod
+    def publication(push: Push, channel: bytes, identity: Identity) -> Publication:
+        """Return what is published to one target. Its key is one for each API key and target: no name holds a NUL."""
+        key = None if push.key is None else b"%b%b\0%b" % (identity.id, channel, push.key)
+        return Publication(channel, push.data, push.ttl_s, key)
+
+    def result_of(self, channel: bytes, outcome: Published | Refused) -> PushResult:
+        """Return what the publisher of one message is told."""
+        if isinstance(outcome, Refused):
+            return PushResult(channel, b"", "refused", code=outcome.code)
+        return PushResult(
+            channel, format_position(self.publisher.epoch, outcome.offset), outcome.status, outcome.repeated
+        )
+
+
+class _Publishing:
+    """One push to many targets, or one that waits."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        push: Push,
+        identity: Identity,
+        done: Callable[[Outcome], None],
+        wants_receipt: bool,
+        handed: Callable[[], None] | None,
+    ) -> None:
+        self._publisher = publisher
+        self._push = push
+        self._identity = identity
+        self._done = done
+        self._wants_receipt = wants_receipt
+        self._handed = handed
+        self._next = 0
+        self._results: dict[int, PushResult] = {}
+        self._counts: dict[int, int] = {}
+        self._refusal: Refused | None = None
+        self._accepted = False
+        self._timer: IDelayedCall | None = None
+
+    def start(self) -> bool:
+        """Begin; return whether all targets were given to the publisher."""
+        self._go_on()
+        if self._next == len(self._push.targets):
+            return True
+        # Only now: what is not handed on at once is handed on in another turn.
+        self._go_on_later()
+        return False
+
+    def _go_on(self) -> None:
+        """Publish to the next targets."""
+        targets, publisher = self._push.targets, self._publisher
+        now, end = publisher.now(), min(self._next + SLICE, len(targets))
+        while self._next < end and not publisher.pressure.full():
+            index = self._next
+            self._next += 1
+            publisher.publisher.publish(
+                publisher.publication(self._push, targets[index], self._identity),
+                now,
+                partial(self._published, index),
+                partial(self._counted, index) if self._wants_receipt else None,
+            )
+
+    def _go_on_later(self) -> None:
+        publisher = self._publisher
+        if publisher.pressure.full():
+            publisher.pressure.wait().addCallback(lambda _: self._another_slice())
+        else:
+            publisher.reactor.callLater(0, self._another_slice)
+
+    def _another_slice(self) -> None:
+        self._go_on()
+        if self._next < len(self._push.targets):
+            self._go_on_later()
+        elif self._handed is not None:
+            self._handed()
+
+    def _published(self, index: int, outcome: Published | Refused) -> None:
+        self._results[index] = self._publisher.result_of(self._push.targets[index], outcome)
+        if isinstance(outcome, Refused):
+            self._refusal = self._refusal or outcome
+            self._counts[index] = 0
+        else:
+            self._accepted = True
+            if outcome.repeated:
+                self._counts[index] = 0
+        self._check()
+
+    def _counted(self, index: int, connections: int) -> None:
+        self._counts[index] = connections
+        self._check()
+
+    def _check(self) -> None:
+        """Answer when nothing is awaited any more."""
+        total = len(self._push.targets)
+        if len(self._results) < total:
+            return
+        if not self._wants_receipt or len(self._counts) == total:
+            self._finish()
+        elif self._timer is None:
+            self._timer = self._publisher.reactor.callLater(RECEIPT_S, self._finish)
+
+    def _finish(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        results = [self._results[i] for i in range(len(self._push.targets))]
+        if self._wants_receipt:
+            results = [result._replace(connections=self._counts.get(i, 0)) for i, result in enumerate(results)]
+            self._wants_receipt = False
+        self._results = {}  # what is counted from now on comes too late
+        self._done(Outcome(results, self._refusal, self._accepted))

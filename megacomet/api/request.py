@@ -1,0 +1,261 @@
+"""One request at the manager's doors: what is checked before its body is read, and the form of every answer.
+
+Owns the order of the checks (path, key, method, type, length) and the bounds of bodies. What a request means, the doors
+know: small ones get their whole body through Klein, a batch gets it piece by piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import server
+from twisted.web.http import parse_qs
+
+from megacomet.api.keys import Identity
+from megacomet.errors import PeerError
+from megacomet.wire.http import RequestHead, response
+from megacomet.wire.problems import is_request_id, problem_response
+
+if TYPE_CHECKING:
+    from megacomet.api.channel import Channel
+    from megacomet.api.site import Site
+
+JSON: Final = b"application/json"
+NDJSON: Final = b"application/x-ndjson"
+#: Of requests whose body nobody asks for.
+SMALL_BODY_BYTES: Final = 64 * 1024
+#: Seconds for Retry-After, spread so that not all come back at once.
+_WAIT_S: Final = {"too-many-requests": 5, "overloaded": 5, "shutting-down": 10}
+
+
+class ISink(Protocol):
+    """A body that is dealt with as it arrives."""
+
+    def feed(self, data: bytes) -> None:
+        """Take the next piece."""
+
+    def end(self) -> Deferred[tuple[int, bytes]]:
+        """The body is complete; fires with the status and the JSON of the answer."""
+
+
+@attrs.frozen
+class Body:
+    """What a path takes by POST.
+
+    Attributes:
+        types: the content types; none given is the first.
+        max_bytes: of the body, None: no bound, it goes to `sink`.
+        sink: makes what takes the body as it arrives, None: it is kept until it is complete.
+    """
+
+    types: tuple[bytes, ...]
+    max_bytes: int | None
+    sink: Callable[[Request], ISink] | None = None
+
+
+class Request(server.Request):
+    """See the module.
+
+    Attributes:
+        site: the site that it belongs to.
+        identity: who asks; None where no key is needed.
+        request_id: given by the client or made, for answers and logs.
+    """
+
+    channel: Channel
+    transport: Any
+    site: Site
+    identity: Identity | None = None
+    request_id = "-"
+    method = b"GET"
+    path = b""
+    clientproto = b"HTTP/1.1"
+    content: Any
+    defaultContentType = None
+    _log = Logger()
+    _sink: ISink | None = None
+    _refusal: PeerError | None = None
+    _answered = False
+
+    def begin(self, head: RequestHead, raw: bytes, has_body: bool) -> bool:
+        """Check a request whose head is complete.
+
+        Args:
+            head, raw: the head.
+            has_body: whether a body follows.
+
+        Returns:
+            whether to go on with the body and `complete`; False: it is answered.
+        """
+        self.site = self.channel.site
+        self._head, self._raw = head, raw
+        self.method, self.path = head.method, head.target
+        self.uri = head.target + b"?" + head.query if head.query else head.target
+        if not head.minor:
+            self.clientproto = b"HTTP/1.0"
+        given = head.headers.get(b"x-request-id")
+        self.request_id = given.decode() if given and is_request_id(given) else self.site.make_request_id()
+        self._pieces: list[bytes] = []
+        self._size = 0
+        try:
+            self._check(head)
+        except PeerError as e:
+            if has_body:
+                self._cut_off(e)
+                return False
+            self._refusal = e
+        return True
+
+    def _check(self, head: RequestHead) -> None:
+        """Decide by the head alone; raise `PeerError`."""
+        if not head.target.isascii():
+            raise PeerError("bad-request", "a target is ASCII, everything else is percent-encoded")
+        self._max_bytes: int | None = SMALL_BODY_BYTES
+        if head.target.startswith(b"/api") and head.target[4:5] in (b"/", b""):
+            self.identity = self.site.keys.check(head.headers.get(b"authorization"))
+        body = self.site.bodies.get(head.target) if head.method == b"POST" else None
+        if body is not None:
+            given = head.headers.get(b"content-type", body.types[0]).partition(b";")[0].strip().lower()
+            if given not in body.types:
+                wanted = " or ".join(t.decode() for t in body.types)
+                raise PeerError("unsupported-media-type", f"the content type here is {wanted}")
+            self._max_bytes = body.max_bytes
+            if body.sink is not None:
+                self._sink = body.sink(self)
+        if self._max_bytes is not None and head.content_length > self._max_bytes:
+            raise self._too_large()
+
+    def _too_large(self) -> PeerError:
+        return PeerError("too-large", f"a body here has at most {self._max_bytes} bytes")
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Take the next piece of the body."""
+        if self._answered:
+            return
+        if self._sink is not None:
+            self._sink.feed(data)
+            return
+        self._size += len(data)
+        if self._max_bytes is not None and self._size > self._max_bytes:
+            self._cut_off(self._too_large())
+        else:
+            self._pieces.append(data)
+
+    def complete(self) -> None:
+        """The body is complete: answer."""
+        if self._refusal is not None:
+            self.reply_problem(self._refusal)
+            self.finish()
+        elif self._sink is not None:
+            self._sink.end().addCallbacks(self._reply_sink, self.processingFailed)
+        else:
+            self.content = BytesIO(b"".join(self._pieces))
+            self.args = parse_qs(self._head.query, True) if self._head.query else {}
+            self.process()
+
+    def process(self) -> None:
+        """Hand the request to the site's resource, with the path as it was sent: what Klein decodes may hold a "/"."""
+        for line in self._raw.split(b"\r\n")[1:-2]:
+            name, _, value = line.partition(b":")
+            self.requestHeaders.addRawHeader(name, value.strip())
+        self.prepath = []
+        self.postpath = self.path[1:].split(b"/")
+        try:
+            self.render(self.site.resource)
+        except Exception:
+            self.processingFailed(Failure())
+
+    def getRequestHostname(self) -> bytes:
+        """Return a constant: nothing here depends on the Host, and Klein makes a name of every one that is sent."""
+        return b"localhost"
+
+    # -- answers
+
+    def reply(self, status: int, body: bytes, content_type: bytes = JSON, headers: bytes = b"") -> None:
+        """Write the whole answer, and leave it to the caller to `finish`.
+
+        Args:
+            headers: more lines, each with its CRLF.
+        """
+        if self._disconnected or self._answered:
+            return
+        self._answered = True
+        self.startedWriting = 1
+        self.code = status
+        site, channel = self.site, self.channel
+        lines = b"%bContent-Type: %b\r\nX-Request-Id: %b\r\n%b" % (
+            site.date_line(),
+            content_type,
+            self.request_id.encode(),
+            headers,
+        )
+        head = self._head
+        channel.transport.write(
+            response(
+                status,
+                lines,
+                body,
+                keep_alive=bool(channel.persistent),
+                minor=head.minor,
+                head_only=head.method == b"HEAD",
+            )
+        )
+
+    def reply_problem(self, error: PeerError, allow: bytes = b"") -> None:
+        """Write an error as the answer, and leave it to the caller to `finish`.
+
+        Args:
+            allow: the methods of the path, with `method-not-allowed`.
+        """
+        if self._disconnected or self._answered:
+            return
+        self._answered = True
+        self.startedWriting = 1
+        self.code = error.status
+        wait_s = _WAIT_S.get(error.code)
+        self.channel.transport.write(
+            problem_response(
+                error,
+                request_id=self.request_id,
+                keep_alive=bool(self.channel.persistent),
+                minor=self._head.minor,
+                head_only=self._head.method == b"HEAD",
+                allow=allow,
+                retry_after=self.site.spread(wait_s) if wait_s else None,
+                cors=self.site.date_line(),
+            )
+        )
+
+    def _cut_off(self, error: PeerError) -> None:
+        """Answer before the body is read; it never will be."""
+        self.channel.persistent = False
+        self.reply_problem(error)
+        self.finish()
+
+    def _reply_sink(self, answer: tuple[int, bytes]) -> None:
+        if not self._disconnected and not self._answered:
+            self.reply(*answer)
+            self.finish()
+
+    def processingFailed(self, reason: Failure) -> None:
+        """Log an error of ours, and answer it without telling its inside."""
+        self.log_failure(reason)
+        if not self._disconnected and not self.finished:
+            self.reply_problem(PeerError("internal"))
+            self.finish()
+
+    def log_failure(self, reason: Failure) -> None:
+        """Log an error of ours with its traceback and the request that it happened in."""
+        self._log.failure(
+            "{method} {path} failed, request {request_id}",
+            failure=reason,
+            method=self.method.decode("ascii", "replace"),
+            path=self.path.decode("ascii", "replace"),
+            request_id=self.request_id,
+        )

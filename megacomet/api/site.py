@@ -1,0 +1,173 @@
+"""The manager's web site: what all its connections share, for the ones that workers hand over and for `--admin`.
+
+Owns the assembly of the doors. It must not know where messages go: publisher, statistics and the rest are
+arguments.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Final
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.web import server
+from twisted.web.http import datetimeToString
+from twisted.web.resource import IResource
+
+from megacomet.api.app import Api
+from megacomet.api.batch import Batch
+from megacomet.api.channel import Channel
+from megacomet.api.health import IReadiness
+from megacomet.api.keys import Keys
+from megacomet.api.push import IPressure, IPublisher, Publisher
+from megacomet.api.request import JSON, NDJSON, Body, Request
+from megacomet.api.stats import IStats
+from megacomet.settings import Settings
+from megacomet.wire.push import ENVELOPE_BYTES
+
+API_ROOT: Final = b"/api"
+_DATE: Final = b"Date: %b\r\n"
+
+
+class Site(server.Site):
+    """A factory of `Channel`s.
+
+    Attributes:
+        keys: the keys that the API takes.
+        bodies: what is taken by POST, by path.
+        keep_alive_s: seconds that a connection may be idle.
+        head_timeout_s: seconds in which a head must be complete.
+        channels: the open connections.
+    """
+
+    protocol = Channel  # type: ignore[assignment]  # Twisted means its proxy for HTTP/2
+    requestFactory = Request
+    timeOut = None  # Twisted's timer is not used
+
+    def __init__(
+        self,
+        resource: IResource,
+        reactor: IReactorTime,
+        *,
+        keys: Keys,
+        bodies: Mapping[bytes, Body],
+        keep_alive_s: float,
+        head_timeout_s: float,
+    ) -> None:
+        super().__init__(resource, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
+        self.keys = keys
+        self.bodies = bodies
+        self.keep_alive_s = keep_alive_s
+        self.head_timeout_s = head_timeout_s
+        self.channels: set[Channel] = set()
+        self._stopped: Deferred[None] | None = None
+        self._id_prefix = secrets.token_hex(6)
+        self._ids = count(1)
+        self._date_s = -1
+        self._date_line = b""
+
+    def startFactory(self) -> None:
+        """Nothing: no access log is kept."""
+
+    def stopFactory(self) -> None:
+        """Nothing."""
+
+    def log(self, request: object) -> None:
+        """Nothing: requests are counted, not logged."""
+
+    def acceptableProtocols(self) -> list[bytes]:
+        """Return HTTP/1.1 only."""
+        return [b"http/1.1"]
+
+    def buildProtocol(self, addr: IAddress | None) -> Channel:  # type: ignore[override]
+        """Make the channel of a connection."""
+        channel = Channel()
+        channel.factory = channel.site = self
+        channel.requestFactory = self.requestFactory
+        channel.timeOut = None
+        return channel
+
+    def opened(self, channel: Channel) -> None:
+        """A connection is there."""
+        self.channels.add(channel)
+
+    def closed(self, channel: Channel) -> None:
+        """A connection is gone."""
+        self.channels.discard(channel)
+        if self._stopped is not None and not self.channels:
+            stopped, self._stopped = self._stopped, None
+            stopped.callback(None)
+
+    def stop(self) -> Deferred[None]:
+        """Close what is idle now, and the rest behind its answer; fires when all connections are gone."""
+        for channel in list(self.channels):
+            channel.end()
+        if not self.channels:
+            return succeed(None)
+        self._stopped = Deferred()
+        return self._stopped
+
+    def make_request_id(self) -> str:
+        """Return an id for a request whose client gave none."""
+        return f"{self._id_prefix}-{next(self._ids):x}"
+
+    def date_line(self) -> bytes:
+        """Return the header Date, made once a second."""
+        now = int(self.reactor.seconds())
+        if now != self._date_s:
+            self._date_s = now
+            self._date_line = _DATE % datetimeToString()
+        return self._date_line
+
+    @staticmethod
+    def spread(most_s: int) -> int:
+        """Return a random number of seconds."""
+        return random.randint(1, most_s)
+
+
+def make_site(
+    settings: Settings,
+    *,
+    publisher: IPublisher,
+    pressure: IPressure,
+    keys: Keys,
+    stats: IStats,
+    readiness: IReadiness,
+    reactor: IReactorTime,
+    now: Callable[[], float],
+) -> Site:
+    """Assemble the site.
+
+    Args:
+        settings: bounds and times.
+        publisher: takes the messages (the router).
+        pressure: tells when no more messages should come.
+        keys: the keys that the API takes.
+        stats: the numbers of `GET /api/stats`.
+        readiness: whether every worker listens.
+        reactor: for timers.
+        now: the clock of the model, seconds, monotonic.
+    """
+    publishing = Publisher(publisher, pressure, reactor, now, settings.message_bytes)
+    api = Api(publishing, stats, readiness)
+    line_bytes = ENVELOPE_BYTES + settings.message_bytes
+
+    def batch(request: Request) -> Batch:
+        assert request.identity is not None
+        return Batch(publishing, request.identity, request.channel.hold, line_bytes)
+
+    return Site(
+        api.app.resource(),
+        reactor,
+        keys=keys,
+        bodies={
+            b"/api/push": Body((JSON,), line_bytes),
+            b"/api/batch": Body((NDJSON, JSON), None, batch),
+        },
+        keep_alive_s=settings.keep_alive_s,
+        head_timeout_s=settings.head_timeout_s,
+    )
