@@ -160,10 +160,14 @@ class Request(server.Request):
             self.process()
 
     def process(self) -> None:
-        """Hand the request to the site's resource, with the path as it was sent: what Klein decodes may hold a "/"."""
-        for line in self._raw.split(b"\r\n")[1:-2]:
-            name, _, value = line.partition(b":")
-            self.requestHeaders.addRawHeader(name, value.strip())
+        """Hand the request to the site's resource, with the path as it was sent: what Klein decodes may hold a "/".
+
+        `requestHeaders` is filled for what has no `Body`; a push looks at no header that is not checked by then.
+        """
+        if self.path not in self.site.bodies:
+            for line in self._raw.split(b"\r\n")[1:-2]:
+                name, _, value = line.partition(b":")
+                self.requestHeaders.addRawHeader(name, value.strip())
         self.prepath = []
         self.postpath = self.path[1:].split(b"/")
         try:
@@ -174,6 +178,10 @@ class Request(server.Request):
     def getRequestHostname(self) -> bytes:
         """Return a constant: nothing here depends on the Host, and Klein makes a name of every one that is sent."""
         return b"localhost"
+
+    def isSecure(self) -> bool:
+        """Return a constant: nothing here makes an address of its own, and Klein asks twice a request."""
+        return False
 
     # -- answers
 

@@ -39,4 +39,4 @@ class IStats(Protocol):
 
 def stats_json(stats: Stats) -> bytes:
     """Return the body of the answer."""
-    return msgspec.json.encode(stats)
+    return msgspec.json.encode(attrs.asdict(stats))

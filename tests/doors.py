@@ -1,0 +1,247 @@
+"""The manager's doors in memory: a publisher that is told what to do, and connections without sockets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from treq.testing import StubTreq
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
+
+from megacomet.api.keys import Keys
+from megacomet.api.site import Site, make_site
+from megacomet.api.stats import Stats
+from megacomet.errors import Refused
+from megacomet.model.message import Publication, Published
+from megacomet.settings import Settings
+
+KEY = "a-key-for-tests"
+BEARER = f"Bearer {KEY}"
+
+
+class FakePublisher:
+    """Takes every publication; `late` ones are answered when the test says so."""
+
+    epoch = b"e1"
+
+    def __init__(self) -> None:
+        self.head = 0
+        self.published: list[Publication] = []
+        self.refuse: dict[bytes, str] = {}
+        self.status: dict[bytes, str] = {}
+        self.keys: dict[bytes, Published] = {}
+        self.late = False
+        self.waiting: list[Callable[[], None]] = []
+        self.counted: list[Callable[[int], None]] = []
+
+    def publish(
+        self,
+        publication: Publication,
+        now: float,
+        done: Callable[[Published | Refused], None],
+        counted: Callable[[int], None] | None = None,
+    ) -> None:
+        """Publish."""
+        self.published.append(publication)
+        outcome = self._outcome(publication)
+        if counted is not None and isinstance(outcome, Published) and not outcome.repeated:
+            self.counted.append(counted)
+        if self.late:
+            self.waiting.append(lambda: done(outcome))
+        else:
+            done(outcome)
+
+    def _outcome(self, publication: Publication) -> Published | Refused:
+        channel = publication.channel
+        if channel in self.refuse:
+            return Refused(self.refuse[channel])
+        if publication.key in self.keys:
+            first = self.keys[publication.key]
+            return Published(first.offset, first.status, repeated=True)
+        self.head += 1
+        published = Published(self.head, self.status.get(channel, "sent"))
+        if publication.key is not None:
+            self.keys[publication.key] = published
+        return published
+
+    def answer_all(self) -> None:
+        """Answer what waits."""
+        while self.waiting:
+            self.waiting.pop(0)()
+
+
+class FakePressure:
+    """Full when the test says so."""
+
+    def __init__(self) -> None:
+        self.is_full = False
+        self.waiting: list[Deferred[None]] = []
+
+    def full(self) -> bool:
+        """Tell whether to wait."""
+        return self.is_full
+
+    def wait(self) -> Deferred[None]:
+        """Return what fires on `relax`."""
+        self.waiting.append(Deferred())
+        return self.waiting[-1]
+
+    def relax(self) -> None:
+        """There is room again."""
+        self.is_full = False
+        waiting, self.waiting = self.waiting, []
+        for d in waiting:
+            d.callback(None)
+
+
+class FakeManager:
+    """Numbers and readiness."""
+
+    ready = True
+    workers = 8
+    failure: Exception | None = None
+
+    def stats(self) -> Stats:
+        """Return some numbers."""
+        if self.failure is not None:
+            raise self.failure
+        return Stats(
+            version="0.1.0",
+            started="2026-11-23T09:00:00Z",
+            connections={"poll": 3, "sse": 0, "stream": 0, "ws": 0},
+            messages={"in": 5, "out": 7},
+            store={"messages": 2, "bytes": 10},
+            memory={"manager": 1000},
+        )
+
+
+class Transport(StringTransport):
+    """A transport that can be closed for writing only, as a socket can."""
+
+    write_closed = False
+
+    def loseWriteConnection(self) -> None:
+        """Close for writing."""
+        self.write_closed = True
+
+
+class Answer:
+    """One answer, taken apart."""
+
+    def __init__(self, raw: bytes) -> None:
+        head, _, self.rest = raw.partition(b"\r\n\r\n")
+        first, *lines = head.decode().split("\r\n")
+        self.first = first
+        self.status = int(first.split(" ")[1])
+        self.headers = {}
+        for line in lines:
+            name, _, value = line.partition(": ")
+            assert name.lower() not in self.headers, f"{name} stands twice"
+            self.headers[name.lower()] = value
+        length = int(self.headers.get("content-length", "0"))
+        self.body, self.rest = self.rest[:length], self.rest[length:]
+
+    def json(self) -> Any:
+        """Return the body as JSON."""
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The code of a problem."""
+        assert self.headers["content-type"] == "application/problem+json", self.headers
+        return str(self.json()["code"])
+
+
+class Connection:
+    """One client's connection."""
+
+    def __init__(self, site: Site) -> None:
+        self.channel = site.buildProtocol(None)
+        self.transport = Transport()
+        self.channel.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> Connection:
+        """Send bytes."""
+        self.channel.dataReceived(data)
+        return self
+
+    def send_bytewise(self, data: bytes) -> Connection:
+        """Send bytes, each in a piece of its own."""
+        for i in range(len(data)):
+            self.channel.dataReceived(data[i : i + 1])
+        return self
+
+    def answers(self) -> list[Answer]:
+        """Return all answers since the last call; HEAD has none that this understands."""
+        raw = self.transport.value()
+        self.transport.clear()
+        answers = []
+        while raw:
+            answers.append(Answer(raw))
+            raw = answers[-1].rest
+        return answers
+
+    def answer(self) -> Answer:
+        """Return the one answer."""
+        (answer,) = self.answers()
+        return answer
+
+    @property
+    def closed(self) -> bool:
+        """Whether the server has ended the connection, from its side at least."""
+        return self.transport.disconnecting or self.transport.write_closed
+
+    def lose(self) -> None:
+        """The client goes away."""
+        self.channel.connectionLost(Failure(ConnectionDone()))
+
+
+class Doors:
+    """A site on fakes."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.publisher = FakePublisher()
+        self.pressure = FakePressure()
+        self.manager = FakeManager()
+        self.clock = MemoryReactorClock()
+        self.site = make_site(
+            Settings(**{"state_dir": "/nowhere"} | settings),
+            publisher=self.publisher,
+            pressure=self.pressure,
+            keys=Keys([(KEY, "admin"), ("a-key-to-read", "read")]),
+            stats=self.manager,
+            readiness=self.manager,
+            reactor=self.clock,
+            now=self.clock.seconds,
+        )
+        self.treq: Any = StubTreq(self.site.resource)
+        self.treq._agent._serverFactory = self.site
+
+    def connect(self) -> Connection:
+        """Open a connection."""
+        return Connection(self.site)
+
+    def ask(self, raw: bytes) -> Answer:
+        """Send one request on a connection of its own, and return its one answer."""
+        return self.connect().send(raw).answer()
+
+
+def post(path: str, body: bytes | str, *headers: str, key: str | None = KEY) -> bytes:
+    """Return a POST request."""
+    raw = body.encode() if isinstance(body, str) else body
+    lines = [f"POST {path} HTTP/1.1", "Host: h", f"Content-Length: {len(raw)}", *headers]
+    if key is not None:
+        lines.append(f"Authorization: Bearer {key}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + raw
+
+
+def get(path: str, *headers: str, method: str = "GET", key: str | None = KEY) -> bytes:
+    """Return a request without a body."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: h", *headers]
+    if key is not None:
+        lines.append(f"Authorization: Bearer {key}")
+    return "\r\n".join(lines).encode() + b"\r\n\r\n"
