@@ -11,6 +11,7 @@ import contextlib
 import os
 import select
 import socket
+from math import inf
 from typing import Any, Final
 
 from megacomet.deadlines import Deadlines
@@ -114,13 +115,13 @@ class Rows:
 
     # -- waiting
 
-    def park(self, fd: int, seconds: float = 0) -> None:
-        """The request waits for its answer, and is due after `seconds`; 0: never."""
+    def park(self, fd: int, seconds: float) -> None:
+        """The request waits for its answer, and is due after `seconds`, which may be infinite."""
         self.kinds[fd] = self.kinds[fd] & ~STATE | PARKED
-        if seconds:
-            self.deadlines.arm(fd, seconds)
-        else:
+        if seconds == inf:
             self.deadlines.disarm(fd)
+        else:
+            self.deadlines.arm(fd, seconds)
 
     def hold(self, fd: int, data: bytes) -> None:
         """Put back what came behind the request; it is used after the answer, in another turn.

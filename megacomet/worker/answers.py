@@ -1,0 +1,109 @@
+"""Answers of the worker as bytes: of polls, of its own small pages, of errors.
+
+It owns the headers that they have in common, of which the date changes each second. It writes nothing.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from megacomet.errors import PeerError
+from megacomet.wire import http
+from megacomet.wire.encodings import jsonp, poll_body, raw_form
+from megacomet.wire.problems import is_request_id, problem_response
+from megacomet.worker.polls import Form
+
+ALLOW: Final = b"GET, HEAD, OPTIONS"
+JSON: Final = b"Content-Type: application/json\r\n"
+TEXT: Final = b"Content-Type: text/plain; charset=utf-8\r\n"
+SCRIPT_TYPE: Final = b"Content-Type: text/javascript; charset=utf-8\r\n"
+#: Within so many seconds those who were turned away come back, each at a moment of its own.
+RETRY_WITHIN_S: Final = 10
+
+_TEMPORARY: Final = frozenset({"too-many-requests", "overloaded", "shutting-down"})
+
+
+class Answers:
+    """Makes answers.
+
+    Attributes:
+        origins: the origins that pages may have; none: any.
+        date: the line with the date.
+    """
+
+    def __init__(self, origins: Collection[str], unix_s: float) -> None:
+        """Begin at a time of the day."""
+        self.origins = frozenset(origin.encode() for origin in origins)
+        self.tick(unix_s)
+
+    def tick(self, unix_s: float) -> None:
+        """A second has passed."""
+        self.date = http.date_line(unix_s)
+        self._common = self.date + http.cors(b"", self.origins)
+
+    def lines(self, origin: bytes) -> bytes:
+        """Return the lines that every answer of the public port has, for a page of the origin."""
+        return self.date + http.cors(origin, self.origins) if origin else self._common
+
+    def poll(
+        self,
+        form: Form,
+        messages: Sequence[tuple[bytes, bytes, bytes]],
+        position: bytes,
+        gaps: Sequence[bytes],
+        *,
+        keep_alive: bool,
+        minor: int,
+        head_only: bool = False,
+    ) -> bytes:
+        """Return the answer to a poll; without messages, that of one whose time is over.
+
+        Args:
+            form: how the poll wants it.
+            messages: channel, id and data, in order; a script takes one.
+            position: where the client stands then, b"" when it was promised nothing.
+            gaps: channels of which something is missing.
+            keep_alive: whether the connection stays open.
+            minor: of the request's HTTP version.
+            head_only: whether HEAD was asked.
+        """
+        lines = self.lines(form.origin)
+        if position:
+            lines = b"%bMegaComet-Position: %b\r\n" % (lines, position)
+        if form.is_script:
+            body = raw_form(messages[0][2]) if messages else b""
+            if form.callback and messages:
+                body = jsonp(form.callback, messages[0][2])
+            elif not messages and not form.callback and not head_only:
+                return http.response(204, lines, b"", keep_alive=keep_alive, minor=minor)
+        else:
+            body = poll_body(position, messages, gaps)
+            if form.callback:
+                body = jsonp(form.callback, body)
+        lines += SCRIPT_TYPE if form.is_script or form.callback else JSON
+        return http.response(200, lines, body, keep_alive=keep_alive, minor=minor, head_only=head_only)
+
+    def problem(self, error: PeerError, head: http.RequestHead | None, *, keep_alive: bool, cors: bool = True) -> bytes:
+        """Return the answer for an error.
+
+        Args:
+            error: what is wrong.
+            head: the request, None when there is none that can be read.
+            keep_alive: whether the connection stays open.
+            cors: whether pages may read it.
+        """
+        headers = head.headers if head is not None else {}
+        given = headers.get(b"x-request-id", b"")
+        return problem_response(
+            error,
+            request_id=given.decode() if is_request_id(given) else secrets.token_hex(8),
+            keep_alive=keep_alive,
+            minor=head.minor if head is not None else 1,
+            head_only=head is not None and head.method == b"HEAD",
+            allow=ALLOW if error.code == "method-not-allowed" else b"",
+            retry_after=random.randint(1, RETRY_WITHIN_S) if error.code in _TEMPORARY else None,
+            cors=self.lines(headers.get(b"origin", b"")) if cors else self.date,
+        )

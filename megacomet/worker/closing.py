@@ -1,0 +1,76 @@
+"""How a worker's connections end when it stops: polls are answered, idle ones closed, in slices over turns.
+
+It goes over all rows once, and again each second for those who came in meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from megacomet.kinds import CLOSES, CROWDED, FRONT, IDLE, LINGERS, LISTENER, PARKED, READING, STATE, WRITING
+from megacomet.rows import Rows
+
+#: Rows a turn.
+SLICE: Final = 256
+
+
+class Closing:
+    """The end of all connections.
+
+    Attributes:
+        begun: whether it is under way, so that nobody may begin anything.
+        done: fires when no connection is left.
+    """
+
+    def __init__(self, rows: Rows, clock: IReactorTime, expire: Callable[[int], None]) -> None:
+        """
+        Args:
+            rows: the connections.
+            clock: for work that goes on in the next turn.
+            expire: answers what waits on a row with what is at hand.
+        """
+        self.begun = False
+        self.done: Deferred[None] = Deferred()
+        self._rows = rows
+        self._clock = clock
+        self._expire = expire
+        self._left: Iterator[int] | None = None
+
+    def begin(self) -> None:
+        """Go over all rows, unless that is under way."""
+        self.begun = True
+        if self._left is None:
+            self._left = iter([fd for fd, kind in enumerate(self._rows.kinds) if kind & STATE > LISTENER])
+            self._clock.callLater(0, self._slice)
+
+    def _slice(self) -> None:
+        assert self._left is not None
+        some = list(islice(self._left, SLICE))
+        if len(some) == SLICE:
+            self._clock.callLater(0, self._slice)
+        else:
+            self._left = None
+        for fd in some:
+            self._end(fd)
+        self.look()
+
+    def _end(self, fd: int) -> None:
+        kind = self._rows.kinds[fd]
+        state = kind & STATE
+        if state in (PARKED, CROWDED, WRITING):
+            self._rows.flag(fd, kind & (FRONT | LINGERS) | CLOSES)
+            if state != WRITING:
+                self._expire(fd)
+        elif state in (READING, IDLE):
+            self._rows.close(fd)
+        # The others end by themselves: what resumes is answered 503, what drains or is away does so within its time.
+
+    def look(self) -> None:
+        """Tell if this was the end."""
+        if self.begun and not self._rows.open and not self.done.called:
+            self.done.callback(None)

@@ -1,0 +1,401 @@
+"""HTTP on parked connections: the requests that a worker answers, and those it hands to the manager.
+
+It cuts requests out of bytes, knows what stands at which path, parks polls in the hub and writes the hub's answers.
+It has no state of its own for a connection: the rows have it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from megacomet.errors import PeerError
+from megacomet.kinds import (
+    CLOSES,
+    ENTRANCE,
+    FRONT,
+    IDLE,
+    LINGERS,
+    STATE,
+    census,
+)
+from megacomet.model.hub import Hub
+from megacomet.model.position import format_position
+from megacomet.model.session import Session
+from megacomet.names import check_client_id, mailbox_of
+from megacomet.parking import ParkingLot
+from megacomet.rows import Rows
+from megacomet.settings import Settings
+from megacomet.wire import http
+from megacomet.worker.answers import JSON, TEXT, Answers
+from megacomet.worker.closing import Closing
+from megacomet.worker.handover import Handover, ILink
+from megacomet.worker.polls import SCRIPT, Form, Poll, object_poll, script_poll
+
+#: Of the entrance: the original's ports, where there are only `/<client>.js`, one answer a connection.
+CLASSIC: Final = ENTRANCE
+#: Of a request: HTTP/1.0, which must be told when the connection stays open.
+OLD: Final = FRONT
+#: An answer of a poll is never larger: twice the hub's megabyte for escapes, and the names of a thousand channels.
+ANSWER_BYTES: Final = 4_000_000
+#: A poll that wants its answer at once waits for the manager's page so long, seconds.
+PATIENCE_S: Final = 10
+
+_LIBRARY: Final = frozenset({b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"})
+_MANAGERS: Final = frozenset({b"api", b"console", b"metrics"})
+_NOT_FOUND: Final = "nothing stands here"
+
+
+def make_lot(settings: Settings, *, now: float, descriptors: int) -> ParkingLot:
+    """Return the lot that a front with these settings wants.
+
+    Args:
+        settings: the server's.
+        now: seconds, monotonic.
+        descriptors: the process's limit.
+    """
+    rows = Rows(
+        now=now,
+        # Cutting off whoever reads an answer slowly would have it ask for the same answer for ever.
+        backlog_bytes=max(settings.backlog_bytes, ANSWER_BYTES),
+        head_s=settings.head_timeout_s,
+        keep_alive_s=settings.keep_alive_s,
+    )
+    return ParkingLot(rows, descriptors=descriptors)
+
+
+def share_of(capacity: int, workers: int) -> int:
+    """Return how many connections one of `workers` takes of a server's capacity; 0 for no bound.
+
+    The kernel spreads connections by a hash, so a worker gets its part give or take a few standard deviations.
+    """
+    if workers < 2 or not capacity:
+        return capacity
+    part = capacity / workers
+    return math.ceil(part + 4 * math.sqrt(part))
+
+
+def _is_managers(target: bytes) -> bool:
+    return target[1:].partition(b"/")[0] in _MANAGERS
+
+
+class Front:
+    """The worker's HTTP.
+
+    Attributes:
+        hub: the listeners; fed by the link.
+        refused: errors told, by code.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        lot: ParkingLot,
+        settings: Settings,
+        clock: IReactorTime,
+        *,
+        unix_s: Callable[[], float],
+        most: int = 0,
+        hub: Callable[[list[Any], Front], Hub] = Hub,
+    ) -> None:
+        """Stand before a lot; nothing is handed over before `link` is set.
+
+        Args:
+            lot: made by `make_lot`.
+            settings: the server's.
+            clock: for work that goes on in the next turn.
+            unix_s: the time of the day, for the header Date.
+            most: connections of this worker beyond which polls are answered 503; 0: no bound.
+            hub: makes the hub on the rows' keys.
+        """
+        self._lot = lot
+        self._rows = lot.rows
+        self._settings = settings
+        self._clock = clock
+        self._unix_s = unix_s
+        self._most = most
+        self._answers = Answers(settings.origins, unix_s())
+        self._closing = Closing(lot.rows, clock, self._expire)
+        self._handover = Handover(lot.rows, self._refuse, self._closing.look)
+        self._pages: dict[bytes, Callable[[int, http.RequestHead], None]] = {
+            b"/comet/poll": self._object,
+            b"/healthz": self._health,
+            b"/readyz": self._readiness,
+        }
+        self._is_hub_touched = False
+        self.refused: Counter[str] = Counter()
+        self.hub = hub(lot.rows.keys, self)
+        lot.front = self
+
+    @property
+    def link(self) -> ILink:
+        """The link to the manager."""
+        return self._handover.link
+
+    @link.setter
+    def link(self, link: ILink) -> None:
+        self._handover.link = link
+
+    # -- what the worker wants
+
+    def tick(self, now: float) -> None:
+        """A second has passed; `now` is of the lot's clock."""
+        self._answers.tick(self._unix_s())
+        self._tick_on(now)
+        if self._closing.begun:
+            self._closing.begin()
+
+    def _tick_on(self, now: float) -> None:
+        if self._lot.tick(now):
+            self._clock.callLater(0, self._tick_on, now)
+
+    def take_back(self, fd: int, unread: bytes) -> None:
+        """Serve a connection that the manager gives back, with what it has read and not used."""
+        self._lot.adopt(fd, unread)
+        self.turned()
+
+    def counts(self) -> dict[str, Any]:
+        """Return the figures of this worker, as JSON knows them."""
+        return {
+            "connections": {"poll": census(self._rows.kinds)["waiting"], "sse": 0, "stream": 0, "ws": 0},
+            "rows": census(self._rows.kinds),
+            "channels": self.hub.channels,
+            "handed_over": self._handover.taken,
+            "backlog_bytes": sum(map(len, self._rows.backlogs.values())),
+            "refused": dict(self.refused),
+            **self._lot.counts(),
+        }
+
+    # -- what the lot wants
+
+    def received(self, fd: int, data: bytes, known: int) -> None:
+        """Serve the requests in what a connection sent; see `parking.IFront`."""
+        rows = self._rows
+        while True:
+            end = http.find_head_end(data, known)
+            if end < 0:
+                if len(data) > http.MAX_HEAD_BYTES:
+                    self._refuse(fd, http.oversized(data))
+                else:
+                    rows.keep(fd, data)
+                return
+            try:
+                head = http.parse_head(data[:end])
+            except PeerError as e:
+                self._refuse(fd, e)
+                return
+            self._serve(fd, head, data)
+            if end == len(data):
+                return
+            data, known = data[end:], 0
+            if rows.kinds[fd] & STATE != IDLE:
+                rows.hold(fd, data)
+                return
+            rows.begin(fd)
+
+    def gone(self, fd: int) -> None:
+        """Nobody reads the answer to the poll any more; see `parking.IFront`."""
+        self._is_hub_touched = True
+        self.hub.leave(fd)
+
+    def due(self, fd: int) -> None:
+        """The time of a poll or a head is over; see `parking.IFront`."""
+        if self._rows.keys[fd] is not None:
+            self._expire(fd)
+        else:
+            self._refuse(fd, PeerError("head-timeout"))
+
+    def turned(self) -> None:
+        """Have the manager told, once a turn, who came and went; see `parking.IFront`."""
+        if self._is_hub_touched:
+            self._is_hub_touched = False
+            self.link.touch()
+        self._closing.look()
+
+    # -- what the hub wants
+
+    def answer(
+        self,
+        fd: int,
+        key: bytes | Session,
+        messages: list[tuple[bytes, bytes, bytes]],
+        position: bytes,
+        gaps: list[bytes],
+    ) -> bool:
+        """Answer the poll that waits on a row; see `hub.IAnswers`."""
+        kind = self._rows.kinds[fd]
+        form = key.options if isinstance(key, Session) else SCRIPT
+        assert isinstance(form, Form)
+        try:
+            data = self._answers.poll(
+                form, messages, position, gaps, keep_alive=not kind & CLOSES, minor=0 if kind & OLD else 1
+            )
+            return self._rows.answer(fd, data)
+        except Exception:
+            self._log.failure("the answer to connection {fd} failed", fd=fd)
+            self._rows.drop(fd, "failed")
+            return False
+
+    # -- requests
+
+    def _serve(self, fd: int, head: http.RequestHead, data: bytes) -> None:
+        flags = 0 if head.keep_alive and not self._closing.begun else CLOSES
+        if not head.minor:
+            flags |= OLD
+        is_classic = self._rows.kinds[fd] & CLASSIC
+        self._rows.flag(fd, flags | CLOSES if is_classic else flags)
+        target = head.target
+        try:
+            if target[-3:] == b".js" and target.rfind(b"/") == 0 and (is_classic or target not in _LIBRARY):
+                if self._is_to_be_answered(fd, head):
+                    self._script(fd, head)
+            elif is_classic:
+                raise PeerError("not-found", _NOT_FOUND)
+            elif _is_managers(target):
+                self._hand_over(fd, head, data)
+            elif target == b"*":
+                self._is_to_be_answered(fd, head)
+            elif target in self._pages:
+                if self._is_to_be_answered(fd, head):
+                    self._pages[target](fd, head)
+            else:
+                raise PeerError("not-found", _NOT_FOUND)
+        except PeerError as e:
+            self._refuse(fd, e, head)
+
+    def _is_to_be_answered(self, fd: int, head: http.RequestHead) -> bool:
+        """Check what all paths of the worker have in common; False when that was the answer.
+
+        None of these requests has a use for a body, and one that is skipped wrongly is a request that somebody else
+        has smuggled in: whoever sends one is refused and the connection closed.
+        """
+        method = head.method
+        if method not in (b"GET", b"HEAD", b"OPTIONS"):
+            raise PeerError("method-not-allowed", "GET, HEAD and OPTIONS are")
+        if head.content_length or head.chunked:
+            raise PeerError("bad-request", "a request of this kind has no body")
+        origin = head.headers.get(b"origin", b"")
+        if method == b"OPTIONS":
+            keep_alive = not self._rows.kinds[fd] & CLOSES
+            allowed = self._answers.origins
+            self._rows.answer(
+                fd, http.preflight(origin, allowed, keep_alive=keep_alive, minor=head.minor, headers=self._answers.date)
+            )
+            return False
+        if self._answers.origins and origin and origin not in self._answers.origins:
+            raise PeerError("bad-origin", "pages of this origin are not let in")
+        if self._closing.begun:
+            raise PeerError("shutting-down")
+        return True
+
+    def _origin(self, head: http.RequestHead) -> bytes:
+        """Return the origin if the answer depends on it."""
+        return head.headers.get(b"origin", b"") if self._answers.origins else b""
+
+    def _script(self, fd: int, head: http.RequestHead) -> None:
+        client = http.split_path(head.target)[0][:-3]
+        if head.query or b"last-event-id" in head.headers or head.method == b"HEAD" or self._answers.origins:
+            self._poll(fd, head, script_poll(client, head, self._origin(head)))
+        else:  # nothing to be read but a name: this is the way that is taken a million times
+            self._park_mailbox(fd, mailbox_of(check_client_id(client)), math.inf)
+
+    def _object(self, fd: int, head: http.RequestHead) -> None:
+        settings = self._settings
+        poll = object_poll(
+            head,
+            self._origin(head),
+            timeout_s=settings.poll_timeout_s,
+            most_channels=settings.channels_per_connection,
+        )
+        self._poll(fd, head, poll)
+
+    def _poll(self, fd: int, head: http.RequestHead, poll: Poll) -> None:
+        if head.method == b"HEAD":
+            self._answer_head(fd, head, poll.form)
+            return
+        if poll.is_plain:
+            self._park_mailbox(fd, poll.channels[0], poll.timeout_s)
+        else:
+            self._park(fd, poll.timeout_s or PATIENCE_S)
+            self.hub.park_session(fd, poll.session())
+
+    def _park_mailbox(self, fd: int, mailbox: bytes, timeout_s: float) -> None:
+        self._park(fd, timeout_s)
+        self.hub.park_mailbox(fd, mailbox)
+
+    def _park(self, fd: int, timeout_s: float) -> None:
+        if self._most and self._rows.open > self._most:
+            raise PeerError("overloaded", "all places are taken")
+        self._rows.park(fd, timeout_s)
+        self._is_hub_touched = True
+
+    def _answer_head(self, fd: int, head: http.RequestHead, form: Form) -> None:
+        position = format_position(self.hub.epoch, self.hub.head) if self.hub.epoch else b""
+        keep_alive = not self._rows.kinds[fd] & CLOSES
+        data = self._answers.poll(form, [], position, [], keep_alive=keep_alive, minor=head.minor, head_only=True)
+        self._rows.answer(fd, data)
+
+    def _health(self, fd: int, head: http.RequestHead) -> None:
+        if not self.link.up:
+            raise PeerError("overloaded", "the manager is away")
+        self._page(fd, head, TEXT, b"ok")
+
+    def _readiness(self, fd: int, head: http.RequestHead) -> None:
+        if not (self.link.up and self.link.ready):
+            raise PeerError("overloaded", "not all workers listen")
+        self._page(fd, head, JSON, b'{"ready":true,"workers":%d}' % self.link.workers)
+
+    def _page(self, fd: int, head: http.RequestHead, content_type: bytes, body: bytes) -> None:
+        data = http.response(
+            200,
+            self._answers.lines(self._origin(head)) + content_type,
+            body,
+            keep_alive=not self._rows.kinds[fd] & CLOSES,
+            minor=head.minor,
+            head_only=head.method == b"HEAD",
+        )
+        self._rows.answer(fd, data)
+
+    def _hand_over(self, fd: int, head: http.RequestHead, data: bytes) -> None:
+        if self._settings.admin:
+            raise PeerError("not-found", _NOT_FOUND)
+        if self._closing.begun:
+            raise PeerError("shutting-down")
+        if head.target.startswith(b"/api") and b"authorization" not in head.headers:
+            raise PeerError("unauthorized", "Authorization: Bearer <key> is missing")
+        self._handover.give(fd, data)
+
+    def _refuse(self, fd: int, error: PeerError, head: http.RequestHead | None = None) -> None:
+        """Tell what is wrong; without a request that could be read, or with a body in the way, close then."""
+        rows = self._rows
+        self.refused[error.code] += 1
+        is_last = head is None or head.content_length > 0 or head.chunked or error.status == 503
+        if is_last:
+            rows.flag(fd, CLOSES | LINGERS)
+        keep_alive = not rows.kinds[fd] & CLOSES
+        cors = head is None or not _is_managers(head.target)
+        rows.answer(fd, self._answers.problem(error, head, keep_alive=keep_alive, cors=cors))
+
+    # -- the end
+
+    def stop(self) -> Deferred[None]:
+        """Listen no more, answer every poll with what is at hand, close all connections.
+
+        Returns:
+            what fires when the last one is gone; `tick` must go on being called until then.
+        """
+        if not self._closing.begun:
+            self._closing.begin()
+            self._lot.stop_listening()
+        return self._closing.done
+
+    def _expire(self, fd: int) -> None:
+        self._is_hub_touched = True
+        self.hub.expire(fd)
