@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from megacomet.api.keys import Identity
 from megacomet.api.push import SLICE, Outcome, Publisher
@@ -24,14 +25,29 @@ MAX_IN_FLIGHT: Final = 1000
 
 
 class Batch:
-    """One batch; `hold(True)` stops the reading of its body."""
+    """One batch."""
 
     def __init__(
-        self, publisher: Publisher, identity: Identity, hold: Callable[[bool], None], max_line_bytes: int
+        self,
+        publisher: Publisher,
+        identity: Identity,
+        max_line_bytes: int,
+        hold: Callable[[bool], None],
+        failed: Callable[[Failure], None],
     ) -> None:
+        """
+        Args:
+            publisher: publishes the lines.
+            identity: whose batch it is.
+            max_line_bytes: of a line.
+            hold: stops (True) and resumes (False) the reading of the body.
+            failed: takes an error of ours; nothing is published or answered after it.
+        """
         self._publisher = publisher
         self._identity = identity
         self._hold = hold
+        self._failed = failed
+        self._broken = False
         self._max_line_bytes = max_line_bytes
         self._cut = BatchLines(max_line_bytes)
         self._lines: deque[BatchLine] = deque()
@@ -55,7 +71,25 @@ class Batch:
         return answer
 
     def _work(self) -> None:
-        """Publish what is there, as far as a turn goes."""
+        """Publish what is there, as far as a turn goes; answer at the end of it all."""
+        if self._broken:
+            return
+        try:
+            self._publish_some()
+        except Exception:
+            self._broken = True
+            self._lines.clear()
+            self._hold(False)
+            self._failed(Failure())
+            return
+        if self._held != self._resting:
+            self._held = self._resting
+            self._hold(self._held)
+        if self._answer is not None and not (self._lines or self._in_flight or self._resting):
+            answer, self._answer = self._answer, None
+            answer.callback(self._summary())
+
+    def _publish_some(self) -> None:
         for _ in range(SLICE):
             if self._resting or not self._lines:
                 break
@@ -69,12 +103,6 @@ class Batch:
         if self._lines and not self._resting:
             self._resting = True
             self._publisher.reactor.callLater(0, self._go_on)
-        if self._held != self._resting:
-            self._held = self._resting
-            self._hold(self._held)
-        if self._answer is not None and not (self._lines or self._in_flight or self._resting):
-            answer, self._answer = self._answer, None
-            answer.callback(self._summary())
 
     def _go_on(self, _: object = None) -> None:
         self._resting = False

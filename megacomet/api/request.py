@@ -82,6 +82,7 @@ class Request(server.Request):
     _sink: ISink | None = None
     _refusal: PeerError | None = None
     _answered = False
+    _whole = False
 
     def begin(self, head: RequestHead, raw: bytes, has_body: bool) -> bool:
         """Check a request whose head is complete.
@@ -149,6 +150,7 @@ class Request(server.Request):
 
     def complete(self) -> None:
         """The body is complete: answer."""
+        self._whole = True
         if self._refusal is not None:
             self.reply_problem(self._refusal)
             self.finish()
@@ -254,7 +256,8 @@ class Request(server.Request):
     def processingFailed(self, reason: Failure) -> None:
         """Log an error of ours, and answer it without telling its inside."""
         self.log_failure(reason)
-        if not self._disconnected and not self.finished:
+        if not self._disconnected and not self._answered:
+            self.channel.persistent = self.channel.persistent and self._whole
             self.reply_problem(PeerError("internal"))
             self.finish()
 

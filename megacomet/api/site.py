@@ -158,7 +158,7 @@ def make_site(
 
     def batch(request: Request) -> Batch:
         assert request.identity is not None
-        return Batch(publishing, request.identity, request.channel.hold, line_bytes)
+        return Batch(publishing, request.identity, line_bytes, request.channel.hold, request.processingFailed)
 
     return Site(
         api.app.resource(),
