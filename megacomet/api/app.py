@@ -33,11 +33,11 @@ class Api:
     @app.route("/api/push", methods=["POST"])
     def push(self, request: Request) -> Deferred[None] | None:
         """Publish one message, to one target or to many."""
-        assert request.identity is not None
-        push = self._publisher.decode(request.content.read(), request.identity)
+        identity = request.owner()
+        push = self._publisher.decode(request.content.read(), identity)
         outcome: Deferred[Outcome] = Deferred()
         self._publisher.publish(
-            push, request.identity, outcome.callback, wants_receipt=request.args.get(b"receipt") == _RECEIPT
+            push, identity, outcome.callback, wants_receipt=request.args.get(b"receipt") == _RECEIPT
         )
         if outcome.called:  # the usual case; a Deferred more is a tenth of the whole
             _answer_push(cast(Outcome, outcome.result), request, push.single)
@@ -52,6 +52,7 @@ class Api:
     @app.route("/api/stats", methods=["GET"])
     def stats(self, request: Request) -> None:
         """Tell the server's numbers."""
+        request.owner()
         request.reply(200, stats_json(self._stats.stats()))
 
     @app.route("/healthz", methods=["GET"])

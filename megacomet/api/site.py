@@ -157,8 +157,7 @@ def make_site(
     line_bytes = ENVELOPE_BYTES + settings.message_bytes
 
     def batch(request: Request) -> Batch:
-        assert request.identity is not None
-        return Batch(publishing, request.identity, line_bytes, request.channel.hold, request.processingFailed)
+        return Batch(publishing, request.owner(), line_bytes, request.channel.hold, request.processingFailed)
 
     return Site(
         api.app.resource(),
