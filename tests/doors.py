@@ -105,6 +105,9 @@ class FakeManager:
     workers = 8
     failure: Exception | None = None
 
+    def __init__(self) -> None:
+        self.store = {"messages": 2, "bytes": 10}
+
     def stats(self) -> Stats:
         """Return some numbers."""
         if self.failure is not None:
@@ -114,7 +117,7 @@ class FakeManager:
             started="2026-11-23T09:00:00Z",
             connections={"poll": 3, "sse": 0, "stream": 0, "ws": 0},
             messages={"in": 5, "out": 7},
-            store={"messages": 2, "bytes": 10},
+            store=self.store,
             memory={"manager": 1000},
         )
 
