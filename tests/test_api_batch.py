@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet.api.batch import MAX_IN_FLIGHT
@@ -15,6 +16,7 @@ from tests.doors import BEARER, Connection, Doors, get, post
 PATH = "/api/batch"
 HEAD = f"POST {PATH} HTTP/1.1\r\nHost: h\r\nAuthorization: {BEARER}\r\n"
 CHUNKED = (HEAD + "Transfer-Encoding: chunked\r\n\r\n").encode()
+_MANY = [b"m%d" % n for n in range(50)]
 
 
 def line(channel: object = "a", data: object = 1, **more: object) -> bytes:
@@ -285,6 +287,22 @@ class PaceTests(SynchronousTestCase):
         self.assertTrue(self.paused())
         self.doors.pressure.relax()
         self.assertEqual(channels(self.doors), [b"a"])
+
+    def test_room_at_once(self) -> None:
+        """Room that is there again as soon as somebody asks for it stops nothing, for one target or for many."""
+        asked: list[bool] = []
+
+        def full() -> bool:
+            asked.append(len(asked) % 3 == 0)
+            return asked[-1]
+
+        self.doors.pressure.full = full  # type: ignore[method-assign]
+        self.doors.pressure.wait = lambda: succeed(None)  # type: ignore[method-assign]
+        many = json.dumps({"channels": [f"m{n}" for n in range(50)], "data": 1}).encode()
+        self.connection.send(chunk(b"".join(line(n) + b"\n" + many + b"\n" for n in range(20))) + b"0\r\n\r\n")
+        turns(self.doors, self.connection)
+        self.assertEqual(self.connection.answer().json()["sent"], 20 * 51)
+        self.assertEqual(channels(self.doors), [c for n in range(20) for c in [b"%d" % n, *_MANY]])
 
     def test_slices(self) -> None:
         """A large piece is worked off in slices, so that others get their turn, and nothing is read meanwhile."""

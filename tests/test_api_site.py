@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
+from megacomet.api.admin import BACKLOG, admin_service
 from megacomet.api.channel import CLOSE_S, LINGER_BYTES, LINGER_S, MAX_PIPELINED_BYTES
 from megacomet.api.request import SMALL_BODY_BYTES
+from megacomet.errors import StartError
 from tests.doors import BEARER, KEY, Connection, Doors, get, post
 
 PUSH = '{"channel":"a","data":1}'
@@ -559,3 +562,34 @@ class StopTests(SynchronousTestCase):
     def test_nobody_there(self) -> None:
         """Without connections it has ended."""
         self.successResultOf(Doors().site.stop())
+
+
+class AdminTests(SynchronousTestCase):
+    """--admin serves the same site on an address of its own."""
+
+    def test_the_site_is_served_there(self) -> None:
+        """The endpoint is a Twisted endpoint by its text, with a backlog that takes a burst."""
+        for text, backlog in (("tcp:8081:interface=127.0.0.1", BACKLOG), ("tcp:8081:backlog=7", 7)):
+            doors = Doors()
+            admin = admin_service(doors.clock, text, doors.site)
+            admin.privilegedStartService()
+            ((port, site, got, _),) = doors.clock.tcpServers
+            self.assertEqual((port, site, got), (8081, doors.site, backlog))
+
+    def test_no_endpoint(self) -> None:
+        """What is no endpoint is told before anything is started."""
+        for text in ("", "8081", "tcp:x", "nonsense:1", "tcp:8081:interfaces=::1"):
+            with self.assertRaises(StartError) as caught:
+                admin_service(Doors().clock, text, Doors().site)
+            self.assertIn("admin = ", str(caught.exception))
+
+    def test_a_port_in_use(self) -> None:
+        """An address that is taken stops the start."""
+        doors = Doors()
+
+        def taken(port: int, factory: object, backlog: int, interface: str) -> None:
+            raise CannotListenError(interface, port, OSError(98, "Address already in use"))
+
+        doors.clock.listenTCP = taken  # type: ignore[method-assign]
+        admin = admin_service(doors.clock, "tcp:8081", doors.site)
+        self.assertRaises(CannotListenError, admin.privilegedStartService)

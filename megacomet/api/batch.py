@@ -45,16 +45,15 @@ class Batch:
         """
         self._publisher = publisher
         self._identity = identity
-        self._hold = hold
-        self._failed = failed
-        self._broken = False
         self._max_line_bytes = max_line_bytes
         self._cut = BatchLines(max_line_bytes)
         self._lines: deque[BatchLine] = deque()
         self._count = BatchCount()
         self._in_flight = 0
-        self._resting = False  # somebody will call `_go_on`
-        self._held = False
+        self._waits_for_room = self._waits_for_turn = self._waits_for_line = False
+        self._working = self._broken = self._held = False
+        self._hold = hold
+        self._failed = failed
         self._answer: Deferred[tuple[int, bytes]] | None = None
 
     def feed(self, data: bytes) -> None:
@@ -70,10 +69,16 @@ class Batch:
         self._work()
         return answer
 
+    @property
+    def _waits(self) -> bool:
+        """Whether the next line has to wait; what it waits for calls `_work` again."""
+        return self._waits_for_room or self._waits_for_turn or self._waits_for_line or self._in_flight >= MAX_IN_FLIGHT
+
     def _work(self) -> None:
         """Publish what is there, as far as a turn goes; answer at the end of it all."""
-        if self._broken:
-            return
+        if self._working or self._broken:
+            return  # what is awaited may be there at once: then this runs already
+        self._working = True
         try:
             self._publish_some()
         except Exception:
@@ -82,30 +87,37 @@ class Batch:
             self._hold(False)
             self._failed(Failure())
             return
-        if self._held != self._resting:
-            self._held = self._resting
+        self._working = False
+        if self._held != self._waits:
+            self._held = not self._held
             self._hold(self._held)
-        if self._answer is not None and not (self._lines or self._in_flight or self._resting):
+        if self._answer is not None and not (self._lines or self._in_flight or self._waits):
             answer, self._answer = self._answer, None
             answer.callback(self._summary())
 
     def _publish_some(self) -> None:
         for _ in range(SLICE):
-            if self._resting or not self._lines:
-                break
-            if self._in_flight >= MAX_IN_FLIGHT:
-                self._resting = True
-            elif self._publisher.pressure.full():
-                self._resting = True
-                self._publisher.pressure.wait().addCallback(self._go_on)
+            if not self._lines or self._waits:
+                return
+            if self._publisher.pressure.full():
+                self._waits_for_room = True
+                self._publisher.pressure.wait().addCallback(self._room)
             else:
                 self._publish(self._lines.popleft())
-        if self._lines and not self._resting:
-            self._resting = True
-            self._publisher.reactor.callLater(0, self._go_on)
+        if self._lines and not self._waits:
+            self._waits_for_turn = True
+            self._publisher.reactor.callLater(0, self._turn)
 
-    def _go_on(self, _: object = None) -> None:
-        self._resting = False
+    def _room(self, _: None) -> None:
+        self._waits_for_room = False
+        self._work()
+
+    def _turn(self) -> None:
+        self._waits_for_turn = False
+        self._work()
+
+    def _handed(self) -> None:
+        self._waits_for_line = False
         self._work()
 
     def _publish(self, line: BatchLine) -> None:
@@ -118,25 +130,23 @@ class Batch:
             self._count.fail(line.number, e)
             return
         self._in_flight += 1
-        # A line to many targets takes several turns; the next line may not overtake it.
-        if not self._publisher.publish(push, self._identity, partial(self._done, line.number), handed=self._go_on):
-            self._resting = True
+        # A line to many targets may take several turns; the next one may not overtake it.
+        self._waits_for_line = True
+        if self._publisher.publish(push, self._identity, partial(self._done, line.number), handed=self._handed):
+            self._waits_for_line = False
 
     def _done(self, line: int, outcome: Outcome) -> None:
+        count = self._count
         if not outcome.accepted and outcome.refusal is not None:
-            self._count.fail(line, outcome.refusal)
+            count.fail(line, outcome.refusal)
         else:
             for result in outcome.results:
                 if result.status != "refused":
-                    self._count.count(result)
-            if outcome.refusal is not None and len(self._count.errors) < MAX_BATCH_ERRORS:
-                self._count.errors.append((line, outcome.refusal.code, "refused for some of the targets"))
-        was_full = self._in_flight >= MAX_IN_FLIGHT
+                    count.count(result)
+            if outcome.refusal is not None and len(count.errors) < MAX_BATCH_ERRORS:
+                count.errors.append((line, outcome.refusal.code, "refused for some of the targets"))
         self._in_flight -= 1
-        if was_full and self._resting:
-            self._go_on()
-        elif self._answer is not None and not self._lines:
-            self._work()
+        self._work()
 
     def _summary(self) -> tuple[int, bytes]:
         count = self._count
