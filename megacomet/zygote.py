@@ -20,6 +20,7 @@ workers, and are ignored.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import json
 import os
@@ -64,6 +65,7 @@ class Birth:
         nonce: what a worker shows there.
         layout: of the listeners, see `Listeners.pack`.
         descriptors: how many descriptors follow the control socket.
+        workers: how many workers the server has.
     """
 
     identity: str
@@ -72,6 +74,7 @@ class Birth:
     nonce: str
     layout: list[dict[str, Any]]
     descriptors: int
+    workers: int
 
     def to_json(self) -> str:
         """Pack it for `BIRTH_FD`; it holds the nonce, so it never goes into arguments or the environment."""
@@ -83,6 +86,7 @@ class WorkerRun:
 
     Attributes:
         number: of the worker, from 0.
+        workers: how many there are.
         listeners: its sockets.
         settings: the server's.
         link_path: where the manager is.
@@ -91,6 +95,7 @@ class WorkerRun:
 
     def __init__(self, number: int, listeners: Listeners, birth: Birth) -> None:
         self.number = number
+        self.workers = birth.workers
         self.listeners = listeners.of(number)
         self.settings: Settings = from_json(birth.settings)
         self.link_path = birth.link_path
@@ -205,7 +210,7 @@ class Zygote:
             self._fork(int(request["worker"]))
         elif op == "supervise":
             self._supervisor, self._was_supervised = peer, True
-            self._tell(peer, {"event": "hello", **self._about(), "nonce": self._birth.nonce})
+            self._tell(peer, {"event": "hello", **self._about()})
         elif op == "report":
             self._tell(peer, {"event": "report", **self._about(), **_inside()})
         elif op == "listeners":
@@ -223,6 +228,7 @@ class Zygote:
         return {
             "pid": os.getpid(),
             "birth": self._birth.identity,
+            "nonce": self._birth.nonce,
             "workers": {str(number): pid for number, pid in self._pids.items()},
             "supervised": self._supervisor is not None,
         }
@@ -314,7 +320,7 @@ def _inside() -> dict[str, Any]:
     return {
         "reactor": "twisted.internet.reactor" in sys.modules,
         "threads": threading.active_count(),
-        "modules": len(sys.modules),
+        "modules": sorted(sys.modules),
         "descriptors": sorted(int(fd) for fd in os.listdir("/proc/self/fd")),
     }
 
@@ -325,6 +331,7 @@ def main(run: Run) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     set_title("zygote")
+    faulthandler.enable(2)
     with open(BIRTH_FD, "rb", closefd=False) as file:
         birth = Birth(**json.loads(file.read()))
     null = os.open(os.devnull, os.O_RDONLY)
