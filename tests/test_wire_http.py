@@ -281,6 +281,9 @@ BAD_HEADS = {
     "two spaces before the target": head(b"GET  / HTTP/1.1", b"Host: x"),
     "two spaces before the version": head(b"GET /  HTTP/1.1", b"Host: x"),
     "space at the end of the line": head(b"GET / HTTP/1.1 ", b"Host: x"),
+    "bare LF in the path": head(b"GET /sue.\nAccept:js HTTP/1.1", b"Host: x"),
+    "bare LF in the version": head(b"GET /sue.js HTTP/1.1\nA:", b"Host: x"),
+    "bare CR in the path": head(b"GET /sue.\rAccept:js HTTP/1.1", b"Host: x"),
     "space in the path": head(b"GET /a b HTTP/1.1", b"Host: x"),
     "tab for space": head(b"GET\t/\tHTTP/1.1", b"Host: x"),
     "small letters": head(b"GET / http/1.1", b"Host: x"),
@@ -317,6 +320,7 @@ BAD_HEADS = {
     "negative length": post(b"Content-Length: -1"),
     "empty length": post(b"Content-Length: "),
     "length in hexadecimal": post(b"Content-Length: 0x1"),
+    "length with thousands of zeros": post(b"Content-Length: " + b"0" * 5000 + b"7"),
     "length without end": post(b"Content-Length: " + b"9" * 30),
     "length and coding": post(b"Content-Length: 1", b"Transfer-Encoding: chunked"),
     "coding and length": post(b"Transfer-Encoding: chunked", b"Content-Length: 1"),
@@ -418,6 +422,7 @@ def test_any_bytes_give_a_head_or_a_peer_error(data: bytes) -> None:
         status = e.status
     else:
         assert parsed.target[:1] == b"/" or parsed.target == b"*"
+        assert b"\n" not in data.lstrip(b"\r\n").replace(b"\r\n", b"")
         assert data.endswith(b"\r\n\r\n")
     assert status in {200, 400, 405, 501, 505}
 

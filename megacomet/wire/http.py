@@ -63,6 +63,8 @@ _LISTS: Final = frozenset(
         b"x-forwarded-for",
     }
 )
+#: Of 64 bits, which is as far as llhttp counts.
+_LENGTH_DIGITS: Final = 20
 _VERSIONS: Final = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}
 _BLANK_LINE_WITH_BARE_LF: Final = re.compile(rb"\n\r?\n").search
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]").fullmatch
@@ -185,8 +187,9 @@ def parse_head(head: bytes) -> RequestHead:
 
 
 def _request_line(head: bytes) -> tuple[bytes, bytes, int]:
-    parts = head[: head.find(b"\r\n")].split(b" ")
-    if len(parts) != 3:
+    line = head[: head.find(b"\r\n")]
+    parts = line.split(b" ")
+    if len(parts) != 3 or b"\n" in line:  # llhttp takes a bare LF in a target for the end of a line of HTTP/0.9
         raise PeerError("bad-request", "a request line is a method, a target and a version with one space between")
     method, target, version = parts
     minor = _VERSIONS.get(version)
@@ -220,12 +223,12 @@ def _make(method: bytes, target: bytes, minor: int, headers: dict[bytes, bytes])
     if b"#" in target:
         raise PeerError("bad-request", "a target has no fragment")
     path, _, query = target.partition(b"?")
-    length = headers.get(b"content-length")
+    length = headers.get(b"content-length", b"0")
+    if len(length) > _LENGTH_DIGITS:  # zeros before it: llhttp takes them, Python refuses 4,301 digits
+        raise PeerError("bad-request", "the Content-Length is no length")
     connection = headers.get(b"connection")
     keep_alive = minor == 1 if connection is None else _keeps_alive(connection, minor)
-    return RequestHead(
-        method, path, query, minor, host, keep_alive, 0 if length is None else int(length), chunked, headers
-    )
+    return RequestHead(method, path, query, minor, host, keep_alive, int(length), chunked, headers)
 
 
 def _keeps_alive(connection: bytes, minor: int) -> bool:
