@@ -163,6 +163,8 @@ class Run:
         if self._interrupts:
             return
         options = self._options
+        settled = time.monotonic() + options.settle_s
+        self._until(lambda: time.monotonic() >= settled)
         end = time.monotonic() + options.hold_s
         if self._batch is not None:
             self._batch.command(pipes.GO)

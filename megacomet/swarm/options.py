@@ -53,6 +53,7 @@ class Options:
     host: str
     sources: tuple[str, ...] = ()
     rate: float = 0.0
+    settle_s: float = 0.0
     hold_s: float = 10.0
     patience_s: float = 30.0
     drain_s: float = 10.0
@@ -110,6 +111,7 @@ def parser() -> argparse.ArgumentParser:
     a("--ports", type=_ports, default=(), metavar="8000-8007", help="spread the clients over these ports instead")
     a("--source", action="append", default=[], metavar="IP", help="connect from this address; may be repeated")
     a("--rate", type=_rate, default=0.0, metavar="R", help="connects/s over all processes; 0: as fast as it goes (0)")
+    a("--settle", type=_rate, default=0.0, metavar="S", help="wait so long after the last connect before pushing (0)")
     a("--hold", type=_rate, default=10.0, metavar="S", help="seconds to go on after all have connected (10)")
     a("--patience", type=_rate, default=30.0, metavar="S", help="give up connecting after S s without a new one (30)")
     a("--drain", type=_rate, default=10.0, metavar="S", help="wait so long for the last messages at the end (10)")
@@ -157,6 +159,7 @@ def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Op
         host=f"[{host}]" if ":" in host else host,
         sources=tuple(given.source),
         rate=given.rate,
+        settle_s=given.settle,
         hold_s=given.hold,
         patience_s=given.patience,
         drain_s=given.drain,

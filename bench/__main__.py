@@ -1,0 +1,63 @@
+"""`python -m bench [NAME …]`: runs benchmarks, prints each figure beside its budget, and the command that made it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from bench.figures import Figure, Options
+
+#: In the order in which they run; each is a module with `run(options)` and a docstring.
+NAMES = ("idle_memory", "accept_cpu", "batch_delivery", "single_push", "latency_idle", "million")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run what was asked for; returns 0 when every budget was met, 1 otherwise."""
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if unknown := set(given.names) - set(NAMES):
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    options = Options(given.clients, given.workers, given.pairs, given.seconds)
+    status = 0
+    for name in given.names or NAMES:
+        module = importlib.import_module(f"bench.{name}")
+        print(f"\n{name}: {(module.__doc__ or name).splitlines()[0]}", flush=True)
+        status |= _one(module.run, options)
+        print(f"  $ {_command(name, arguments, given.names)}", flush=True)
+    return status
+
+
+def _one(run: Callable[[Options], list[Figure]], options: Options) -> int:
+    began = time.monotonic()
+    try:
+        figures = run(options)
+    except (RuntimeError, TimeoutError) as e:
+        print(f"  FAILED: {e}", flush=True)
+        return 1
+    for figure in figures:
+        print(f"  {figure}", flush=True)
+    print(f"  ({time.monotonic() - began:.0f} s on {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f})", flush=True)
+    return int(any(figure.met is False for figure in figures))
+
+
+def _command(name: str, arguments: Sequence[str], names: Sequence[str]) -> str:
+    rest = [a for a in arguments if a not in names]
+    return " ".join(["python -m bench", name, *rest])
+
+
+def _parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    p.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(NAMES)}; none: all of them")
+    p.add_argument("--clients", type=int, default=0, help="how many clients (each benchmark has its own number)")
+    p.add_argument("--workers", type=int, default=0, help="how many workers (each benchmark has its own number)")
+    p.add_argument("--pairs", type=int, default=5, help="how often reference and server take turns (5)")
+    p.add_argument("--seconds", type=float, default=10.0, help="how long a rate or a latency is measured (10)")
+    return p
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
