@@ -30,7 +30,6 @@ from megacomet.model.position import format_position
 from megacomet.model.session import Session
 from megacomet.names import check_client_id, mailbox_of
 from megacomet.parking import ParkingLot
-from megacomet.rows import Rows
 from megacomet.settings import Settings
 from megacomet.wire import http
 from megacomet.worker.answers import JSON, TEXT, Answers
@@ -42,43 +41,12 @@ from megacomet.worker.polls import SCRIPT, Form, Poll, object_poll, script_poll
 CLASSIC: Final = ENTRANCE
 #: Of a request: HTTP/1.0, which must be told when the connection stays open.
 OLD: Final = FRONT
-#: An answer of a poll is never larger: twice the hub's megabyte for escapes, and the names of a thousand channels.
-ANSWER_BYTES: Final = 4_000_000
 #: A poll that wants its answer at once waits for the manager's page so long, seconds.
 PATIENCE_S: Final = 10
 
 _LIBRARY: Final = frozenset({b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"})
 _MANAGERS: Final = frozenset({b"api", b"console", b"metrics"})
 _NOT_FOUND: Final = "nothing stands here"
-
-
-def make_lot(settings: Settings, *, now: float, descriptors: int) -> ParkingLot:
-    """Return the lot that a front with these settings wants.
-
-    Args:
-        settings: the server's.
-        now: seconds, monotonic.
-        descriptors: the process's limit.
-    """
-    rows = Rows(
-        now=now,
-        # Cutting off whoever reads an answer slowly would have it ask for the same answer for ever.
-        backlog_bytes=max(settings.backlog_bytes, ANSWER_BYTES),
-        head_s=settings.head_timeout_s,
-        keep_alive_s=settings.keep_alive_s,
-    )
-    return ParkingLot(rows, descriptors=descriptors)
-
-
-def share_of(capacity: int, workers: int) -> int:
-    """Return how many connections one of `workers` takes of a server's capacity; 0 for no bound.
-
-    The kernel spreads connections by a hash, so a worker gets its part give or take a few standard deviations.
-    """
-    if workers < 2 or not capacity:
-        return capacity
-    part = capacity / workers
-    return math.ceil(part + 4 * math.sqrt(part))
 
 
 def _is_managers(target: bytes) -> bool:
