@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from megacomet.model.directory import MAX_SLOTS, PER_BUCKET, Directory
 
@@ -60,14 +62,31 @@ def test_a_channel_may_have_listeners_on_many_workers() -> None:
 
 def test_bytes_across_two_entries_are_no_entry() -> None:
     """An entry is found at its own place only, whatever bytes stand side by side."""
-    directory = directory_with(1)
-    # The number 0 is the hash of b"": its entry is nine zero bytes, so two of them hold it at every place between.
-    directory.add(b"", 0)
-    directory._buckets[hash(b"") & 255] += b"\x00\x00\x00\x00\x00\x00\x00\x00\x01" + b"\x00" * 8 + b"\x02"
-    assert directory.slots(b"") == [0, 256, 512]
-    assert directory.remove(b"", 0)
-    assert directory.slots(b"") == [256, 512]
+    directory = directory_with(2)
+    # The hash of b"" is 0, so its entries are zeros: also the end of a stranger's entry and the begin of the next.
+    stranger = b"\x05" + bytes(8)
+    directory._buckets[0] = stranger
+    directory._of_slot[0] = directory._entries = 1
+    assert directory.slots(b"") == []
     assert not directory.remove(b"", 0)
+    assert directory.add(b"", 0)
+    assert directory.add(b"", 1)
+    assert directory.slots(b"") == [0, 1]
+    assert directory.remove(b"", 0)
+    assert directory.slots(b"") == [1]
+    assert directory._buckets[0][:9] == stranger
+
+
+def test_a_sweep_looks_at_slots_and_not_at_hashes() -> None:
+    """A hash that holds the bytes of a dead slot's number is not taken for it."""
+    directory = directory_with(2)
+    directory.add(b"", 1)
+    directory.add(b"news", 0)
+    directory.drop(0)
+    while directory.sweep(1):
+        pass
+    assert directory.slots(b"") == [1]
+    assert len(directory) == 1
 
 
 def test_growth_keeps_every_entry_and_few_a_bucket() -> None:
@@ -164,71 +183,95 @@ def test_there_are_65536_slots() -> None:
         directory.take_slot()
 
 
-#: Few enough that channels are added, removed and added again; the machine's table grows through `filler`.
-CHANNELS = st.integers(0, 40).map(lambda i: b"channel-%d" % i)
+#: Few enough that channels are added, removed and added again; the table grows through `fill`.
+CHANNELS = [b"channel-%d" % i for i in range(12)]
 
 
 class DirectoryMachine(RuleBasedStateMachine):
     """A directory and, beside it, a dict of sets."""
 
-    slots: Bundle[int] = Bundle("slots")
     make = Directory
 
     def __init__(self) -> None:
         super().__init__()
         self.directory = self.make()
         self.model: dict[bytes, set[int]] = {}
-        self.alive: set[int] = set()
+        self.alive = [self.directory.take_slot() for _ in range(3)]
         self.dead: set[int] = set()
-        self.fillers = 0
+        self.filled = 0
 
-    @rule(target=slots)
-    def take(self) -> int:
+    def slot(self, pick: int) -> int:
+        return self.alive[pick % len(self.alive)]
+
+    @rule()
+    def take(self) -> None:
         slot = self.directory.take_slot()
         assert slot not in self.alive
         assert slot not in self.dead, "a number is reused before it was swept"
-        self.alive.add(slot)
-        return slot
+        self.alive.append(slot)
 
-    @rule(channel=CHANNELS, slot=slots)
-    def add(self, channel: bytes, slot: int) -> None:
-        heard = self.model.setdefault(channel, set())
-        assert self.directory.add(channel, slot) == (slot not in heard)
-        heard.add(slot)
+    @rule(channels=st.lists(st.sampled_from(CHANNELS), min_size=1), pick=st.integers(0, 9))
+    def add(self, channels: list[bytes], pick: int) -> None:
+        for channel in channels:
+            heard = self.model.setdefault(channel, set())
+            assert self.directory.add(channel, self.slot(pick)) == (self.slot(pick) not in heard)
+            heard.add(self.slot(pick))
 
-    @rule(channel=CHANNELS, slot=slots)
-    def remove(self, channel: bytes, slot: int) -> None:
-        heard = self.model.get(channel, set())
-        assert self.directory.remove(channel, slot) == (slot in heard)
-        heard.discard(slot)
+    @rule(channels=st.lists(st.sampled_from(CHANNELS), min_size=1), pick=st.integers(0, 9))
+    def remove(self, channels: list[bytes], pick: int) -> None:
+        for channel in channels:
+            heard = self.model.get(channel, set())
+            assert self.directory.remove(channel, self.slot(pick)) == (self.slot(pick) in heard)
+            heard.discard(self.slot(pick))
 
-    @rule(slot=slots, count=st.integers(1, 3000))
-    def filler(self, slot: int, count: int) -> None:
-        for i in range(self.fillers, self.fillers + count):
-            self.directory.add(b"filler-%d" % i, slot)
-            self.model[b"filler-%d" % i] = {slot}
-        self.fillers += count
+    @rule(pick=st.integers(0, 9), count=st.integers(1, 3000))
+    def fill(self, pick: int, count: int) -> None:
+        for i in range(self.filled, self.filled + count):
+            self.directory.add(b"filler-%d" % i, self.slot(pick))
+            self.model[b"filler-%d" % i] = {self.slot(pick)}
+        self.filled += count
 
-    @rule(slot=consumes(slots))
-    def drop(self, slot: int) -> None:
+    @precondition(lambda self: len(self.alive) > 1)
+    @rule(pick=st.integers(0, 9))
+    def drop(self, pick: int) -> None:
+        slot = self.slot(pick)
         self.directory.drop(slot)
-        self.alive.discard(slot)
+        self.alive.remove(slot)
         self.dead.add(slot)
         for heard in self.model.values():
             heard.discard(slot)
 
     @rule(buckets=st.integers(0, 300))
     def sweep(self, buckets: int) -> None:
-        if not self.directory.sweep(buckets):
-            self.dead.clear()
-        else:
-            self.dead &= set(self.directory._dead)
+        more = self.directory.sweep(buckets)
+        self.dead &= set(self.directory._dead)
+        assert more == bool(self.dead)
 
     @invariant()
     def same_as_the_model(self) -> None:
-        for channel in [*(b"channel-%d" % i for i in range(41)), *list(self.model)[::97]]:
+        for channel in [*CHANNELS, *list(self.model)[::41]]:
             assert sorted(self.directory.slots(channel)) == sorted(self.model.get(channel, ()))
         assert len(self.directory) == sum(map(len, self.model.values()))
+
+
+def walk(machine: DirectoryMachine, seed: int, steps: int) -> None:
+    """Drive the machine far, through several deaths and sizes of the table."""
+    pick = Random(seed)
+    for _ in range(steps):
+        step = pick.random()
+        if step < 0.3:
+            machine.add(pick.choices(CHANNELS, k=5), pick.randrange(10))
+        elif step < 0.5:
+            machine.remove(pick.choices(CHANNELS, k=4), pick.randrange(10))
+        elif step < 0.6:
+            machine.fill(pick.randrange(10), pick.randrange(1, 3000))
+        elif step < 0.7:
+            machine.take()
+        elif step < 0.74 and len(machine.alive) > 1:
+            machine.drop(pick.randrange(10))
+        else:
+            machine.sweep(pick.randrange(300))
+        machine.same_as_the_model()
 
 
 class ForgetfulDirectory(Directory):
@@ -238,10 +281,20 @@ class ForgetfulDirectory(Directory):
         return super().slots(channel)[:1]
 
 
-class ForgetfulDirectoryMachine(DirectoryMachine):
-    """The same comparison for a directory that is wrong."""
+class HastyDirectory(Directory):
+    """Gives a dead worker's number away before its entries are removed."""
 
-    make = ForgetfulDirectory
+    def drop(self, slot: int) -> None:
+        super().drop(slot)
+        self._free.add(slot)
+
+
+class CarelessDirectory(Directory):
+    """Loses the last entry of each bucket that is split."""
+
+    def _grow(self) -> None:
+        self._buckets[self._split] = self._buckets[self._split][:-9]
+        super()._grow()
 
 
 MODERATE = settings(max_examples=60, stateful_step_count=30, deadline=None, derandomize=True)
@@ -252,7 +305,15 @@ def test_random_steps_agree_with_a_dict_of_sets() -> None:
     run_state_machine_as_test(DirectoryMachine, settings=MODERATE)
 
 
-def test_a_directory_that_forgets_a_worker_is_caught() -> None:
+@pytest.mark.parametrize("seed", range(6))
+def test_a_long_walk_agrees_with_a_dict_of_sets(seed: int) -> None:
+    """The same after hundreds of steps."""
+    walk(DirectoryMachine(), seed, 200)
+
+
+@pytest.mark.parametrize("double", [ForgetfulDirectory, HastyDirectory, CarelessDirectory])
+def test_a_directory_that_is_wrong_is_caught(double: type[Directory]) -> None:
     """The comparison above notices what it is there for."""
+    machine = type("DoubleMachine", (DirectoryMachine,), {"make": double})
     with pytest.raises(AssertionError):
-        run_state_machine_as_test(ForgetfulDirectoryMachine, settings=MODERATE)
+        walk(machine(), 1, 200)
