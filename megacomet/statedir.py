@@ -30,11 +30,13 @@ class StateDir:
         path: the state directory itself.
         sockets: directory of the sockets, 0700.
         lock_fd: holds the lock as long as it is open.
+        owner: the user who will run the server.
     """
 
     path: str
     sockets: str
     lock_fd: int
+    owner: int
 
     @property
     def link_path(self) -> str:
@@ -81,7 +83,7 @@ def prepare(path: str, uid: int | None = None, gid: int | None = None) -> StateD
     except OSError as e:
         raise StartError(f"the state directory {path} cannot be used: {_why(e, path)}") from None
     try:
-        return StateDir(path, _make_sockets_dir(path, owner, group), lock_fd)
+        return StateDir(path, _make_sockets_dir(path, owner, group), lock_fd, os.geteuid() if uid is None else uid)
     except OSError as e:
         os.close(lock_fd)
         raise StartError(f"the directory of our sockets cannot be used: {_why(e, path)}") from None

@@ -15,7 +15,8 @@ from twisted.logger import Logger, globalLogBeginner
 
 from megacomet.kinds import ENTRANCE
 from megacomet.logs import PipeObserver, worker_name
-from megacomet.worker.front import Front, make_lot, share_of
+from megacomet.worker.front import Front
+from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
 from megacomet.zygote import WorkerRun
 

@@ -1,0 +1,116 @@
+"""The manager's role: what links, supervision and the doors need of one another, in one object."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from twisted.internet.defer import Deferred, fail
+
+from megacomet.link import LinkRefused
+from megacomet.manager.adoption import Adoption
+from megacomet.manager.links import Links
+from megacomet.manager.supervisor import Supervisor
+
+_PSS: Final = re.compile(r"^Pss:\s+(\d+) kB", re.M)
+
+
+class Manager:
+    """See `megacomet.manager.links.IManager`, and `megacomet.api.health.IReadiness`.
+
+    The parts know one another through it, so they are put in after it was made.
+
+    Attributes:
+        supervisor, links, adoption: the parts.
+    """
+
+    supervisor: Supervisor
+    links: Links
+    adoption: Adoption
+
+    # -- what the links want
+
+    def worker_up(self, number: int, pid: int) -> None:
+        """A worker's link stands."""
+        self.supervisor.worker_up(number, pid)
+
+    def worker_down(self, number: int) -> None:
+        """A worker's link is lost."""
+        self.supervisor.worker_down(number)
+
+    def kill(self, number: int, why: str) -> None:
+        """A worker is beyond help."""
+        self.supervisor.kill(number, why)
+
+    async def adopt(self, number: int, fd: int, head: bytes, peer: bytes) -> None:
+        """Serve a connection that a worker hands over.
+
+        Raises:
+            LinkRefused: there is no room.
+        """
+        self.adoption.adopt(fd, head, peer, lambda back, unread: self._give_back(number, back, unread))
+
+    def _give_back(self, number: int, fd: int, unread: bytes) -> Deferred[None]:
+        """Give a connection to the worker it came from, or to another when that one is gone."""
+        link = self.links.of(number) or next(iter(self.links.all()), None)
+        if link is None:
+            return fail(LinkRefused("no worker has its link"))
+        return Deferred.fromCoroutine(link.give_back(fd, unread))
+
+    # -- what the doors want
+
+    @property
+    def ready(self) -> bool:
+        """Whether every worker listens."""
+        return self.links.ready
+
+    @property
+    def workers(self) -> int:
+        """How many workers there should be."""
+        return self.links.workers
+
+    def connections(self) -> Mapping[str, int]:
+        """Return how many connections the workers said that they have, by transport."""
+        total: Counter[str] = Counter({"poll": 0, "sse": 0, "stream": 0, "ws": 0})
+        for link in self.links.all():
+            told: Any = link.counts.get("connections", {})
+            total.update(told)
+        return total
+
+    def told(self, name: str) -> int:
+        """Return the sum of a number that the workers tell."""
+        return sum(value for link in self.links.all() if isinstance(value := link.counts.get(name, 0), int))
+
+    def memory(self) -> Mapping[str, int]:
+        """Return the memory of the processes in bytes, what they share divided among them."""
+        workers = sum(pss_of(pid) for _, pid in self.supervisor.states if pid)
+        return {"manager": pss_of(os.getpid()), "workers": workers}
+
+
+def pss_of(pid: int) -> int:
+    """Return the proportional memory of a process in bytes, 0 when the system does not tell."""
+    with contextlib.suppress(OSError):
+        found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+        if found is not None:
+            return int(found[1]) * 1024
+    return 0
+
+
+async def ask_all(links: Links, failed: Callable[[int, Exception], None]) -> None:
+    """Ask every worker to answer everybody and end.
+
+    Args:
+        links: to the workers.
+        failed: told of who could not be asked; their end is a matter of the supervisor's patience.
+    """
+    asked = [(link.number, Deferred.fromCoroutine(link.stop())) for link in links.all()]
+    for number, answer in asked:
+        try:
+            await answer
+        except Exception as e:
+            failed(number, e)

@@ -1,0 +1,384 @@
+"""Assembly: `twistd megacomet` calls `makeService`, and everything that runs in the manager is put together here.
+
+In the order of twistd: `makeService` in the terminal; `privilegedStartService` as a daemon, with all privileges: the
+limit of descriptors, the state directory, the API key, every socket; then `--uid` and `--gid`; `startService`: the
+log pipe, the link, the zygote.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import pwd
+import secrets
+import sys
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, NoReturn
+
+import attrs
+from twisted.application.internet import StreamServerEndpointService
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory
+from twisted.logger import Logger, globalLogPublisher
+from twisted.python.failure import Failure
+
+from megacomet import __version__
+from megacomet.api.classic import ClassicPort
+from megacomet.api.keys import ADMIN, Keys, load_or_make_key
+from megacomet.api.site import Site, make_site
+from megacomet.api.stats import Stats
+from megacomet.binding import bind_all
+from megacomet.errors import StartError
+from megacomet.listeners import Listeners
+from megacomet.logs import LogRelay
+from megacomet.manager.adoption import Adoption, highest_descriptor
+from megacomet.manager.links import Links
+from megacomet.manager.logpipe import LogPipe
+from megacomet.manager.main import Manager, ask_all
+from megacomet.manager.nursery import Nursery
+from megacomet.manager.processes import Process, open_process
+from megacomet.manager.supervisor import Supervisor
+from megacomet.manager.takeover import take_over
+from megacomet.model.directory import Directory
+from megacomet.model.memory import MemoryStore
+from megacomet.model.router import Router
+from megacomet.model.store import Retention
+from megacomet.names import MAILBOX_NAMESPACE
+from megacomet.options import Options as Options  # twistd looks for it here
+from megacomet.proctitle import set_title
+from megacomet.rlimits import connections_for, raise_descriptor_limit, workers_for
+from megacomet.settings import Settings, to_json
+from megacomet.statedir import StateDir, prepare
+from megacomet.zygote import Birth
+
+#: Where the original's applications push to.
+CLASSIC_PORT: Final = 9000
+#: Twisted's own is 50: a burst of API clients would be refused.
+BACKLOG: Final = 1024
+#: Of the time of a stop, what is left for ourselves when the workers had theirs.
+WORKERS_PART: Final = 0.8
+
+
+@attrs.frozen
+class Ground:
+    """What the server stands on once it is prepared.
+
+    Attributes:
+        state: the state directory.
+        keys: of the API.
+        workers: how many.
+        limit: descriptors that a process may have.
+        listeners: the sockets.
+        nonce: hexadecimal; what workers show at the link.
+        is_inherited: whether an earlier manager's zygote has the same.
+        identity: what workers are made from.
+    """
+
+    state: StateDir
+    keys: Keys
+    workers: int
+    limit: int
+    listeners: Listeners
+    nonce: str
+    is_inherited: bool
+    identity: str
+
+
+@attrs.frozen
+class Core:
+    """What takes messages and gives them to the workers."""
+
+    store: MemoryStore
+    router: Router
+    links: Links
+    manager: Manager
+    site: Site
+
+
+class Server(MultiService):
+    """The manager as a service; its children are the doors that it listens on itself."""
+
+    _log = Logger()
+
+    def __init__(self, settings: Settings, reactor: Any, uid: int | None = None, gid: int | None = None) -> None:
+        """
+        Args:
+            settings: all of them.
+            reactor: the global one.
+            uid, gid: who will run the server; None: who starts it.
+        """
+        super().__init__()
+        self._settings = settings
+        self._reactor = reactor
+        self._uid = uid
+        self._gid = gid
+        self._started = time.time()
+        self._was_ready = False
+        self._ground: Ground | None = None
+
+    # -- with privileges
+
+    def privilegedStartService(self) -> None:
+        """Take everything that needs privileges, or that may be refused.
+
+        Raises:
+            StartError: names what stands in the way.
+        """
+        set_title("manager")
+        try:
+            self._ground = self._prepare()
+            self._core = _make_core(self._settings, self._reactor, self._ground, self._stats)
+            for door in _own_doors(self._settings, self._reactor, self._core):
+                door.setServiceParent(self)
+            super().privilegedStartService()
+        except (StartError, CannotListenError) as e:
+            self._refuse(StartError(str(e)))
+
+    def _prepare(self) -> Ground:
+        settings = self._settings
+        limit = raise_descriptor_limit()
+        workers = workers_for(settings.workers, settings.capacity, limit, len(os.sched_getaffinity(0)))
+        state = prepare(settings.state_dir, self._uid, self._gid)
+        try:
+            keys = self._make_keys()
+            identity = _identity(settings, workers)
+            found = take_over(state.control_path, identity, settings.stop_s)
+            listeners = found.listeners if found is not None else bind_all(settings, workers)
+        except BaseException:
+            state.release()
+            raise
+        nonce = found.nonce if found is not None else secrets.token_hex(16)
+        if found is not None:
+            self._log.info("{workers} workers of an earlier manager are taken over", workers=found.workers)
+        return Ground(state, keys, workers, limit, listeners, nonce, found is not None, identity)
+
+    def _make_keys(self) -> Keys:
+        if self._settings.api_key:
+            return Keys([(self._settings.api_key, ADMIN)])
+        loaded = load_or_make_key(self._settings.state_dir, self._uid, self._gid)
+        if loaded.made:
+            self._log.info("API key {key} (made now, kept in {path})", key=loaded.key, path=loaded.path)
+        return Keys([(loaded.key, ADMIN)])
+
+    def _refuse(self, error: StartError) -> NoReturn:
+        """End the start with one line, not a traceback; twistd removes its pid file and tells who waits for it."""
+        self._log.critical("{why}", why=str(error))
+        sys.excepthook = _one_line
+        raise error from None
+
+    # -- without privileges
+
+    def startService(self) -> None:
+        """Start what runs."""
+        ground, core = self._ground, self._core
+        assert ground is not None
+        super().startService()
+        reactor, state = self._reactor, ground.state
+        self._log_pipe = LogPipe(reactor, state.log_path, LogRelay(globalLogPublisher, time.time))
+        self._link_port = _listen_for_links(reactor, state.link_path, core.links.factory())
+        core.links.start()
+        self._nursery = Nursery(
+            reactor, self._birth(ground), ground.listeners, state.control_path, self._log_pipe.open_writer
+        )
+        supervisor = Supervisor(
+            reactor,
+            ground.workers,
+            open_process=self._open_process,
+            shut=ground.listeners.shut,
+            all_up=self._all_up,
+        )
+        supervisor.zygote, self._nursery.family = self._nursery, supervisor
+        core.manager.supervisor = supervisor
+        self._nursery.start(running=ground.is_inherited)
+
+    def _birth(self, ground: Ground) -> Birth:
+        layout, descriptors = ground.listeners.pack()
+        return Birth(
+            identity=ground.identity,
+            settings=to_json(attrs.evolve(self._settings, api_key="")),
+            link_path=ground.state.link_path,
+            nonce=ground.nonce,
+            layout=layout,
+            descriptors=len(descriptors),
+            workers=ground.workers,
+        )
+
+    def _open_process(self, pid: int) -> Process | None:
+        return open_process(self._reactor, pid)
+
+    def _all_up(self) -> None:
+        ground = self._ground
+        assert ground is not None
+        if self._was_ready:
+            self._log.info("all workers are up again")
+            return
+        self._was_ready = True
+        room = connections_for(ground.workers, ground.limit)
+        self._log.info(
+            "ready: {addresses}, {workers} workers, up to {room} connections",
+            addresses=" ".join(ground.listeners.labels),
+            workers=ground.workers,
+            room=min(room, self._settings.capacity or room),
+        )
+
+    def _stats(self) -> Stats:
+        core = self._core
+        return Stats(
+            version=__version__,
+            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started)),
+            connections=core.manager.connections(),
+            messages={"in": core.router.published, "out": core.manager.told("messages")},
+            store=core.store.counts(),
+            memory=core.manager.memory(),
+        )
+
+    # -- the end
+
+    def stopService(self) -> Deferred[None]:
+        """End everything: workers answer their clients, then nothing is left. Fires when it is so."""
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        ground, core = self._ground, self._core
+        assert ground is not None
+        patience_s = self._settings.stop_s * WORKERS_PART
+        self._log.info("stopping")
+        ended = core.manager.supervisor.stop(patience_s)
+        own = gatherResults([self._quiet(MultiService.stopService(self)), self._quiet(core.site.stop())], True)
+        timer = self._reactor.callLater(patience_s, own.cancel)
+        Deferred.fromCoroutine(ask_all(core.links, self._not_asked)).addErrback(self._failed)
+        await ended
+        await self._nursery.stop()
+        with contextlib.suppress(Exception):
+            await own
+        if timer.active():
+            timer.cancel()
+        core.links.stop()
+        await self._link_port.stopListening()
+        self._log_pipe.close()
+        ground.listeners.remove_paths()
+        ground.listeners.close()
+        ground.state.clear()
+        ground.state.release()
+        self._log.info("stopped")
+
+    def _quiet(self, ending: Any) -> Deferred[Any]:
+        """Return a Deferred of our own: cancelling it lets go of what does not end, and its failures are told here."""
+        ended: Deferred[Any] = Deferred()
+        if ending is None:
+            ended.callback(None)
+        else:
+            ending.addErrback(self._failed).addBoth(lambda _: None if ended.called else ended.callback(None))
+        return ended
+
+    def _not_asked(self, number: int, error: Exception) -> None:
+        self._log.debug("worker {number} could not be asked to stop: {why}", number=number, why=error)
+
+    def _failed(self, failure: Failure) -> None:
+        self._log.failure("a part of the server did not end well", failure)
+
+
+def makeService(options: Options) -> IService:
+    """Return the server as twistd's options and ours want it."""
+    from twisted.internet import reactor
+
+    parent: Any = options.parent or {}
+    uid, gid = parent.get("uid"), parent.get("gid")
+    if uid is not None and gid is None:
+        gid = pwd.getpwuid(uid).pw_gid  # as twistd does
+    return Server(options.settings, reactor, uid, gid)
+
+
+# -- parts
+
+
+def _make_core(settings: Settings, reactor: Any, ground: Ground, stats: Callable[[], Stats]) -> Core:
+    """Put together what takes messages and what gives them away."""
+    mailbox = Retention(settings.mailbox_ttl_s, settings.mailbox_messages, settings.mailbox_bytes)
+    channel = Retention(settings.history_s, settings.history_messages)
+    store = MemoryStore(
+        secrets.token_hex(5).encode(),
+        lambda namespace: mailbox if namespace == MAILBOX_NAMESPACE else channel,
+        settings.store_bytes,
+    )
+    router = Router(store, Directory())
+    manager = Manager()
+    links = manager.links = Links(
+        reactor,
+        router,
+        manager,
+        workers=ground.workers,
+        nonce=bytes.fromhex(ground.nonce),
+        uids=frozenset({os.geteuid(), ground.state.owner}),
+        clock=time.monotonic,
+    )
+    site = make_site(
+        settings,
+        publisher=router,
+        pressure=links,
+        keys=ground.keys,
+        stats=_Numbers(stats),
+        readiness=manager,
+        reactor=reactor,
+        now=time.monotonic,
+    )
+    manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))
+    return Core(store, router, links, manager, site)
+
+
+@attrs.frozen
+class _Numbers:
+    """See `megacomet.api.stats.IStats`."""
+
+    stats: Callable[[], Stats]
+
+
+def _own_doors(settings: Settings, reactor: Any, core: Core) -> list[StreamServerEndpointService]:
+    """Return the services that listen in the manager itself.
+
+    Raises:
+        StartError: the endpoint of `admin` is none.
+    """
+    doors: list[tuple[Any, Factory[Any]]] = []
+    if settings.admin:
+        text = settings.admin
+        if text.startswith(("tcp", "ssl", "unix")) and "backlog=" not in text:
+            text = f"{text}:backlog={BACKLOG}"
+        try:
+            doors.append((serverFromString(reactor, text), core.site))
+        except Exception as e:
+            raise StartError(f"admin = {settings.admin!r} is no endpoint: {e}") from None
+    if settings.classic:
+        port = ClassicPort(core.router, core.links, message_bytes=settings.message_bytes, clock=time.monotonic)
+        make = TCP6ServerEndpoint if ":" in settings.classic_interface else TCP4ServerEndpoint
+        doors.append((make(reactor, CLASSIC_PORT, BACKLOG, settings.classic_interface), port))
+    services = [StreamServerEndpointService(endpoint, factory) for endpoint, factory in doors]
+    for service in services:
+        service._raiseSynchronously = True
+    return services
+
+
+def _listen_for_links(reactor: Any, path: str, factory: Factory[Any]) -> Any:
+    # Nobody else listens there: the lock of the state directory is ours.
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    return reactor.listenUNIX(path, factory, mode=0o600, backlog=BACKLOG)
+
+
+def _identity(settings: Settings, workers: int) -> str:
+    """Return what tells whether workers of another start would be the same as ours."""
+    parts = (__version__, sys.version, to_json(attrs.evolve(settings, api_key="")), str(workers))
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _one_line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if issubclass(kind, StartError) and sys.__stderr__ is not None:
+        print(f"megacomet: {error}", file=sys.__stderr__)
+    else:
+        sys.__excepthook__(kind, error, trace)
