@@ -104,10 +104,9 @@ class Entrances:
         self._all: dict[int, Entrance] = {}
         self._most = descriptors - spare
         self._last = descriptors - reserve
-        self._room = max(1, min(spare, self._most // 16))
+        self._spare = spare
         self._is_full = False
         self._is_closed = False
-        self._came = 0
         self._to_leave = 0
 
     def add(self, listener: socket.socket, flags: int, is_shared: bool) -> None:
@@ -167,7 +166,8 @@ class Entrances:
             self._is_full = True
             self.times_full += 1
             self._log.warn("no room beyond {n} connections: not listening for now", n=connections)
-        self._to_leave = connections - self._room
+        # An eighth of those inside, where they are few: other things may have used the descriptors up.
+        self._to_leave = max(0, connections - min(self._spare, connections // 8 + 1))
         if fd >= self._last:
             for entrance in self._all.values():
                 entrance.shut()
