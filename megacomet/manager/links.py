@@ -58,7 +58,7 @@ class Downlink(amp.AMP):
     """The way to one worker; see `megacomet.model.router.ILink`.
 
     Attributes:
-        listening: whether the worker had a waiting connection at its last beat.
+        listening: whether the worker had a waiting connection at its last beat, or has spoken of listeners since.
         counts: what it said of itself at its last beat.
     """
 
@@ -121,6 +121,7 @@ class Downlink(amp.AMP):
     @link.Want.responder
     def want(self, records: bytes) -> dict[str, object]:
         self._known()
+        self.listening = True  # somebody came (or left): the next beat knows better, a message before it must not miss
         self._links.router.received(self, records, self._links.clock())
         return {}
 
@@ -128,7 +129,7 @@ class Downlink(amp.AMP):
     def beat(self, counts: bytes) -> dict[str, object]:
         self._known()
         self.counts = json.loads(counts)
-        self.listening = bool(self.counts.get("waiting"))
+        self.listening = bool(self.counts["rows"]["waiting"])
         return {"ready": self._links.ready, "workers": self._links.workers}
 
     @link.Adopt.responder
