@@ -60,7 +60,10 @@ class Announcements:
         return self._joins.pop(join, None)
 
     def outgoing(self) -> list[bytes]:
-        """Return the records since the last call. Leaving comes before joining: a join says that its channels are here."""
+        """Return the records since the last call.
+
+        Leaving comes before joining: a join says that its channels are here.
+        """
         if not self._changed and not self._asked and not self._unsent:
             return []
         records = []
@@ -85,6 +88,7 @@ class Announcements:
 
     def everything(self) -> list[bytes]:
         """Return the records that tell a manager that knows nothing; every session joins anew."""
+        self.clear()  # sessions that came while nobody was there to be told have a join that was never sent
         for fd, key in enumerate(self._keys):
             if isinstance(key, Session):
                 self.join(fd, key)

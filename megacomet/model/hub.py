@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from megacomet.model.announcements import Announcements
-from megacomet.model.position import format_position
+from megacomet.model.position import format_position, parse_since
 from megacomet.model.session import Session
 from megacomet.model.subscriptions import Subscriptions
 from megacomet.names import EVERYONE
@@ -303,8 +303,8 @@ class Hub:
         taken = entries
         if isinstance(key, Session):
             taken = self._within_limits(entries, key.limit)
-            if len(taken) < len(entries):
-                position = taken[-1].offset
+            if position or len(taken) < len(entries):
+                position = max(taken[-1].offset, self._offset_of(key.since))
             position = position or max(key.floor, self.head, taken[-1].offset if taken else 0)
         else:
             position = entries[0].offset
@@ -315,6 +315,11 @@ class Hub:
                 self._unwritten.pop(entry.record, None)
                 if entry.record in self._counts:
                     self._counts[entry.record] += 1
+
+    def _offset_of(self, since: bytes) -> int:
+        """Return where a reader stood: what waited in its mailbox from before must not take it back."""
+        stood = parse_since(since)
+        return stood.offset if stood is not None and stood.epoch == self.epoch else 0
 
     @staticmethod
     def _within_limits(entries: list[Entry], limit: int) -> list[Entry]:

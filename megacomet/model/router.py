@@ -28,7 +28,7 @@ from megacomet.names import EVERYONE, is_mailbox
 from megacomet.wire import frames
 
 #: The directory forgets a dead worker's entries in so many buckets a call of `expire`.
-SWEEP_BUCKETS = 4096
+SWEEP_BUCKETS = 1024
 
 
 class Receipt:
