@@ -118,7 +118,6 @@ class Handover:
             while self._waiting and self._under_way < UNDER_WAY:
                 fd, read = self._waiting.popleft()
                 self._under_way += 1
-                # What it raises it logs; the errback is for what it could not.
                 Deferred.fromCoroutine(self._send_one(fd, read)).addErrback(self._failed)
         finally:
             self._is_sending = False
@@ -129,9 +128,7 @@ class Handover:
                 raise LinkRefused("the manager is away")
             await self.link.adopt(fd, read, _NOT_ASKED)
         except LinkRefused as e:
-            # It is all ours still.
-            self._rows.retake(fd)
-            self._refuse(fd, PeerError("overloaded", str(e)))
+            self._answer_here(fd, PeerError("overloaded", str(e)))
         except Exception as e:
             # The manager may have it or not: there is nothing that could be written without mixing two answers.
             self._log.debug("a connection was lost with the link: {why}", why=e)
@@ -143,6 +140,15 @@ class Handover:
             self._under_way -= 1
             self._ended()
             self._send()
+
+    def _answer_here(self, fd: int, error: PeerError) -> None:
+        """Nobody has taken the connection, so it is all ours still."""
+        self._rows.retake(fd)
+        try:
+            self._refuse(fd, error)
+        except Exception:
+            self._log.failure("connection {fd} failed", fd=fd)
+            self._rows.drop(fd, "failed")
 
     def _failed(self, failure: Any) -> None:
         self._log.failure("a connection failed to be handed over", failure)
