@@ -12,6 +12,7 @@ from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
@@ -208,6 +209,8 @@ class Downlink(amp.AMP):
         self._flush()
 
     def _failed(self, failure: Failure) -> None:
+        if failure.check(ConnectionDone, ConnectionLost):  # `connectionLost` deals with it
+            return
         if self.number >= 0 and self._links.is_current(self):
             self._log.failure("worker {number} failed a box", failure, number=self.number)
             link.transport_of(self).abortConnection()
