@@ -22,13 +22,14 @@ import attrs
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint, serverFromString
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
 from megacomet import __version__
+from megacomet.api.admin import admin_service
 from megacomet.api.classic import ClassicPort
 from megacomet.api.keys import ADMIN, Keys, load_or_make_key
 from megacomet.api.site import Site, make_site
@@ -175,10 +176,20 @@ class Server(MultiService):
     # -- without privileges
 
     def startService(self) -> None:
-        """Start what runs."""
+        """Start what runs.
+
+        Raises:
+            StartError: what could be had with privileges cannot be used without them.
+        """
+        super().startService()
+        try:
+            self._start()
+        except OSError as e:
+            self._refuse(StartError(f"cannot start as user {os.geteuid()}: {e}"))
+
+    def _start(self) -> None:
         ground, core = self._ground, self._core
         assert ground is not None
-        super().startService()
         reactor, state = self._reactor, ground.state
         self._log_pipe = LogPipe(reactor, state.log_path, LogRelay(globalLogPublisher, time.time))
         self._link_port = _listen_for_links(reactor, state.link_path, core.links.factory())
@@ -186,15 +197,10 @@ class Server(MultiService):
         self._nursery = Nursery(
             reactor, self._birth(ground), ground.listeners, state.control_path, self._log_pipe.open_writer
         )
-        supervisor = Supervisor(
-            reactor,
-            ground.workers,
-            open_process=self._open_process,
-            shut=ground.listeners.shut,
-            all_up=self._all_up,
+        supervisor = core.manager.supervisor = Supervisor(
+            reactor, ground.workers, open_process=self._open_process, shut=ground.listeners.shut, all_up=self._all_up
         )
         supervisor.zygote, self._nursery.family = self._nursery, supervisor
-        core.manager.supervisor = supervisor
         self._nursery.start(running=ground.is_inherited)
 
     def _birth(self, ground: Ground) -> Birth:
@@ -345,23 +351,16 @@ def _own_doors(settings: Settings, reactor: Any, core: Core) -> list[StreamServe
     Raises:
         StartError: the endpoint of `admin` is none.
     """
-    doors: list[tuple[Any, Factory[Any]]] = []
+    doors: list[StreamServerEndpointService] = []
     if settings.admin:
-        text = settings.admin
-        if text.startswith(("tcp", "ssl", "unix")) and "backlog=" not in text:
-            text = f"{text}:backlog={BACKLOG}"
-        try:
-            doors.append((serverFromString(reactor, text), core.site))
-        except Exception as e:
-            raise StartError(f"admin = {settings.admin!r} is no endpoint: {e}") from None
+        doors.append(admin_service(reactor, settings.admin, core.site))
     if settings.classic:
         port = ClassicPort(core.router, core.links, message_bytes=settings.message_bytes, clock=time.monotonic)
         make = TCP6ServerEndpoint if ":" in settings.classic_interface else TCP4ServerEndpoint
-        doors.append((make(reactor, CLASSIC_PORT, BACKLOG, settings.classic_interface), port))
-    services = [StreamServerEndpointService(endpoint, factory) for endpoint, factory in doors]
-    for service in services:
-        service._raiseSynchronously = True
-    return services
+        endpoint = make(reactor, CLASSIC_PORT, BACKLOG, settings.classic_interface)
+        doors.append(StreamServerEndpointService(endpoint, port))
+        doors[-1]._raiseSynchronously = True
+    return doors
 
 
 def _listen_for_links(reactor: Any, path: str, factory: Factory[Any]) -> Any:

@@ -14,6 +14,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, globalLogBeginner
 
 from megacomet.kinds import ENTRANCE
+from megacomet.listeners import BACKLOG
 from megacomet.logs import PipeObserver, worker_name
 from megacomet.worker.front import Front
 from megacomet.worker.room import make_lot, share_of
@@ -57,20 +58,29 @@ class Worker:
         self._front.link = uplink
         self._link: ClientService = uplink.dial(born.link_path)
         self._tick = LoopingCall(self._every_second)
+        self._is_open = False
         self._stopping = False
         self._ended = False
 
     def start(self) -> None:
-        """Listen, then dial: when the link stands, the manager knows that this worker listens.
+        """Let clients queue, then dial: when the link stands, the manager knows that this worker listens.
 
         Raises:
             OSError: the kernel does not let us listen.
         """
         self._reactor.addReader(self._lot)
         for listener in self._listeners:
-            self._lot.listen(listener.socket, flags=ENTRANCE if listener.classic else 0, is_shared=listener.shared)
+            listener.socket.listen(BACKLOG)
         self._tick.start(TICK_S)
         self._link.startService()
+
+    def linked(self) -> None:
+        """Take those who have queued; before the first link their requests could only be answered 503."""
+        if self._is_open:
+            return
+        self._is_open = True
+        for listener in self._listeners:
+            self._lot.listen(listener.socket, flags=ENTRANCE if listener.classic else 0, is_shared=listener.shared)
 
     def _every_second(self) -> None:
         try:

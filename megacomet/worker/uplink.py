@@ -1,6 +1,7 @@
 """The worker's end of the link: dials the manager, feeds the hub, tells what the hub gathered, and dials again.
 
-Link loss is a state, not an end: the worker keeps its connections for `ORPHAN_S` seconds and tries again; then it gives up.
+Link loss is a state, not an end: the worker keeps its connections for `ORPHAN_S` seconds and tries again; then it
+gives up.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ class IWorker(Protocol):
 
     def take_back(self, fd: int, unread: bytes) -> None:
         """Serve a connection that the manager gives back; the descriptor is the worker's from now on."""
+
+    def linked(self) -> None:
+        """The link stands: the manager knows everything that listens here. Called each time that it does."""
 
     def stop(self) -> None:
         """Listen no more, answer everybody, end."""
@@ -165,6 +169,7 @@ class Uplink:
         assert isinstance(head, int)
         self.up = True
         self._send(self._hub.linked(epoch, head))
+        self.worker.linked()
         self._tick()
         self._log.info("link to the manager stands, {channels} channels told", channels=self._hub.channels)
 
@@ -266,7 +271,8 @@ class Uplink:
     def adopt(self, fd: int, head: bytes, peer: bytes) -> Deferred[dict[str, object]]:
         """Hand a connection to the manager.
 
-        Fires when the manager has it, fails when it is refused or the link is lost. The caller closes its descriptor then, and not earlier: only then has it been sent.
+        Fires when the manager has it; fails when it is refused or the link is lost. The caller closes its descriptor
+        then, and not earlier: only then has it been sent.
         """
         protocol = self._protocol
         assert protocol is not None

@@ -1,0 +1,1 @@
+"""Tests on real processes: a `twistd megacomet` for each, and clients on its port."""
