@@ -80,6 +80,19 @@ def test_a_request_in_the_first_segment_is_served_when_it_is_accepted(ground: Gr
     assert (ground.lot.accepted, ground.rows.open) == (1, 1)
 
 
+@pytest.mark.parametrize("family", [socket.AF_INET6, socket.AF_UNIX])
+def test_other_families(ground: Ground, front: Lines, tmp_path: Any, family: socket.AddressFamily) -> None:
+    """IPv6 and UNIX sockets are doors like any other, refusals included."""
+    listener = ground.listener(family, ("::1", 0) if family == socket.AF_INET6 else str(tmp_path / "door"))
+    ground.lot.listen(listener)
+    client, refused = ground.connect(listener, b"park\n"), ground.connect(listener, b"refuse\nmore")
+    ground.until(lambda: ground.lot.accepted == 2)
+    ground.settle()
+    [fd] = [fd for fd, key in enumerate(ground.rows.keys) if key]
+    front.answer(fd, b"1\n")
+    assert (read_now(client), read_all(refused)) == (b"1\n", b"refuse\n")
+
+
 def test_a_waiting_poll_has_a_row_and_nothing_else(ground: Ground, front: Lines) -> None:
     """A parked connection is two bytes and a reference: no dict knows it."""
     fd, client = ground.pair(b"park\n")
