@@ -129,8 +129,9 @@ class Downlink(amp.AMP):
     @link.Beat.responder
     def beat(self, counts: bytes) -> dict[str, object]:
         self._known()
-        self.counts = json.loads(counts)
-        self.listening = bool(self.counts["rows"]["waiting"])
+        said = json.loads(counts)
+        self.counts = said
+        self.listening = bool(said["rows"]["waiting"])
         return {"ready": self._links.ready, "workers": self._links.workers}
 
     @link.Adopt.responder

@@ -95,7 +95,7 @@ class Hub:
         self._held: dict[bytes, int] = {}
         self._boxes: deque[Box] = deque()
         self._box: Box | None = None
-        self._pending: dict[int, list[Entry]] = {}
+        self._pending: dict[int, tuple[Entry, ...]] = {}
         self._due: Iterator[int] | None = None
         #: joins whose page came in this box: descriptor -> channels with a gap, position if the limit cut it off
         self._paged: dict[int, tuple[list[bytes], int]] = {}
@@ -221,22 +221,20 @@ class Hub:
         entry = Entry(index, channel, format_position(self.epoch, frame.offset), frame.data, frame.offset)
         if frame.flags & frames.WANTS_RECEIPT:
             self._counts[index] = 0
+        given = (entry,)  # one object for all that get it: a broadcast has as many rows as the worker
         if channel[:1] == b"@":
             self._unwritten[index] = channel
             held = channel in self._held
             taken = False
             for fd in self._listeners.of(channel):
-                taken |= self._give(fd, entry, held)
+                taken |= self._give(fd, given, held)
             if not taken:
                 self._hold(channel)
-        elif channel == EVERYONE:
-            for fd in self.waiting():
-                self._give(fd, entry, False)
         else:
-            for fd in self._listeners.of(channel):
-                self._give(fd, entry, False)
+            for fd in self.waiting() if channel == EVERYONE else self._listeners.of(channel):
+                self._give(fd, given, False)
 
-    def _give(self, fd: int, entry: Entry, held: bool) -> bool:
+    def _give(self, fd: int, given: tuple[Entry], held: bool) -> bool:
         key = self.keys[fd]
         pending = self._pending.get(fd)
         if not isinstance(key, Session):
@@ -244,10 +242,7 @@ class Hub:
                 return False
         elif key.join or self._paged.get(fd, _LIVE)[1]:
             return False
-        if pending is None:
-            self._pending[fd] = [entry]
-        else:
-            pending.append(entry)
+        self._pending[fd] = given if pending is None else pending + given
         return True
 
     def _hold(self, channel: bytes) -> None:
@@ -275,7 +270,7 @@ class Hub:
         session = self.keys[fd]
         assert isinstance(session, Session)
         session.join, session.floor = 0, frame.offset
-        entries, session.missed = [Entry(*e) for e in session.missed or ()], None
+        entries, session.missed = tuple(Entry(*e) for e in session.missed or ()), None
         gaps = frames.decode_names(frame.data)
         if entries or gaps or session.immediate:
             more = bool(frame.flags & frames.MORE)
@@ -322,7 +317,7 @@ class Hub:
         return stood.offset if stood is not None and stood.epoch == self.epoch else 0
 
     @staticmethod
-    def _within_limits(entries: list[Entry], limit: int) -> list[Entry]:
+    def _within_limits(entries: tuple[Entry, ...], limit: int) -> tuple[Entry, ...]:
         total = 0
         for n, entry in enumerate(entries):
             total += len(entry.data)

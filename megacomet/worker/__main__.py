@@ -1,15 +1,20 @@
 """`python -m megacomet.worker`: the zygote of the workers. Whatever a worker imports is imported here, once for all."""
 
 import encodings.idna
+import sys
+
+# A worker has no use for Twisted's TLS, and OpenSSL with all that it imports is 8 MB: Twisted does without when it is
+# not to be had.
+sys.modules["OpenSSL"] = None  # type: ignore[assignment]
 
 # Imported by the reactor when it is installed or run: only now do all workers share them.
-import twisted.internet._signals
-import twisted.internet.epollreactor
-import twisted.internet.main
-import twisted.internet.unix  # noqa: F401
+import twisted.internet._signals  # noqa: E402
+import twisted.internet.epollreactor  # noqa: E402
+import twisted.internet.main  # noqa: E402
+import twisted.internet.unix  # noqa: E402, F401
 
-from megacomet.worker.main import run
-from megacomet.zygote import main
+from megacomet.worker.main import run  # noqa: E402
+from megacomet.zygote import main  # noqa: E402
 
 assert encodings.idna is not None
 
