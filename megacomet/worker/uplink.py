@@ -64,9 +64,9 @@ class UplinkProtocol(amp.AMP):
         self._uplink.dialled(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        super().connectionLost(reason)
         self._answers.clear()
-        self._uplink.lost(self)
+        self._uplink.lost(self)  # before what waits for an answer hears of it, lest it try again on this link
+        super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         self.heard = self._uplink.clock()
