@@ -1,0 +1,102 @@
+"""The commands of the link: a value of any length crosses it, and a refusal arrives with its reason."""
+
+from __future__ import annotations
+
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.protocols import amp
+from twisted.test.iosim import FakeTransport, connectedServerAndClient
+from twisted.trial.unittest import SynchronousTestCase
+
+from megacomet import link
+
+PART = 65_535
+LENGTHS = [0, 1, PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 1, 12 * PART + 7]
+
+
+def value_of(length: int) -> bytes:
+    """Return bytes of which no two parts are the same."""
+    return b"".join(b"%07d|" % n for n in range(length // 8 + 1))[:length]
+
+
+class Echo(amp.AMP):
+    """A worker that gives every box back as its results."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: list[tuple[int, int, int, bytes]] = []
+
+    @link.Deliver.responder
+    def deliver(self, number: int, head: int, answered: int, records: bytes) -> dict[str, object]:
+        self.came.append((number, head, answered, records))
+        return {"results": records}
+
+    @link.Want.responder
+    def want(self, records: bytes) -> dict[str, object]:
+        self.came.append((0, 0, 0, records))
+        return {}
+
+    @link.Stop.responder
+    def stop(self) -> dict[str, object]:
+        raise link.LinkRefused("has work to do")
+
+
+class LinkTests(SynchronousTestCase):
+    """Values over a pair of AMP ends."""
+
+    def setUp(self) -> None:
+        self.near, self.far, self.pump = connectedServerAndClient(Echo, amp.AMP)
+
+    def call(self, command: type[amp.Command], **values: object) -> Deferred[dict[str, object]]:
+        """Call the far end and let everything arrive."""
+        answer: Deferred[dict[str, object]] = self.near.callRemote(command, **values)
+        self.outcome: list[object] = []
+        answer.addBoth(self.outcome.append)
+        self.pump.flush()
+        return answer
+
+    def test_any_length_crosses_both_ways(self) -> None:
+        """A value arrives as it was sent, however long it is, and so does the answer."""
+        for length in LENGTHS:
+            with self.subTest(length=length):
+                value = value_of(length)
+                self.call(link.Deliver, number=1, head=2, answered=3, records=value)
+                self.assertEqual(self.outcome, [{"results": value}])
+                self.assertEqual(self.far.came.pop(), (1, 2, 3, value))
+
+    def test_values_do_not_mix(self) -> None:
+        """A long value leaves nothing behind for the short one that follows it."""
+        self.near.callRemote(link.Want, records=value_of(3 * PART))
+        self.near.callRemote(link.Want, records=b"short")
+        self.pump.flush()
+        self.assertEqual([came[3] for came in self.far.came], [value_of(3 * PART), b"short"])
+
+    def test_a_refusal_says_why(self) -> None:
+        """What the other end does not take fails with the reason that it gave; the link goes on."""
+        self.call(link.Stop)
+        (failure,) = self.outcome
+        failure.trap(link.LinkRefused)
+        self.assertEqual(failure.getErrorMessage(), "has work to do")
+        self.call(link.Deliver, number=1, head=0, answered=0, records=b"")
+        self.assertEqual(self.outcome, [{"results": b""}])
+
+    def test_the_transport_of_an_end(self) -> None:
+        """An end's transport is its connection."""
+        self.assertIsInstance(link.transport_of(self.near), FakeTransport)
+
+
+@pytest.mark.parametrize(
+    ("length", "parts"), [(0, [0]), (1, [1]), (PART, [PART]), (PART + 1, [PART, 1]), (2 * PART, [PART, PART])]
+)
+def test_parts_are_as_few_as_can_be(length: int, parts: list[int]) -> None:
+    """A value takes one more key for each 65,535 bytes that AMP can carry in one."""
+    box = amp.AmpBox()
+    link.Blob().toBox(b"records", box, {"records": value_of(length)}, amp.AMP())
+    names = [b"records"] + [b"records.%d" % n for n in range(1, len(parts))]
+    assert [(name, len(part)) for name, part in box.items()] == list(zip(names, parts, strict=True))
+
+
+def test_the_limits_fit_together() -> None:
+    """A worker is told to slow down long before it is given up, and silence is longer than several beats."""
+    assert link.BOX_BYTES * link.BOXES_IN_FLIGHT < link.PRESSURE_BYTES < link.LINK_BYTES
+    assert 3 * link.BEAT_S < link.SILENCE_S < link.ORPHAN_S
