@@ -158,13 +158,16 @@ def _bind_address(
     """
     sockets: dict[int, socket.socket] = {}
     try:
-        if port:
-            # Sockets of ours would quietly join a group that another server of the same user has opened, and its
-            # clients would come to us. A socket that shares with nobody finds out.
-            _bind(family, address, port, share=False).close()
-        for number in workers:
-            sockets[number] = _bind(family, address, port, share=True)
-            port = sockets[number].getsockname()[1]
+        # Sockets of ours would quietly join a group that another server of the same user has opened, and its clients
+        # would come to us. A socket that shares with nobody finds out. And it finds a number where none was given:
+        # those that are served must be bound to it by name, else the kernel takes it back when one is shut.
+        scout = _bind(family, address, port, share=not port)
+        with scout:
+            if port:
+                scout.close()
+            port = port or scout.getsockname()[1]
+            for number in workers:
+                sockets[number] = _bind(family, address, port, share=True)
     except OSError as e:
         for each in sockets.values():
             each.close()

@@ -203,6 +203,22 @@ def test_clients_queued_at_a_dead_worker_are_served(tmp_path: Path) -> None:
             client.close()
 
 
+def test_a_worker_that_keeps_dying(tmp_path: Path) -> None:
+    """One that dies again and again is back after ever longer pauses; meanwhile nobody waits at its door."""
+    with Server(tmp_path / "state", "--port=0", "--interface=127.0.0.1", workers=1) as server:
+        for pause in ("0", "0.5", "1", "2"):
+            seen = len(server.lines)
+            server.kill("worker 0")
+            server.wait_line(rf"worker 0 .* is gone: it was ended by SIGKILL; the next one in {pause} s", after=seen)
+            if pause != "2":
+                server.wait_line("all workers are up again", after=seen)
+        server.wait_line("worker 0 is not back: its listeners are shut meanwhile", after=seen)
+        with pytest.raises(ConnectionRefusedError):
+            server.connect()
+        server.wait_line("all workers are up again", after=seen)
+        assert server.get("/healthz").endswith(b"ok")
+
+
 def test_a_worker_that_is_asked_to_go(server: Server) -> None:
     """SIGTERM to one worker restarts it alone, its waiting clients get their empty answer."""
     with server.connect() as client:
