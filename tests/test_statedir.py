@@ -1,0 +1,133 @@
+"""The state directory: made, locked, private, and clear in what it refuses."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from megacomet.errors import StartError
+from megacomet.statedir import SOCKET_PATH_MAX_BYTES, StateDir, prepare
+
+
+@pytest.fixture
+def held() -> Iterator[list[StateDir]]:
+    """What is put into the list is released after the test."""
+    made: list[StateDir] = []
+    yield made
+    for each in made:
+        each.release()
+
+
+def mode_of(path: str | Path) -> int:
+    return os.stat(path).st_mode & 0o7777
+
+
+def test_it_is_made(tmp_path: Path, held: list[StateDir]) -> None:
+    """A missing directory is made, with those above it; it and the sockets' directory are closed to others."""
+    path = tmp_path / "a" / "b"
+    held.append(prepare(str(path)))
+    assert mode_of(path) == mode_of(held[0].sockets) == 0o700
+    assert mode_of(path / "lock") == 0o600
+    assert held[0].owner == os.geteuid()
+
+
+def test_an_open_sockets_directory_is_closed(tmp_path: Path, held: list[StateDir]) -> None:
+    """A sockets' directory that is open to others is closed to them; the state directory keeps its mode."""
+    (tmp_path / "link").mkdir(mode=0o777)
+    tmp_path.chmod(0o755)
+    held.append(prepare(str(tmp_path)))
+    assert mode_of(tmp_path / "link") == 0o700
+    assert mode_of(tmp_path) == 0o755
+
+
+def test_one_server_at_a_time(tmp_path: Path, held: list[StateDir]) -> None:
+    """A second server is told which process has the directory; after that one's end it may have it."""
+    first = prepare(str(tmp_path))
+    with pytest.raises(StartError, match=rf"another MegaComet \(process {os.getpid()}\) runs"):
+        prepare(str(tmp_path))
+    first.release()
+    held.append(prepare(str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/dev/null", "the state directory /dev/null cannot be used: file exists"),
+        ("/dev/null/x", "the state directory /dev/null/x cannot be used: /dev/null: file exists"),
+        ("/proc/nothing", "the state directory /proc/nothing cannot be used: no such file or directory"),
+    ],
+)
+def test_what_cannot_be_used(path: str, said: str) -> None:
+    """A directory that cannot be made is named together with the reason."""
+    with pytest.raises(StartError) as caught:
+        prepare(path)
+    assert str(caught.value) == said
+
+
+def test_a_link_in_the_place_of_the_lock(tmp_path: Path) -> None:
+    """Nobody makes us write to another file by a link."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "lock").symlink_to(victim)
+    with pytest.raises(StartError, match="lock"):
+        prepare(str(state))
+    assert victim.read_text() == "precious"
+
+
+def test_something_else_in_the_place_of_the_sockets(tmp_path: Path, held: list[StateDir]) -> None:
+    """A file or a link where the sockets should stand is refused, and the lock is let go."""
+    (tmp_path / "link").symlink_to("/tmp")
+    with pytest.raises(StartError, match="it is not a directory of ours"):
+        prepare(str(tmp_path))
+    (tmp_path / "link").unlink()
+    held.append(prepare(str(tmp_path)))
+
+
+def test_a_long_path(tmp_path: Path, held: list[StateDir]) -> None:
+    """Under a path that is too long for sockets they stand elsewhere, always at the same place."""
+    deep = str(tmp_path / ("d" * 100))
+    first = prepare(deep)
+    first.release()
+    held.append(prepare(deep))
+    again = held[0]
+    try:
+        assert again.sockets == first.sockets
+        assert not again.sockets.startswith(deep)
+        assert mode_of(again.sockets) == 0o700
+        assert max(len(path) for path in (again.link_path, again.control_path)) <= SOCKET_PATH_MAX_BYTES
+    finally:
+        os.rmdir(again.sockets)
+
+
+def test_the_end(tmp_path: Path, held: list[StateDir]) -> None:
+    """After an orderly end no socket is left; to clear twice is nothing."""
+    held.append(prepare(str(tmp_path)))
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(held[0].link_path)
+    held[0].clear()
+    held[0].clear()
+    assert os.listdir(held[0].sockets) == []
+
+
+@pytest.mark.parametrize(("mode", "passed"), [(0o700, False), (0o701, True)])
+def test_a_directory_of_somebody_else(mode: int, passed: bool, tmp_path: Path, held: list[StateDir]) -> None:
+    """A directory that the server's user may not pass is refused at the start, not at the first connection."""
+    tmp_path.chmod(mode)
+    ours = os.geteuid()
+    other = ours + 1
+    if ours != 0:
+        # Only root gives things away; for anybody else the same is an error of the system.
+        with pytest.raises(StartError):
+            prepare(str(tmp_path), other, os.getegid() + 1)
+    elif passed:
+        held.append(prepare(str(tmp_path), other, 1))
+        assert os.stat(held[0].sockets).st_uid == other
+    else:
+        with pytest.raises(StartError, match=f"is closed to user {other}: it belongs to user {ours}"):
+            prepare(str(tmp_path), other, 1)
