@@ -355,7 +355,13 @@ def _own_doors(settings: Settings, reactor: Any, core: Core) -> list[StreamServe
     if settings.admin:
         doors.append(admin_service(reactor, settings.admin, core.site))
     if settings.classic:
-        port = ClassicPort(core.router, core.links, message_bytes=settings.message_bytes, clock=time.monotonic)
+        port = ClassicPort(
+            core.router,
+            core.links,
+            message_bytes=settings.message_bytes,
+            clock=time.monotonic,
+            call_later=reactor.callLater,
+        )
         make = TCP6ServerEndpoint if ":" in settings.classic_interface else TCP4ServerEndpoint
         endpoint = make(reactor, CLASSIC_PORT, BACKLOG, settings.classic_interface)
         doors.append(StreamServerEndpointService(endpoint, port))

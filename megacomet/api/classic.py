@@ -38,7 +38,13 @@ class ClassicPort(Factory):
     noisy = False
 
     def __init__(
-        self, publisher: IPublisher, pressure: IPressure, *, message_bytes: int, clock: Callable[[], float]
+        self,
+        publisher: IPublisher,
+        pressure: IPressure,
+        *,
+        message_bytes: int,
+        clock: Callable[[], float],
+        call_later: Callable[[float, Callable[[], None]], object],
     ) -> None:
         """
         Args:
@@ -46,6 +52,7 @@ class ClassicPort(Factory):
             pressure: says when to stop reading.
             message_bytes: a longer text is dropped.
             clock: seconds, monotonic.
+            call_later: has something done after so many seconds.
         """
         self.pressure = pressure
         self.message_bytes = message_bytes
@@ -53,8 +60,9 @@ class ClassicPort(Factory):
         self.dropped: Counter[str] = Counter()
         self._publisher = publisher
         self._clock = clock
+        self._call_later = call_later
         self._unlogged: Counter[str] = Counter()
-        self._logged_at = -LOG_EVERY_S
+        self._is_quiet = False
         self._told_of_workers = False
 
     def buildProtocol(self, addr: IAddress | None) -> ClassicConnection:
@@ -83,12 +91,17 @@ class ClassicPort(Factory):
         """Count a push that is dropped, and tell of it once a second at most."""
         self.dropped[reason] += 1
         self._unlogged[reason] += 1
-        now = self._clock()
-        if now - self._logged_at >= LOG_EVERY_S:
-            self._logged_at = now
+        if not self._is_quiet:
+            self._tell()
+
+    def _tell(self) -> None:
+        """Tell what was dropped, then be quiet for a second; what is dropped in it is told at its end."""
+        self._is_quiet = bool(self._unlogged)
+        if self._is_quiet:
             reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(self._unlogged.items()))
             self._log.warn("the classic port dropped {reasons}", reasons=reasons)
             self._unlogged.clear()
+            self._call_later(LOG_EVERY_S, self._tell)
 
 
 class ClassicConnection(Protocol):
@@ -100,6 +113,8 @@ class ClassicConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of any number; what does not speak the protocol is cut off."""
+        if self._parser.broken:
+            return  # on its way out, and counted
         for event in self._parser.feed(data):
             self._port.take(event)
         if self._parser.broken:
@@ -119,5 +134,6 @@ class ClassicConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Count what the end cut off."""
+        self.connected = 0  # Twisted leaves it as it was
         for event in self._parser.close():
             self._port.take(event)
