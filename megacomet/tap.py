@@ -169,6 +169,8 @@ class Server(MultiService):
 
     def _refuse(self, error: StartError) -> NoReturn:
         """End the start with one line, not a traceback; twistd removes its pid file and tells who waits for it."""
+        if self._ground is not None and not self._ground.is_inherited:
+            self._ground.listeners.remove_paths()
         self._log.critical("{why}", why=str(error))
         sys.excepthook = _one_line
         raise error from None
