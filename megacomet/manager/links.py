@@ -230,6 +230,8 @@ class Downlink(amp.AMP):
             LinkRefused: the worker does not take it.
             ConnectionDone, ConnectionLost: the link is gone.
         """
+        if self.transport is None:  # AMP has nothing to send a descriptor with, and says so only by an AttributeError
+            raise ConnectionLost
         await self.callRemote(link.GiveBack, fd=fd, unread=unread)
 
     async def stop(self) -> None:
