@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from bench.figures import Figure, Options
 
 #: In the order in which they run; each is a module with `run(options)` and a docstring.
-NAMES = ("idle_memory", "accept_cpu", "batch_delivery", "single_push", "latency_idle", "million")
+NAMES = ("idle_memory", "accept_cpu", "batch_delivery", "single_push", "latency_idle", "kill_worker", "million")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bench import measure
 from bench.figures import Figure, Options, all_of, at_least
-from bench.processes import load, megacomet
+from bench.processes import Load, Server, load, megacomet
 
 CLIENTS = 100_000
 WORKERS = 8
@@ -15,14 +16,28 @@ def run(options: Options) -> list[Figure]:
     clients = options.clients or CLIENTS
     with (
         megacomet(options.workers or WORKERS) as server,
-        # Held for two seconds first, so that the last connects are not part of it.
-        load(server, clients, "--hold", "0", "--settle", "2", "--batch", str(clients), "--drain", "30") as swarm,
+        # The load client waits before the batch, so that accepting is over and does not count.
+        load(server, clients, "--hold", "3", "--settle", "6", "--batch", str(clients), "--drain", "30") as swarm,
     ):
+        measure.wait_for(lambda: swarm.waits(clients), 300, f"{clients} clients connected")
+        before = _cpu_s(server, swarm)
+        measure.wait_for(lambda: swarm.live["delivered"] >= clients, 120, "delivery of all")
+        after = _cpu_s(server, swarm)
         report = swarm.report()
+    manager, workers, ours = ((b - a) / clients * 1e6 for a, b in zip(before, after, strict=True))
     verdict = report["verdict"]
     return [
         at_least("batched pushes delivered", report["delivered_per_s"], "/s", PER_S, f"in {report['deliver_s']:.2f} s"),
         all_of("acknowledged", verdict["acknowledged"], clients),
         all_of("delivered once", verdict["delivered"], clients),
         Figure("lost, repeated, out of order", verdict["lost"] + verdict["repeated"] + verdict["out_of_order"], ""),
+        Figure("CPU a message, manager", manager, "us"),
+        Figure("CPU a message, workers", workers, "us", detail=f"and {ours:.1f} us in the load client"),
     ]
+
+
+def _cpu_s(server: Server, swarm: Load) -> tuple[float, float, float]:
+    """Return what the manager, the workers and the load client have used when all are quiet."""
+    measure.settled_cpu_s(server.pids())
+    manager, *others = server.pids()
+    return measure.cpu_s([manager]), measure.cpu_s(others), measure.cpu_s(swarm.pids())

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,14 +90,16 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def megacomet(workers: int, *options: str) -> Iterator[Server]:
-    """Run MegaComet with a state directory of its own."""
+def megacomet(workers: int, *options: str, environ: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """Run MegaComet with a state directory of its own; `environ` is added to the environment, also to PYTHONPATH."""
     with tempfile.TemporaryDirectory() as state, open(f"{state}/log", "wb") as log:
         port = free_port()
-        environ = {**os.environ, "MEGACOMET_STATE_DIR": state, "PYTHONPATH": str(ROOT)}
+        more = dict(environ or {})
+        path = os.pathsep.join([str(ROOT), *filter(None, [more.pop("PYTHONPATH", "")])])
+        whole = {**os.environ, "MEGACOMET_STATE_DIR": state, "PYTHONPATH": path, **more}
         command = [str(Path(sys.executable).parent / "twistd"), "--nodaemon", "--pidfile=", "megacomet"]
         command += ["--port", str(port), "--workers", str(workers), *options]
-        with _running(command, environ, log) as process:
+        with _running(command, whole, log) as process:
             server = Server(process, port, key_file=f"{state}/api-key")
             try:
                 measure.wait_for(lambda: _up(process, server, "/readyz"), _READY_S, "the server's readiness")
