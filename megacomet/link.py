@@ -1,8 +1,8 @@
 """The link between a worker and the manager: AMP commands over a UNIX socket, and what both ends must agree on.
 
-The worker dials. Down the link everything is one ordered stream of boxes (`Deliver`), numbered from 1, each answered when
-it was worked off. Up the link go the worker's listeners (`Want`), its beats, and descriptors to adopt. What the values
-hold is defined in `megacomet.wire.frames`.
+The worker dials. Down the link everything is one ordered stream of boxes (`Deliver`), numbered from 1, each answered
+when it was worked off. Up the link go the worker's listeners (`Want`), its beats, and descriptors to adopt. What the
+values hold is defined in `megacomet.wire.frames`.
 """
 
 from __future__ import annotations
