@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
 
 from megacomet.errors import StartError
 from megacomet.listeners import BACKLOG, CLASSIC, PUBLIC, Address, Listeners
@@ -207,6 +208,17 @@ def _why(error: OSError, port: int) -> str:
     if error.errno == errno.EADDRNOTAVAIL:
         return "it is not an address of this machine"
     return (error.strerror or str(error)).lower()
+
+
+def cannot_listen(error: CannotListenError) -> StartError:
+    """Say of an address that Twisted could not listen on what we say of ours."""
+    port, cause = error.port, error.socketError
+    if not isinstance(port, int):  # the path of a UNIX socket
+        return StartError(f"cannot listen on unix:{os.fsdecode(port)}: {(cause.strerror or str(cause)).lower()}")
+    host = error.interface or "0.0.0.0"
+    where = _show(socket.AF_INET6 if ":" in host else socket.AF_INET, (host,), port)
+    in_use = cause.errno == errno.EADDRINUSE
+    return StartError(f"cannot listen on {where}: {'the port is in use' if in_use else _why(cause, port)}")
 
 
 # Endpoint strings

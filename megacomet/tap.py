@@ -34,7 +34,7 @@ from megacomet.api.classic import ClassicPort
 from megacomet.api.keys import ADMIN, Keys, load_or_make_key
 from megacomet.api.site import Site, make_site
 from megacomet.api.stats import Stats
-from megacomet.binding import bind_all
+from megacomet.binding import bind_all, cannot_listen
 from megacomet.errors import StartError
 from megacomet.listeners import Listeners
 from megacomet.logs import LogRelay
@@ -138,8 +138,10 @@ class Server(MultiService):
             for door in _own_doors(self._settings, self._reactor, self._core):
                 door.setServiceParent(self)
             super().privilegedStartService()
-        except (StartError, CannotListenError) as e:
-            self._refuse(StartError(str(e)))
+        except StartError as e:
+            self._refuse(e)
+        except CannotListenError as e:
+            self._refuse(cannot_listen(e))
 
     def _prepare(self) -> Ground:
         settings = self._settings

@@ -113,10 +113,11 @@ class ClassicConnection(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take bytes of any number; what does not speak the protocol is cut off."""
-        if self._parser.broken:
-            return  # on its way out, and counted
+        was_broken = self._parser.broken
         for event in self._parser.feed(data):
             self._port.take(event)
+        if was_broken:
+            return  # on its way out, and counted
         if self._parser.broken:
             self._port.drop("not-the-protocol")
             assert self.transport is not None
