@@ -222,8 +222,10 @@ class Uplink:
 
     def deliver(self, box: Box) -> None:
         """A box came: work it off in this turn and the next ones."""
+        behind = self._hub.busy and self._turn is not None  # a turn has one slice, however many boxes came at once
         self._hub.received(box)
-        self._work()
+        if not behind:
+            self._work()
 
     def _work(self) -> None:
         until = self.clock() + SLICE_S

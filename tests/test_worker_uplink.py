@@ -1,0 +1,564 @@
+"""The worker's end of the link: it dials, tells, works off, and copes with a manager that is silent or gone."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from twisted.application.internet import ClientService
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.testing import MemoryReactorClock
+from twisted.protocols import amp
+from twisted.trial.unittest import SynchronousTestCase
+
+from megacomet import link
+from megacomet.manager.links import Links
+from megacomet.model.hub import Hub
+from megacomet.model.message import Publication
+from megacomet.model.session import Session
+from megacomet.wire import frames
+from megacomet.worker.uplink import REDIAL_S, SLICE_S, Uplink
+from tests.ends import NONCE, WatchedRouter, connect_ends, links_of
+
+PATH = "/run/megacomet/link.sock"
+SUE = b"@sue"
+ROWS = 8
+
+
+class Worker:
+    """The rest of a worker: what the link tells it, and the answers of its connections.
+
+    Attributes:
+        answer_s: so long it takes to write one answer, in seconds of `late`.
+        late: what was spent that way.
+    """
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+        self.answers: list[tuple[int, list[tuple[bytes, bytes, bytes]], bytes]] = []
+        self.answer_s = self.late = 0.0
+        self.broken: type[Exception] | None = None
+
+    def counts(self) -> dict[str, object]:
+        if self.broken is not None:
+            raise self.broken
+        return {"listening": True, "rows": {"waiting": 1}}
+
+    def take_back(self, fd: int, unread: bytes) -> None:
+        self.told.append(("take back", fd, unread))
+
+    def linked(self) -> None:
+        self.told.append(("linked",))
+
+    def stop(self) -> None:
+        self.told.append(("stop",))
+
+    def orphaned(self) -> None:
+        self.told.append(("orphaned",))
+
+    def answer(
+        self,
+        fd: int,
+        key: bytes | Session,
+        messages: list[tuple[bytes, bytes, bytes]],
+        position: bytes,
+        gaps: list[bytes],
+    ) -> bool:
+        self.answers.append((fd, messages, position))
+        self.late += self.answer_s
+        return True
+
+
+class ManagerEnd(amp.AMP):
+    """A manager's end of which the test says how it behaves.
+
+    Attributes:
+        refusing: names of the commands that it refuses.
+        records: what each `Want` brought.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hellos: list[tuple[int, int, int, bytes]] = []
+        self.records: list[list[frames.Frame]] = []
+        self.counts: list[object] = []
+        self.adopted: list[tuple[int, bytes, bytes]] = []
+        self.refusing: set[str] = set()
+        self.ready = True
+        self.hello_answer: Deferred[dict[str, object]] | None = None
+
+    def _may(self, what: str) -> None:
+        if what in self.refusing:
+            raise link.LinkRefused(f"no {what} now")
+
+    @link.Hello.responder
+    def hello(self, protocol: int, number: int, pid: int, nonce: bytes) -> object:
+        self._may("hello")
+        self.hellos.append((protocol, number, pid, nonce))
+        return self.hello_answer or {"epoch": b"e1", "head": 7}
+
+    @link.Want.responder
+    def want(self, records: bytes) -> dict[str, object]:
+        self.records.append(list(frames.decode(records)))
+        return {}
+
+    @link.Beat.responder
+    def beat(self, counts: bytes) -> dict[str, object]:
+        self._may("beat")
+        self.counts.append(json.loads(counts))
+        return {"ready": self.ready, "workers": 2}
+
+    @link.Adopt.responder
+    def adopt(self, fd: int, head: bytes, peer: bytes) -> dict[str, object]:
+        self._may("adopt")
+        self.adopted.append((fd, head, peer))
+        return {}
+
+
+class UplinkTestCase(SynchronousTestCase):
+    """An uplink that dials in memory, with a hub of a few rows."""
+
+    number = 1
+
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.worker = Worker()
+        self.keys: list[bytes | Session | None] = [None] * ROWS
+        self.hub = Hub(self.keys, self.worker)
+        self.uplink = Uplink(
+            self.reactor,
+            self.hub,
+            self.worker,
+            number=self.number,
+            nonce=NONCE,
+            clock=lambda: self.reactor.seconds() + self.worker.late,
+        )
+        self.service: ClientService = self.uplink.dial(PATH)
+        self.service.startService()
+
+    def meet(self, manager: amp.AMP) -> None:
+        """Let the connection that was dialled last end at a manager."""
+        path, factory, *_ = self.reactor.unixClients[-1]
+        assert path == PATH
+        self.pump = connect_ends(manager, factory.buildProtocol(None), self.reactor)
+
+    def link(self, **changed: object) -> ManagerEnd:
+        """Let a manager take the connection that was dialled last."""
+        self.manager = ManagerEnd()
+        for name, value in changed.items():
+            setattr(self.manager, name, value)
+        self.meet(self.manager)
+        self.pump.flush()
+        return self.manager
+
+    def deliver(self, *records: bytes, number: int = 1, head: int = 8) -> list[Any]:
+        """Send a box; what becomes of it is in the list that is returned."""
+        outcome: list[Any] = []
+        sent = self.manager.callRemote(link.Deliver, number=number, head=head, answered=0, records=b"".join(records))
+        sent.addBoth(outcome.append)
+        return outcome
+
+    def second(self, seconds: int = 1) -> None:
+        for _ in range(seconds):
+            self.reactor.advance(1)
+            self.pump.flush()
+
+    def lose(self) -> None:
+        link.transport_of(self.manager).loseConnection()
+        self.pump.flush()
+
+
+def message(channel: bytes, offset: int = 8, data: bytes = b"1") -> bytes:
+    return frames.encode(frames.MESSAGE, offset=offset, channel=channel, data=data)
+
+
+def kinds(records: list[frames.Frame]) -> list[tuple[int, bytes]]:
+    return [(record.kind, record.channel) for record in records]
+
+
+class DialTests(UplinkTestCase):
+    """The way to a standing link."""
+
+    def test_hello(self) -> None:
+        """A worker says who it is, and is linked when the manager has answered."""
+        manager = self.link()
+        self.assertEqual(manager.hellos, [(link.PROTOCOL, 1, os.getpid(), NONCE)])
+        self.assertTrue(self.uplink.up)
+        self.assertEqual(self.worker.told, [("linked",)])
+        self.assertEqual((self.hub.epoch, self.hub.head), (b"e1", 7))
+
+    def test_everything_is_told(self) -> None:
+        """Whoever came before the link stood is told to the manager with the hello."""
+        self.hub.park_mailbox(3, SUE)
+        self.hub.park_session(4, Session((b"news", b"@tom"), None))
+        self.uplink.touch()
+        manager = self.link()
+        (records,) = manager.records
+        self.assertEqual(kinds(records), [(frames.WANT, SUE), (frames.JOIN, b"")])
+
+    def test_the_first_beat(self) -> None:
+        """A linked worker beats at once, and learns how the server stands."""
+        manager = self.link()
+        self.assertEqual(manager.counts, [{"listening": True, "rows": {"waiting": 1}}])
+        self.assertEqual((self.uplink.ready, self.uplink.workers), (True, 2))
+
+    def test_refused(self) -> None:
+        """A worker that is refused hangs up and tries again."""
+        self.link(refusing={"hello"})
+        self.assertEqual((self.uplink.up, self.worker.told), (False, []))
+        self.assertEqual(len(self.reactor.unixClients), 1)
+        self.reactor.advance(REDIAL_S)
+        self.assertEqual(len(self.reactor.unixClients), 2)
+        self.link()
+        self.assertTrue(self.uplink.up)
+
+    def test_a_welcome_that_comes_too_late(self) -> None:
+        """The answer of a manager that is given up already links nobody."""
+        answer: Deferred[dict[str, object]] = Deferred()
+        self.link(hello_answer=answer)
+        protocol = self.uplink._protocol
+        assert protocol is not None
+        self.uplink.lost(protocol)
+        answer.callback({"epoch": b"e1", "head": 7})
+        self.pump.flush()
+        self.assertEqual((self.uplink.up, self.worker.told), (False, []))
+
+    def test_many_listeners(self) -> None:
+        """What is told is cut into values of 256 KiB, between two records."""
+        name = b"@" + b"x" * 199
+        for n in range(3000):
+            self.hub._told.listen(name + b"%d" % n, 1)
+        manager = self.link()
+        self.assertEqual(len(manager.records), 3)
+        self.assertEqual(sum(map(len, manager.records)), 3000)
+
+
+class LossTests(UplinkTestCase):
+    """A link that is lost, a manager that is silent, and no manager at all."""
+
+    def test_lost(self) -> None:
+        """A lost link is dialled again, and everything that listens is told again."""
+        self.hub.park_mailbox(3, SUE)
+        self.link()
+        self.assertTrue(self.uplink.ready)
+        self.lose()
+        self.assertEqual((self.uplink.up, self.uplink.ready), (False, False))
+        self.reactor.advance(REDIAL_S)
+        manager = self.link()
+        self.assertEqual([kinds(records) for records in manager.records], [[(frames.WANT, SUE)]])
+        self.assertEqual(self.worker.told, [("linked",), ("linked",)])
+
+    def test_a_session_goes_on_where_it_stood(self) -> None:
+        """Without a link a session keeps waiting; it joins again from the position that it had."""
+        self.link()
+        self.hub.park_session(3, Session((b"news",), None))
+        self.uplink.touch()
+        self.pump.flush()
+        join = self.manager.records[-1][0]
+        self.deliver(frames.encode(frames.PAGE_END, number=join.number, offset=7), head=9)
+        self.pump.flush()
+        self.lose()
+        self.reactor.advance(REDIAL_S)
+        manager = self.link()
+        self.assertEqual(kinds(manager.records[0]), [(frames.JOIN, b"e1-9")])
+
+    def test_silence(self) -> None:
+        """A manager that says nothing for more than ten seconds is hung up on and dialled again."""
+        manager = self.link()
+        never: Deferred[object] = Deferred()
+        manager.locateResponder = lambda name: lambda box: never  # type: ignore[method-assign]
+        self.second(10)
+        self.assertTrue(self.uplink.up)
+        self.second()
+        self.assertFalse(self.uplink.up)
+        self.reactor.advance(REDIAL_S)
+        self.assertEqual(len(self.reactor.unixClients), 2)
+
+    def test_a_manager_that_answers(self) -> None:
+        """As long as its beats are answered a worker keeps its link."""
+        manager = self.link()
+        self.second(40)
+        self.assertTrue(self.uplink.up)
+        self.assertEqual(len(manager.counts), 41)
+        self.assertEqual(self.worker.told, [("linked",)])
+
+    def test_readiness(self) -> None:
+        """A worker knows from the last beat whether all others listen."""
+        manager = self.link(ready=False)
+        self.assertFalse(self.uplink.ready)
+        manager.ready = True
+        self.second()
+        self.assertTrue(self.uplink.ready)
+
+    def test_a_beat_that_is_refused(self) -> None:
+        """A manager that refuses the beat is hung up on."""
+        self.link().refusing.add("beat")
+        self.second()
+        self.assertFalse(self.uplink.up)
+
+    def test_never_a_manager(self) -> None:
+        """A worker that finds no manager for thirty seconds gives up, not earlier."""
+        for _ in range(30):
+            self.reactor.advance(1)
+        self.assertEqual(self.worker.told, [])
+        self.reactor.advance(1)
+        self.assertEqual(self.worker.told, [("orphaned",)])
+
+    def test_no_manager_any_more(self) -> None:
+        """The thirty seconds count from the loss of the link."""
+        self.link()
+        self.second(100)
+        self.lose()
+        self.second(30)
+        self.assertNotIn(("orphaned",), self.worker.told)
+        self.second()
+        self.assertIn(("orphaned",), self.worker.told)
+
+    def test_refusals_do_not_count_as_a_manager(self) -> None:
+        """A worker that is only ever refused gives up, too."""
+        for _ in range(31):
+            self.link(refusing={"hello"})
+            self.second()
+        self.assertIn(("orphaned",), self.worker.told)
+
+    def test_a_beat_that_breaks(self) -> None:
+        """A worker that cannot beat any longer gives up."""
+
+        class Broken(Exception):
+            pass
+
+        self.link()
+        self.worker.broken = Broken
+        self.second()
+        self.assertIn(("orphaned",), self.worker.told)
+        self.assertEqual(len(self.flushLoggedErrors(Broken)), 1)
+
+    def test_requests_on_a_lost_link(self) -> None:
+        """What was asked of a manager that went away fails, and is no refusal."""
+        manager = self.link()
+        never: Deferred[object] = Deferred()
+        manager.locateResponder = lambda name: lambda box: never  # type: ignore[method-assign]
+        outcome: list[Any] = []
+        self.uplink.adopt(5, b"", b"").addBoth(outcome.append)
+        self.pump.flush()
+        self.assertEqual(outcome, [])
+        self.lose()
+        outcome[0].trap(ConnectionDone, ConnectionLost)
+
+
+class BoxTests(UplinkTestCase):
+    """Boxes down the link, records up the link."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.link()
+
+    def test_worked_off(self) -> None:
+        """A box is answered when its messages were written."""
+        self.hub.park_mailbox(3, SUE)
+        outcome = self.deliver(message(SUE))
+        self.pump.flush()
+        self.assertEqual(self.worker.answers, [(3, [(SUE, b"e1-8", b"1")], b"e1-8")])
+        self.assertEqual(outcome, [{"results": b""}])
+        self.assertEqual(self.hub.head, 8)
+
+    def test_returned(self) -> None:
+        """A message that finds nobody goes back in the answer of its box."""
+        outcome = self.deliver(message(SUE))
+        self.pump.flush()
+        self.assertEqual(outcome, [{"results": frames.encode(frames.RETURNED, flags=frames.ABSENT)}])
+
+    def test_a_slice_at_a_time(self) -> None:
+        """A long box is worked off in slices, and others have their turn in between; its answer comes at the end."""
+        for fd in range(6):
+            self.hub.park_session(fd, Session((b"news",), None))
+        self.uplink.touch()
+        self.pump.flush()
+        ends = [frames.encode(frames.PAGE_END, number=r.number, offset=7) for r in self.manager.records[-1]]
+        self.deliver(*ends, number=1)
+        self.pump.flush()
+        self.worker.answer_s = SLICE_S / 2
+        first = self.deliver(message(b"news"), number=2)
+        second = self.deliver(number=3, head=9)
+        self.pump.pump(advanceClock=False)
+        self.assertEqual((len(self.worker.answers), first), (2, []))
+        self.pump.flush()
+        self.assertEqual(len(self.worker.answers), 6)
+        self.assertEqual((first, second), ([{"results": b""}], [{"results": b""}]))
+
+    def test_leaving_is_told_before_the_answer(self) -> None:
+        """The manager hears who left by a box before it hears that the box was worked off."""
+        self.hub.park_mailbox(3, SUE)
+        self.uplink.touch()
+        self.pump.flush()
+        heard: list[str] = []
+        self.deliver(message(SUE)).append("sent")
+        self.manager.callRemote(link.Deliver, number=2, head=9, answered=0, records=b"").addBoth(
+            lambda _: heard.append(str(kinds(self.manager.records[-1])))
+        )
+        self.pump.flush()
+        self.assertEqual(heard, [str([(frames.LEAVE, SUE)])])
+
+    def test_one_value_a_turn(self) -> None:
+        """All that happens in one turn is told at its end, in one value."""
+        before = len(self.manager.records)
+        for fd, channel in enumerate([b"@a", b"@b", b"@c"]):
+            self.hub.park_mailbox(fd, channel)
+            self.uplink.touch()
+        self.pump.flush()
+        (records,) = self.manager.records[before:]
+        self.assertEqual(kinds(records), [(frames.WANT, b"@a"), (frames.WANT, b"@b"), (frames.WANT, b"@c")])
+
+    def test_a_turn_without_a_link(self) -> None:
+        """Without a link nothing is told, and nothing is lost."""
+        self.lose()
+        self.hub.park_mailbox(3, SUE)
+        self.uplink.touch()
+        self.reactor.advance(0)
+        self.reactor.advance(REDIAL_S)
+        self.assertEqual(kinds(self.link().records[0]), [(frames.WANT, SUE)])
+
+    def test_a_box_that_was_not_worked_off(self) -> None:
+        """A box that the link's loss interrupts is dropped: it is the manager's again."""
+        for fd in range(4):
+            self.hub.park_mailbox(fd, b"@%d" % fd)
+        self.worker.answer_s = SLICE_S
+        self.deliver(*(message(b"@%d" % fd, 8 + fd) for fd in range(4)))
+        self.pump.pump(advanceClock=False)
+        self.assertEqual(len(self.worker.answers), 1)
+        protocol = self.uplink._protocol
+        assert protocol is not None
+        protocol.connectionLost()
+        self.reactor.advance(0)
+        self.assertEqual((len(self.worker.answers), self.hub.busy), (1, False))
+
+    def test_a_box_of_nonsense(self) -> None:
+        """A box with a record that is none for a worker ends the link."""
+        (failure,) = self.nonsense()
+        failure.trap(amp.UnknownRemoteError)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertFalse(self.uplink.up)
+
+    def nonsense(self) -> list[Any]:
+        outcome = self.deliver(frames.encode(frames.WANT, channel=SUE))
+        self.pump.flush()
+        return outcome
+
+
+class HandOverTests(UplinkTestCase):
+    """Connections that change sides, and the order to stop."""
+
+    def ask(self, command: Any, **values: object) -> list[Any]:
+        outcome: list[Any] = []
+        self.manager.callRemote(command, **values).addBoth(outcome.append)
+        self.pump.flush()
+        return outcome
+
+    def test_adopt(self) -> None:
+        """A connection goes to the manager with what was read from it."""
+        manager = self.link()
+        adopted = self.uplink.adopt(5, b"POST /push HTTP/1.1\r\n", b"1.2.3.4:5")
+        self.assertNoResult(adopted)
+        self.pump.flush()
+        self.assertEqual(self.successResultOf(adopted), {})
+        self.assertEqual(manager.adopted, [(5, b"POST /push HTTP/1.1\r\n", b"1.2.3.4:5")])
+
+    def test_adopt_refused(self) -> None:
+        """The worker learns why the manager does not take a connection, and keeps its link."""
+        self.link(refusing={"adopt"})
+        outcome: list[Any] = []
+        self.uplink.adopt(5, b"", b"").addBoth(outcome.append)
+        self.pump.flush()
+        outcome[0].trap(link.LinkRefused)
+        self.assertTrue(self.uplink.up)
+
+    def test_take_back(self) -> None:
+        """A connection comes back with what was read from it."""
+        self.link()
+        self.assertEqual(self.ask(link.GiveBack, fd=9, unread=b"GET /sue.js"), [{}])
+        self.assertEqual(self.worker.told[-1], ("take back", 9, b"GET /sue.js"))
+
+    def test_stop(self) -> None:
+        """The manager asks the worker to end."""
+        self.link()
+        self.assertEqual(self.ask(link.Stop), [{}])
+        self.assertEqual(self.worker.told[-1], ("stop",))
+
+
+class BothEndsTests(UplinkTestCase):
+    """The worker's end against the manager's own."""
+
+    number = 0
+
+    def join(self, links: Links) -> None:
+        downlink = links.factory().buildProtocol(None)
+        assert downlink is not None
+        self.meet(downlink)
+        self.pump.flush()
+
+    def publish(self, router: WatchedRouter, channel: bytes, counted: Any = None) -> list[Any]:
+        outcome: list[Any] = []
+        router.publish(Publication(channel, b'"hi"'), self.reactor.seconds(), outcome.append, counted)
+        self.pump.flush()
+        return outcome
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.links, self.router, self.told = links_of(self.reactor)
+        self.links.start()
+        self.join(self.links)
+
+    def test_a_message_arrives(self) -> None:
+        """What is published to a waiting client is written to it, and the publisher is told how often."""
+        counts: list[int] = []
+        self.hub.park_mailbox(3, SUE)
+        self.uplink.touch()
+        self.pump.flush()
+        (outcome,) = self.publish(self.router, SUE, counts.append)
+        self.assertEqual(outcome.status, "sent")
+        self.assertEqual(self.worker.answers, [(3, [(SUE, b"e1-1", b'"hi"')], b"e1-1")])
+        self.assertEqual(counts, [1])
+
+    def test_a_message_waits(self) -> None:
+        """What is published to nobody waits for the client's next poll."""
+        (outcome,) = self.publish(self.router, SUE)
+        self.assertEqual(outcome.status, "queued")
+        self.hub.park_mailbox(3, SUE)
+        self.uplink.touch()
+        self.pump.flush()
+        self.assertEqual([answer[0] for answer in self.worker.answers], [3])
+
+    def test_all_are_ready(self) -> None:
+        """With its only worker linked the server is ready, and the worker knows."""
+        self.second(2)
+        self.assertEqual((self.links.ready, self.uplink.ready, self.uplink.workers), (True, True, 1))
+
+    def test_a_quiet_hour(self) -> None:
+        """Two ends that have nothing to say keep each other."""
+        self.second(60)
+        self.assertEqual([told[0] for told in self.told.told], ["up"])
+        self.assertEqual(self.worker.told, [("linked",)])
+
+    def test_the_head_reaches_a_quiet_worker(self) -> None:
+        """A worker learns where the log stands also when nothing of it concerns it."""
+        self.publish(self.router, b"elsewhere")
+        self.assertEqual(self.hub.head, 0)
+        self.second()
+        self.assertEqual(self.hub.head, 1)
+
+    def test_another_manager(self) -> None:
+        """A worker that outlives its manager is known to the next one, which delivers to who waited all along."""
+        self.hub.park_mailbox(3, SUE)
+        self.uplink.touch()
+        self.pump.flush()
+        protocol = self.links.all()[0]
+        link.transport_of(protocol).loseConnection()
+        self.pump.flush()
+        self.links.stop()
+        self.reactor.advance(REDIAL_S)
+        links, router, _ = links_of(self.reactor)
+        self.join(links)
+        self.publish(router, SUE)
+        self.assertEqual([answer[0] for answer in self.worker.answers], [3])
