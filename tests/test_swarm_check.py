@@ -106,6 +106,7 @@ def test_refused_but_untold() -> None:
     book.untold = 3
     verdict = judge([arrived(1, messages[:6])], book)
     assert (verdict.lost, verdict.acknowledged) == (1, 7)
+    assert verdict.examples == ()
 
 
 def test_parts_in_order() -> None:

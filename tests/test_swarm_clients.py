@@ -517,7 +517,7 @@ def test_run_with_everything() -> None:
     assert (status, report["problems"]) == (0, [])
     assert report["verdict"]["delivered"] == report["verdict"]["acknowledged"] == report["made"] == double.ordinal - 1
     assert (report["heard"], report["connected"], report["waiting"], report["processes"]) == (40, 40, 40, 2)
-    assert report["latency"]["count"] == report["made"] + 40
+    assert (report["latency"]["count"], report["reach"]["count"]) == (report["made"], 40)
 
 
 def test_negative_control() -> None:

@@ -216,7 +216,7 @@ def judge(parts: Iterable[Receipts], published: Published) -> Verdict:
         examples += ((kind, first + client, number) for kind, client, number in part.examples)
         for client in range(len(part)):
             missing, invented = _difference(part.state(client), published.state(first + client))
-            if missing and lost < EXAMPLES:
+            if missing and lost < EXAMPLES and not published.untold:  # else these may be the refused ones
                 examples += ((LOST, first + client, number) for number in missing[:EXAMPLES])
             lost += len(missing)
             strange += invented

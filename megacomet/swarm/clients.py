@@ -95,7 +95,9 @@ class Clients:
         self._began: float | None = None
         self._connecting = 0
         self.receipts = Receipts(plan.count)
+        #: from push to delivery; the same for messages to everyone
         self.latency = Histogram()
+        self.reach = Histogram()
         self.errors: dict[str, int] = {}
         #: connections that have been established at least once, are established, wait for an answer now
         self.connected = self.open = self.waiting = 0
@@ -319,7 +321,7 @@ class Clients:
             self.heard_again += self._heard[client]
             self.heard += 1 - self._heard[client]
             self._heard[client] = 1
-            self.latency.record(self._clock_ns() - made_ns)
+            self.reach.record(self._clock_ns() - made_ns)
         elif name != b"%s%d" % (self._prefix, self._plan.first + client):
             self.misdelivered += 1
         else:

@@ -271,10 +271,6 @@ class Run:
         sums = {name: sum(f.get(name, 0) for f in finals) for name in _SUMMED}
         pushed = (self._publisher.final if self._publisher is not None else None) or {}
         batch = (self._batch.final if self._batch is not None else None) or {}
-        latency = Histogram()
-        for final in finals:
-            if final:
-                latency.merge(Histogram.from_json(final["latency"]))
         source = batch if self._batch is not None else pushed
         first_ns, last_ns = source.get("first_ns", 0), source.get("last_ns", 0)
         arrived_ns = max((f.get("last_ns", 0) for f in finals), default=0)
@@ -299,7 +295,8 @@ class Run:
             everyone=options.everyone,
             interrupted=self._interrupts > 0,
             verdict=self._judged(finals, source),
-            latency=latency,
+            latency=_merged(finals, "latency"),
+            reach=_merged(finals, "reach"),
             answer=Histogram.from_json(pushed["latency"]) if "latency" in pushed else Histogram(),
         )
 
@@ -307,6 +304,14 @@ class Run:
         if "published" not in source or not all(finals):
             return Verdict()
         return judge((Receipts.from_json(f["receipts"]) for f in finals), Published.from_json(source["published"]))
+
+
+def _merged(finals: Sequence[dict[str, Any]], name: str) -> Histogram:
+    merged = Histogram()
+    for final in finals:
+        if final:
+            merged.merge(Histogram.from_json(final[name]))
+    return merged
 
 
 def _added(kinds: Any) -> dict[str, int]:

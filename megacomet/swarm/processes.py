@@ -129,10 +129,8 @@ def run_clients(plan: Plan, commands: int, reports: int) -> None:
         reporter.report()
     counts = clients.counts()
     counts["connect_cpu_s"] = max(0.0, counts["connect_cpu_s"] - started)
-    pipes.send(
-        reports,
-        {"final": True, **counts, "latency": clients.latency.to_json(), "receipts": clients.receipts.to_json()},
-    )
+    histograms = {"latency": clients.latency.to_json(), "reach": clients.reach.to_json()}
+    pipes.send(reports, {"final": True, **counts, **histograms, "receipts": clients.receipts.to_json()})
 
 
 def run_publisher(plan: PushPlan, commands: int, reports: int) -> None:

@@ -21,6 +21,7 @@ _SUMMED: Final = (
     *("connect_cpu_s", "stale", "foreign", "misdelivered", "made", "behind", "heard", "heard_again", "lines"),
 )
 _LONGEST: Final = ("connect_s", "held_s", "push_s", "deliver_s")
+_HISTOGRAMS: Final = ("latency", "reach", "answer")
 _COUNTED: Final = ("errors", "push_errors", "statuses")
 
 
@@ -40,7 +41,7 @@ class Report:
         everyone: whether a message went to everyone; heard, heard_again: clients that got it, repeats of it.
         lines, batch_error: of the batch.
         errors, push_errors, statuses: by kind.
-        latency: push to delivery; answer: push to its answer.
+        latency: push to delivery; reach: the same for the message to everyone; answer: push to its answer.
     """
 
     clients: int
@@ -74,6 +75,7 @@ class Report:
     statuses: Mapping[str, int] = attrs.Factory(dict)
     verdict: Verdict = attrs.Factory(Verdict)
     latency: Histogram = attrs.field(factory=Histogram, eq=False)
+    reach: Histogram = attrs.field(factory=Histogram, eq=False)
     answer: Histogram = attrs.field(factory=Histogram, eq=False)
 
     def problems(self) -> list[str]:
@@ -98,10 +100,9 @@ class Report:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, with the figures that people look for beside those that `from_json` needs."""
-        plain = attrs.asdict(self, filter=lambda a, _: a.name not in ("latency", "answer"))
+        plain = attrs.asdict(self, filter=lambda a, _: a.name not in _HISTOGRAMS)
         plain["version"] = VERSION
-        plain["latency"] = _latency_json(self.latency)
-        plain["answer"] = _latency_json(self.answer)
+        plain |= {name: _latency_json(getattr(self, name)) for name in _HISTOGRAMS}
         plain["delivered_per_s"] = round(_rate(self.verdict.delivered, self.deliver_s), 1)
         plain["acknowledged_per_s"] = round(_rate(self.verdict.acknowledged, self.push_s), 1)
         plain["problems"] = self.problems()
@@ -120,7 +121,7 @@ class Report:
         verdict = dict(fields["verdict"])
         verdict["examples"] = tuple((k, c, n) for k, c, n in verdict["examples"])
         fields["verdict"] = Verdict(**verdict)
-        for name in ("latency", "answer"):
+        for name in _HISTOGRAMS:
             fields[name] = Histogram.from_json(fields[name])
         return cls(**fields)
 
@@ -139,6 +140,7 @@ class Report:
             lines += self._pushes()
         if self.everyone:
             lines.append(f"everyone     {self.heard:,} of {self.clients:,} heard it, {self.heard_again:,} again")
+            lines.append(f"reached      {_latency(self.reach)}")
         if self.latency.count:
             lines.append(f"latency      {_latency(self.latency)}")
         if self.answer.count:
@@ -172,7 +174,7 @@ def merged(reports: Iterable[Report]) -> Report:
     total |= {name: max((getattr(p, name) for p in parts), default=0.0) for name in _LONGEST}
     for name in _COUNTED:
         total[name] = dict(sum((Counter(getattr(p, name)) for p in parts), Counter()))
-    for name in ("latency", "answer"):
+    for name in _HISTOGRAMS:
         total[name] = Histogram()
         for part in parts:
             total[name].merge(getattr(part, name))
