@@ -14,9 +14,14 @@ import hypothesis
 import pytest
 from twisted.logger import LogEvent, globalLogPublisher
 
+from megacomet.rlimits import raise_descriptor_limit
+
 # Machines differ in speed and are shared, so no example has a deadline; what failed once is printed to be run again.
 hypothesis.settings.register_profile("house", deadline=None, max_examples=100, print_blob=True)
 hypothesis.settings.load_profile("house")
+
+# As the server's own processes do: a login shell allows 1,024, some tests hold more connections.
+raise_descriptor_limit()
 
 
 class LoggedFailures(list[LogEvent]):

@@ -36,7 +36,7 @@ def test_record_as_it_stands_on_the_link() -> None:
 
 def test_kinds_are_distinct() -> None:
     """No two kinds of record share a number."""
-    kinds = [frames.MESSAGE, frames.PAGE, frames.PAGE_END, frames.GAP, frames.WANT, frames.LEAVE, frames.JOIN]
+    kinds = [frames.MESSAGE, frames.PAGE, frames.PAGE_END, frames.WANT, frames.LEAVE, frames.JOIN]
     kinds += [frames.RETURNED, frames.RECEIPT]
     assert len(set(kinds)) == len(kinds)
 

@@ -197,6 +197,7 @@ def test_what_a_worker_is_given(start: Start, tmp_path: Path) -> None:
         out.write_text(json.dumps(told))
         return 0
 
+    ours = list(open_files())  # the zygote of this test is a fork of the tests' process
     running = start(tells)
     inodes = [os.fstat(each.fileno()).st_ino for each in running.sockets.values()]
     with supervised(running) as manager:
@@ -208,7 +209,7 @@ def test_what_a_worker_is_given(start: Start, tmp_path: Path) -> None:
     assert told["listeners"] == [inodes[1]]
     assert f"socket:[{inodes[1]}]" in told["open"]
     assert f"socket:[{inodes[0]}]" not in told["open"]
-    assert "anon_inode:[pidfd]" not in told["open"]
+    assert told["open"].count("anon_inode:[pidfd]") <= ours.count("anon_inode:[pidfd]")
     assert told["signals"] == [True, False, False]
 
 

@@ -10,7 +10,6 @@ Down, from the manager to a worker:
     MESSAGE   offset, channel, data         to every connection on the channel; flag RECEIPT asks for a count
     PAGE      number=join, offset, channel, data      one missed message for the connection that sent the join
     PAGE_END  number=join, offset=head, data=names of the channels with a gap; flag MORE when the limit cut it off
-    GAP       offset, channel               every connection on the channel missed something up to the offset
 
 Up, from a worker to the manager:
 
@@ -33,7 +32,6 @@ from typing import Final, NamedTuple
 MESSAGE: Final = 1
 PAGE: Final = 2
 PAGE_END: Final = 3
-GAP: Final = 4
 WANT: Final = 16
 LEAVE: Final = 17
 JOIN: Final = 18

@@ -245,10 +245,15 @@ class Uplink:
 
     def _end_of_turn(self) -> None:
         self._turn = None
-        if self._hub.busy:
-            self._work()
-        else:
-            self._flush()
+        try:
+            if self._hub.busy:
+                self._work()
+            else:
+                self._flush()
+        except Exception:
+            self._log.failure("a turn of the link failed; dialling again")
+            if self._protocol is not None:
+                link.transport_of(self._protocol).abortConnection()
 
     def _flush(self) -> None:
         if self.up:

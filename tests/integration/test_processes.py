@@ -290,6 +290,8 @@ def test_a_killed_manager(tmp_path: Path) -> None:
         second.launch().wait_ready()
         second.adopt(first)
         second.wait_line("2 workers of an earlier manager are taken over")
+        for number in range(2):  # the manager knows them before they have its answer
+            second.wait_line(f"worker {number}: link to the manager stands")
         after = {title: one.pid for title, one in second.processes().items()}
         assert after.pop("manager") != before.pop("manager")
         assert after == before
