@@ -17,7 +17,7 @@ def run(options: Options) -> list[Figure]:
     with (
         megacomet(options.workers or WORKERS) as server,
         # The load client waits before the batch, so that accepting is over and does not count.
-        load(server, clients, "--hold", "3", "--settle", "6", "--batch", str(clients), "--drain", "30") as swarm,
+        load(server, clients, "--hold", "25", "--settle", "6", "--batch", str(clients), "--drain", "30") as swarm,
     ):
         measure.wait_for(lambda: swarm.waits(clients), 300, f"{clients} clients connected")
         before = _cpu_s(server, swarm)

@@ -28,7 +28,7 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
-from megacomet import __version__
+from megacomet import __version__, collector
 from megacomet.api.admin import admin_service
 from megacomet.api.classic import ClassicPort
 from megacomet.api.keys import ADMIN, Keys, load_or_make_key
@@ -194,6 +194,7 @@ class Server(MultiService):
     def _start(self) -> None:
         ground, core = self._ground, self._core
         assert ground is not None
+        collector.calm()
         reactor, state = self._reactor, ground.state
         self._log_pipe = LogPipe(reactor, state.log_path, LogRelay(globalLogPublisher, time.time))
         self._link_port = _listen_for_links(reactor, state.link_path, core.links.factory())

@@ -29,6 +29,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.model": 2,
     "megacomet.accepting": 3,
     "megacomet.binding": 3,
+    "megacomet.collector": 3,
     "megacomet.deadlines": 3,
     "megacomet.kinds": 3,
     "megacomet.link": 3,

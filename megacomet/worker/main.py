@@ -13,6 +13,7 @@ from twisted.internet import epollreactor
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, globalLogBeginner
 
+from megacomet.collector import THRESHOLDS
 from megacomet.kinds import ENTRANCE
 from megacomet.listeners import BACKLOG
 from megacomet.logs import PipeObserver, worker_name
@@ -25,9 +26,6 @@ from megacomet.zygote import WorkerRun
 LOG_FD: Final = 2
 #: Deadlines are whole seconds.
 TICK_S: Final = 1.0
-#: Young objects, and generations, between two collections: what waits in a worker lives long, and a search through it
-#: every 700 objects finds nothing.
-GC_THRESHOLDS: Final = (20_000, 50, 100)
 
 
 class Worker:
@@ -134,7 +132,7 @@ def run(born: WorkerRun) -> int:
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
-    gc.set_threshold(*GC_THRESHOLDS)
+    gc.set_threshold(*THRESHOLDS)  # frozen it was before the fork
     worker = Worker(reactor, born)
     worker.start()
     signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(worker.stop))
