@@ -97,24 +97,28 @@ def _plain(event: LogEvent, process: str) -> dict[str, Any]:
 
 @implementer(ILogObserver)
 class PipeObserver:
-    """Observer that writes each event as one line to the pipe: it never waits and never raises."""
+    """Observer that writes each event as one line to the pipe: it never waits and never raises.
+
+    Attributes:
+        process: the name of this process; a fork changes it to its own, see `worker_name`.
+    """
 
     def __init__(self, fd: int, process: str) -> None:
         """Take the pipe's writing end; it is made non-blocking, for every process that shares it.
 
         Args:
             fd: the descriptor; it is not closed here.
-            process: the name of this process, see `worker_name`.
+            process: the name of this process.
         """
         os.set_blocking(fd, False)
         self._fd = fd
-        self._process = process
+        self.process = process
         self._dropped = 0
 
     def __call__(self, event: LogEvent) -> None:
         """Write one event, or count it as dropped."""
         try:
-            line = _plain(event, self._process)
+            line = _plain(event, self.process)
             if self._dropped:
                 line["dropped"] = self._dropped
             os.write(self._fd, _within(line))

@@ -37,7 +37,7 @@ from typing import Any, Final
 
 import attrs
 
-from megacomet.listeners import Listeners
+from megacomet.listeners import Listener, Listeners
 from megacomet.proctitle import set_title
 from megacomet.settings import Settings, from_json
 
@@ -81,40 +81,23 @@ class Birth:
         return json.dumps(attrs.asdict(self))
 
 
-class WorkerRun:
-    """What a forked worker is given.
-
-    Attributes:
-        number: of the worker, from 0.
-        workers: how many there are.
-        listeners: its sockets.
-        settings: the server's.
-        link_path: where the manager is.
-        nonce: to show there.
-    """
-
-    def __init__(self, number: int, listeners: Listeners, birth: Birth) -> None:
-        self.number = number
-        self.workers = birth.workers
-        self.listeners = listeners.of(number)
-        self.settings: Settings = from_json(birth.settings)
-        self.link_path = birth.link_path
-        self.nonce = bytes.fromhex(birth.nonce)
-
-
-#: Runs a worker until it ends; returns its exit status.
-Run = Callable[[WorkerRun], int]
+#: Runs the worker of a number on its listeners until it ends; returns its exit status.
+Run = Callable[[int, list[Listener]], int]
+#: Builds, before the first fork, what all workers are forks of.
+Prepare = Callable[[Birth, Settings], Run]
 
 
 class Zygote:
     """Forks workers, tells of their ends. See the module for the protocol."""
 
-    def __init__(self, birth: Birth, control: socket.socket, listeners: Listeners, run: Run) -> None:
+    def __init__(
+        self, birth: Birth, settings: Settings, control: socket.socket, listeners: Listeners, run: Run
+    ) -> None:
         self._birth = birth
         self._control = control
         self._listeners = listeners
         self._run = run
-        self._stop_s = from_json(birth.settings).stop_s
+        self._stop_s = settings.stop_s
         self._poll = select.poll()
         self._peers: dict[int, _Peer] = {}
         self._pids: dict[int, int] = {}  # worker number -> pid
@@ -279,7 +262,7 @@ class Zygote:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             set_title(f"worker {number}")
             gc.enable()
-            status = self._run(WorkerRun(number, self._listeners, self._birth))
+            status = self._run(number, self._listeners.of(number))
         except SystemExit as e:
             status = e.code if isinstance(e.code, int) else 1
         except BaseException:
@@ -317,15 +300,25 @@ class _Peer:
 
 
 def _inside() -> dict[str, Any]:
+    files = _open_files()
     return {
         "reactor": "twisted.internet.reactor" in sys.modules,
+        "epolls": sum("eventpoll" in name for name in files.values()),
         "threads": threading.active_count(),
         "modules": sorted(sys.modules),
-        "descriptors": sorted(int(fd) for fd in os.listdir("/proc/self/fd")),
+        "descriptors": sorted(files),
     }
 
 
-def main(run: Run) -> None:
+def _open_files() -> dict[int, str]:
+    files = {}
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):  # one of them was the directory that has just been read
+            files[int(name)] = os.readlink(f"/proc/self/fd/{name}")
+    return files
+
+
+def main(prepare: Prepare) -> None:
     """Be a zygote: read the birth document, serve, end. All that workers need has been imported by the caller."""
     gc.disable()
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
@@ -339,15 +332,15 @@ def main(run: Run) -> None:
     first = CONTROL_FD + 1
     _close_all_but({0, 1, 2, CONTROL_FD, *range(first, first + birth.descriptors)})
     listeners = Listeners.unpack(birth.layout, range(first, first + birth.descriptors))
-    zygote = Zygote(birth, socket.socket(fileno=CONTROL_FD), listeners, run)
+    settings = from_json(birth.settings)
+    zygote = Zygote(birth, settings, socket.socket(fileno=CONTROL_FD), listeners, prepare(birth, settings))
     gc.collect()
     gc.freeze()
     zygote.serve()
 
 
 def _close_all_but(kept: set[int]) -> None:
-    for name in os.listdir("/proc/self/fd"):
-        if int(name) not in kept:
-            # One of them was the directory that has just been read.
+    for fd in _open_files():
+        if fd not in kept:
             with contextlib.suppress(OSError):
-                os.close(int(name))
+                os.close(fd)

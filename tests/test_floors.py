@@ -37,6 +37,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.logs": 3,
     "megacomet.parking": 3,
     "megacomet.proctitle": 3,
+    "megacomet.forking": 3,
     "megacomet.rlimits": 3,
     "megacomet.rows": 3,
     "megacomet.statedir": 3,

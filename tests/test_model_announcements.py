@@ -16,7 +16,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.keys: list[bytes | Session | None] = [None] * 8
-        self.told = Announcements(self.keys, Subscriptions())
+        self.told = Announcements(self.keys, Subscriptions(self.keys))
 
     def plain(self, fd: int, channel: bytes = SUE) -> None:
         self.keys[fd] = channel

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,65 +11,98 @@ from hypothesis import strategies as st
 from megacomet.model.subscriptions import Subscriptions
 
 SUE = b"@sue"
+#: Whether rows are plain polls, whose key is their channel, or have a session.
+PLAIN = pytest.mark.parametrize("plain", [True, False], ids=["plain", "session"])
 
 
-def subscriptions(*fds: int) -> Subscriptions:
-    """Return subscriptions with these listeners on one channel."""
-    subs = Subscriptions()
-    for fd in fds:
-        subs.add(SUE, fd)
-    return subs
+class Listeners(Subscriptions):
+    """Subscriptions, and the rows that have their keys as the hub gives them."""
+
+    def __init__(self, *fds: int, plain: bool = True) -> None:
+        """Begin with these listeners on one channel."""
+        self.keys: dict[int, Any] = {}
+        super().__init__(self.keys)  # type: ignore[arg-type]
+        for fd in fds:
+            self.come(fd, SUE, plain)
+
+    def come(self, fd: int, channel: bytes = SUE, plain: bool = True) -> bool:
+        self.keys[fd] = channel if plain else object()
+        return self.add(channel, fd)
+
+    def go(self, fd: int, channel: bytes = SUE) -> bool:
+        if fd in self.of(channel):
+            self.keys[fd] = None
+        return self.remove(channel, fd)
 
 
-def test_the_first_listener_is_told_as_such() -> None:
+@PLAIN
+def test_the_first_listener_is_told_as_such(plain: bool) -> None:
     """Only the first listener of a channel makes it a channel with listeners."""
-    subs = Subscriptions()
-    assert [subs.add(SUE, 1), subs.add(SUE, 2), subs.add(SUE, 3)] == [True, False, False]
+    subs = Listeners()
+    assert [subs.come(1, plain=plain), subs.come(2), subs.come(3, plain=False)] == [True, False, False]
     assert sorted(subs.of(SUE)) == [1, 2, 3]
 
 
-def test_the_last_listener_is_told_as_such() -> None:
+@PLAIN
+def test_the_last_listener_is_told_as_such(plain: bool) -> None:
     """Only the last listener that leaves makes it a channel without listeners."""
-    subs = subscriptions(1, 2, 3)
-    assert [subs.remove(SUE, 2), subs.remove(SUE, 1), subs.remove(SUE, 3)] == [False, False, True]
+    subs = Listeners(1, 2, 3, plain=plain)
+    assert [subs.go(2), subs.go(1), subs.go(3)] == [False, False, True]
     assert (list(subs.of(SUE)), SUE in subs, len(subs)) == ([], False, 0)
 
 
+@PLAIN
 @pytest.mark.parametrize("there", [(1,), (1, 2)], ids=["alone", "among others"])
-def test_subscribing_twice(there: tuple[int, ...]) -> None:
+def test_subscribing_twice(there: tuple[int, ...], plain: bool) -> None:
     """Who subscribes twice is there once."""
-    subs = subscriptions(*there, 1)
+    subs = Listeners(*there, 1, plain=plain)
     assert sorted(subs.of(SUE)) == list(there)
 
 
+@PLAIN
 @pytest.mark.parametrize("there", [(), (1,), (1, 2)])
-def test_a_stranger_leaves(there: tuple[int, ...]) -> None:
+def test_a_stranger_leaves(there: tuple[int, ...], plain: bool) -> None:
     """Who was not there can leave, and nothing changes."""
-    subs = subscriptions(*there)
-    assert not subs.remove(SUE, 9)
+    subs = Listeners(*there, plain=plain)
+    assert not subs.go(9)
     assert sorted(subs.of(SUE)) == list(there)
 
 
 def test_channels() -> None:
     """The channels with listeners can be counted and listed."""
-    subs = subscriptions(1, 2)
-    subs.add(b"news", 1)
-    assert (len(subs), list(subs), b"news" in subs, b"old" in subs) == (2, [SUE, b"news"], True, False)
+    subs = Listeners(1, 2)
+    subs.come(3, b"@joe")
+    subs.come(1, b"news", plain=False)
+    assert (len(subs), sorted(subs)) == (3, [b"@joe", SUE, b"news"])
+    assert (b"@joe" in subs, b"news" in subs, b"old" in subs) == (True, True, False)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.sampled_from([b"a", b"b"]), st.sampled_from([0, 1, 2, 300, 70_000]))))
-def test_like_a_dict_of_sets(steps: list[tuple[bool, bytes, int]]) -> None:
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["plain", "session", "leaves"]),
+            st.sampled_from([b"a", b"b"]),
+            st.sampled_from([0, 1, 2, 300, 70_000]),
+        )
+    )
+)
+def test_like_a_dict_of_sets(steps: list[tuple[str, bytes, int]]) -> None:
     """However they come and go, the listeners are those who came and have not left."""
-    subs, model = Subscriptions(), {b"a": set[int](), b"b": set[int]()}
-    for adds, channel, fd in steps:
+    subs, model = Listeners(), {b"a": set[int](), b"b": set[int]()}
+    for what, channel, fd in steps:
         before = bool(model[channel])
-        if adds:
+        if what == "leaves":
+            model[channel].discard(fd)
+            # an equal number, not the same object
+            assert subs.go(int(str(fd)), channel) == (before and not model[channel])
+        elif any(fd in fds for fds in model.values()) and isinstance(subs.keys[fd], bytes):
+            continue  # a plain poll has one channel, and does not change
+        elif what == "plain" and any(fd in fds for fds in model.values()):
+            continue
+        else:
             model[channel].add(fd)
-            first = subs.add(channel, int(str(fd)))  # an equal number, not the same object
+            first = subs.come(int(str(fd)), channel, what == "plain")
             assert not first or model[channel] == {fd}
             assert first or before
-        else:
-            model[channel].discard(fd)
-            assert subs.remove(channel, int(str(fd))) == (before and not model[channel])
         assert {c: set(subs.of(c)) for c in model} == model
         assert set(subs) == {c for c, fds in model.items() if fds}

@@ -6,7 +6,6 @@ import json
 import os
 from typing import Any
 
-from twisted.application.internet import ClientService
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.testing import MemoryReactorClock
@@ -131,12 +130,10 @@ class UplinkTestCase(SynchronousTestCase):
             self.reactor,
             self.hub,
             self.worker,
-            number=self.number,
             nonce=NONCE,
             clock=lambda: self.reactor.seconds() + self.worker.late,
         )
-        self.service: ClientService = self.uplink.dial(PATH)
-        self.service.startService()
+        self.uplink.dial(self.number, PATH)
 
     def meet(self, manager: amp.AMP) -> None:
         """Let the connection that was dialled last end at a manager."""

@@ -90,7 +90,7 @@ class Hub:
         self.epoch = b""
         self.head = 0
         self._answers = answers
-        self._listeners = Subscriptions()
+        self._listeners = Subscriptions(keys)
         self._told = Announcements(keys, self._listeners)
         self._held: dict[bytes, int] = {}
         self._boxes: deque[Box] = deque()

@@ -1,36 +1,65 @@
 """Who listens where, inside one worker: channel -> descriptors.
 
-A channel with one subscriber maps to the plain number, with more to a set: nearly all are mailboxes, and a set costs
-216 bytes.
+Nearly all who listen are alone on a mailbox, which is the key of their row: they are in an index that costs seven bytes
+each. All others are in a dict, where a channel with one subscriber maps to the plain number, with more to a set (a set
+costs 216 bytes). A channel is in one of the two.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+from megacomet.model.row_index import RowIndex
 
 
 class Subscriptions:
     """Channels and the descriptors of the connections that listen to them."""
 
-    __slots__ = ("_of",)
+    __slots__ = ("_alone", "_keys", "_of")
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Sequence[Any]) -> None:
+        """Begin without any.
+
+        Args:
+            keys: by descriptor. A row whose key is a name listens to that channel only; the key is there before `add`.
+        """
+        self._keys = keys
+        self._alone = RowIndex(keys)
         self._of: dict[bytes, int | set[int]] = {}
 
     def add(self, channel: bytes, fd: int) -> bool:
         """Subscribe; tells whether it is the channel's first subscriber. Adding twice changes nothing."""
-        there = self._of.setdefault(channel, fd)
-        if there is fd:
-            return True
+        there = self._of.get(channel)
+        if there is None:
+            return self._add_to_alone(channel, fd)
         if isinstance(there, set):
             there.add(fd)
         elif there != fd:
             self._of[channel] = {there, fd}
         return False
 
+    def _add_to_alone(self, channel: bytes, fd: int) -> bool:
+        alone = self._alone
+        there = alone.find(channel)
+        if there == fd:
+            return False
+        if there >= 0:
+            alone.remove(channel, there)
+            self._of[channel] = {there, fd}
+            return False
+        if isinstance(self._keys[fd], bytes):
+            alone.add(channel, fd)
+        else:
+            self._of[channel] = fd
+        return True
+
     def remove(self, channel: bytes, fd: int) -> bool:
-        """Unsubscribe; tells whether it was the channel's last subscriber."""
+        """Unsubscribe; tells whether it was the channel's last subscriber. Its row may have lost its key by now."""
         there = self._of.get(channel)
+        if there is None:
+            return self._alone.remove(channel, fd)
         if isinstance(there, set):
             there.discard(fd)
             if len(there) == 1:
@@ -45,14 +74,15 @@ class Subscriptions:
         """Return the channel's subscribers, () for none. Not to be kept over a change."""
         there = self._of.get(channel)
         if there is None:
-            return ()
+            alone = self._alone.find(channel)
+            return (alone,) if alone >= 0 else ()
         return there if isinstance(there, set) else (there,)
 
-    def __contains__(self, channel: object) -> bool:
-        return channel in self._of
+    def __contains__(self, channel: bytes) -> bool:
+        return channel in self._of or self._alone.find(channel) >= 0
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._of)
+        return chain(self._alone, self._of)
 
     def __len__(self) -> int:
-        return len(self._of)
+        return len(self._alone) + len(self._of)

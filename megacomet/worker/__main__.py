@@ -13,10 +13,10 @@ import twisted.internet.epollreactor  # noqa: E402
 import twisted.internet.main  # noqa: E402
 import twisted.internet.unix  # noqa: E402, F401
 
-from megacomet.worker.main import run  # noqa: E402
+from megacomet.worker.main import prepare  # noqa: E402
 from megacomet.zygote import main  # noqa: E402
 
 assert encodings.idna is not None
 
 if __name__ == "__main__":
-    main(run)
+    main(prepare)

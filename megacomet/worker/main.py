@@ -1,4 +1,7 @@
-"""What a worker process runs: its reactor, its log, and the parts of the role put together."""
+"""What a worker process runs: its reactor, its log, and the parts of the role put together.
+
+All of it is built in the zygote, once; a fork of it only starts (see `megacomet.forking`).
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,18 @@ import signal
 import time
 from typing import Any, Final
 
-from twisted.application.internet import ClientService
-from twisted.internet import epollreactor
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger, globalLogBeginner
 
 from megacomet.collector import THRESHOLDS
+from megacomet.forking import LateEpoll, LateReactor
 from megacomet.kinds import ENTRANCE
-from megacomet.listeners import BACKLOG
-from megacomet.logs import PipeObserver, worker_name
+from megacomet.listeners import BACKLOG, Listener
+from megacomet.logs import ZYGOTE, PipeObserver, worker_name
+from megacomet.settings import Settings
 from megacomet.worker.front import Front
 from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
-from megacomet.zygote import WorkerRun
+from megacomet.zygote import Birth, Run
 
 #: The descriptor that every process of the server logs to.
 LOG_FD: Final = 2
@@ -29,48 +31,54 @@ TICK_S: Final = 1.0
 
 
 class Worker:
-    """A worker: front, lot and link; see `megacomet.worker.uplink.IWorker`."""
+    """A worker: front, lot and link; see `megacomet.worker.uplink.IWorker`.
+
+    Attributes:
+        late: its set of connections, which is opened by `start`.
+    """
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, born: WorkerRun) -> None:
+    def __init__(self, reactor: Any, settings: Settings, *, workers: int, nonce: bytes) -> None:
         """Put the parts together; nothing runs before `start`.
 
         Args:
-            reactor: this process's.
-            born: what the zygote gave.
+            reactor: that the worker will have.
+            settings: the server's.
+            workers: how many there are.
+            nonce: to show to the manager.
         """
         self._reactor = reactor
-        self._settings = born.settings
-        self._listeners = born.listeners
+        self._settings = settings
+        self._listeners: list[Listener] = []
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._lot = make_lot(born.settings, now=time.monotonic(), descriptors=descriptors)
-        self._front = Front(
-            self._lot,
-            born.settings,
-            reactor,
-            unix_s=time.time,
-            most=share_of(born.settings.capacity, born.workers),
-        )
-        uplink = Uplink(reactor, self._front.hub, self, number=born.number, nonce=born.nonce, clock=time.monotonic)
-        self._front.link = uplink
-        self._link: ClientService = uplink.dial(born.link_path)
-        self._tick = LoopingCall(self._every_second)
+        self._lot = make_lot(settings, now=time.monotonic(), descriptors=descriptors)
+        self.late = LateEpoll(self._lot.rows.epoll)
+        self._front = Front(self._lot, settings, reactor, unix_s=time.time, most=share_of(settings.capacity, workers))
+        self._link = Uplink(reactor, self._front.hub, self, nonce=nonce, clock=time.monotonic)
+        self._front.link = self._link
         self._is_open = False
         self._stopping = False
         self._ended = False
 
-    def start(self) -> None:
+    def start(self, number: int, listeners: list[Listener], link_path: str) -> None:
         """Let clients queue, then dial: when the link stands, the manager knows that this worker listens.
+
+        Args:
+            number: this worker's.
+            listeners: what it listens on.
+            link_path: where the manager is.
 
         Raises:
             OSError: the kernel does not let us listen.
         """
+        self._listeners = listeners
+        self.late.open()
         self._reactor.addReader(self._lot)
-        for listener in self._listeners:
+        for listener in listeners:
             listener.socket.listen(BACKLOG)
-        self._tick.start(TICK_S)
-        self._link.startService()
+        self._every_second()
+        self._link.dial(number, link_path)
 
     def linked(self) -> None:
         """Take those who have queued; before the first link their requests could only be answered 503."""
@@ -81,6 +89,7 @@ class Worker:
             self._lot.listen(listener.socket, flags=ENTRANCE if listener.classic else 0, is_shared=listener.shared)
 
     def _every_second(self) -> None:
+        self._reactor.callLater(TICK_S, self._every_second)
         try:
             self._front.tick(time.monotonic())
         except Exception:
@@ -109,7 +118,7 @@ class Worker:
         self._reactor.callLater(0, self._hang_up)
 
     def _hang_up(self) -> None:
-        self._link.stopService().addBoth(lambda _: self._end())
+        self._link.hang_up().addBoth(lambda _: self._end())
 
     def _end(self) -> None:
         if not self._ended:
@@ -121,20 +130,25 @@ class Worker:
         self.stop()
 
 
-def run(born: WorkerRun) -> int:
-    """Be a worker until it is told to stop; called in a fork of the zygote, where nothing runs yet.
+def prepare(birth: Birth, settings: Settings) -> Run:
+    """Build what all workers are forks of; called in the zygote.
 
     Returns:
-        The exit status.
+        what a fork is to run.
     """
-    globalLogBeginner.beginLoggingTo([PipeObserver(LOG_FD, worker_name(born.number))])
-    epollreactor.install()
-    from twisted.internet import reactor as installed
+    observer = PipeObserver(LOG_FD, ZYGOTE)
+    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
+    late = LateReactor()
+    reactor = late.reactor
+    worker = Worker(reactor, settings, workers=birth.workers, nonce=bytes.fromhex(birth.nonce))
 
-    reactor: Any = installed
-    gc.set_threshold(*THRESHOLDS)  # frozen it was before the fork
-    worker = Worker(reactor, born)
-    worker.start()
-    signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(worker.stop))
-    reactor.run(installSignalHandlers=False)
-    return 0
+    def run(number: int, listeners: list[Listener]) -> int:
+        observer.process = worker_name(number)
+        late.install()
+        gc.set_threshold(*THRESHOLDS)  # frozen it was before the fork
+        worker.start(number, listeners, birth.link_path)
+        signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(worker.stop))
+        reactor.run(installSignalHandlers=False)
+        return 0
+
+    return run

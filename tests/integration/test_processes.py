@@ -44,13 +44,15 @@ def test_names_in_ps(server: Server) -> None:
 
 
 def test_zygote_holds_no_reactor(server: Server) -> None:
-    """The running zygote has no reactor, no second thread, and nothing that only the manager needs."""
+    """The running zygote has no reactor, no epoll, no second thread, and nothing that only the manager needs."""
     report = server.ask_zygote("report")
     assert report["reactor"] is False
+    assert report["epolls"] == 0
     assert report["threads"] == 1
     assert not {"klein", "twisted.web", "treq", "werkzeug"} & set(report["modules"])
-    # Standard ones, control socket, two listeners, two pidfds, the manager's connection and ours, and the listing.
-    assert len(report["descriptors"]) == 3 + 1 + 2 + 2 + 2 + 1
+    # Standard ones, control socket, two listeners, two pidfds, the manager's connection and ours, and the places of the
+    # two epoll sets that its forks make.
+    assert len(report["descriptors"]) == 3 + 1 + 2 + 2 + 2 + 2
 
 
 def test_workers_import_nothing_by_themselves(server: Server) -> None:

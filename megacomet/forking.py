@@ -1,0 +1,58 @@
+"""What is made once, before the forks, and gets descriptors of its own behind each.
+
+A worker that is built in the zygote costs memory once for all; built in each fork, it has the kernel copy a megabyte
+of the pages that were shared. But an epoll set must not be built there: parent and children would share the one. So
+the sets of the zygote are empty places (`LateEpoll`), its reactor has no waker and is not installed (`LateReactor`),
+and a fork fills in what is missing.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+from typing import Any
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.main import installReactor
+from twisted.python.failure import Failure
+
+
+class LateEpoll:
+    """An epoll object whose set is made behind the fork: until then its number is /dev/null's."""
+
+    def __init__(self, epoll: select.epoll) -> None:
+        """Empty the object's place; it stays usable as an object, and refuses to be used as a set."""
+        self._fd = epoll.fileno()
+        null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        os.dup2(null, self._fd, inheritable=False)
+        os.close(null)
+
+    def open(self) -> None:
+        """Make the set, which is this process's alone."""
+        fresh = select.epoll()
+        os.dup2(fresh.fileno(), self._fd, inheritable=False)
+        fresh.close()
+
+
+class LateReactor:
+    """An epoll reactor that is made before the fork, and installed and woken behind it.
+
+    Attributes:
+        reactor: may be given to whoever needs one; nothing may be asked of it before `install`.
+    """
+
+    def __init__(self) -> None:
+        self.reactor: Any = EPollReactor()
+        # Twisted's inside: the waker's pipe would be shared by all. A test pins what is done here.
+        for waker in list(self.reactor._internalReaders):
+            self.reactor.removeReader(waker)
+            waker.connectionLost(Failure(Exception("made anew behind the fork")))
+        self.reactor._internalReaders.clear()
+        self.reactor.waker = None
+        self._epoll = LateEpoll(self.reactor._poller)
+
+    def install(self) -> None:
+        """Be this process's reactor."""
+        self._epoll.open()
+        self.reactor.installWaker()
+        installReactor(self.reactor)
