@@ -18,7 +18,7 @@ from megacomet.model.hub import Hub
 from megacomet.model.message import Publication
 from megacomet.model.session import Session
 from megacomet.wire import frames
-from megacomet.worker.uplink import REDIAL_S, SLICE_S, Uplink
+from megacomet.worker.uplink import REDIAL_S, SLICE_S, TELL_S, Uplink
 from tests.ends import NONCE, WatchedRouter, connect_ends, links_of
 
 PATH = "/run/megacomet/link.sock"
@@ -407,6 +407,33 @@ class BoxTests(UplinkTestCase):
         self.pump.flush()
         (records,) = self.manager.records[before:]
         self.assertEqual(kinds(records), [(frames.WANT, b"@a"), (frames.WANT, b"@b"), (frames.WANT, b"@c")])
+
+    def test_not_too_often(self) -> None:
+        """Who comes while nothing is going on is told at once; who comes right behind is told a little later."""
+        before = len(self.manager.records)
+        self.hub.park_mailbox(1, b"@a")
+        self.uplink.touch()
+        self.pump.flush()
+        self.hub.park_mailbox(2, b"@b")
+        self.uplink.touch()
+        self.pump.flush()
+        self.assertEqual([kinds(records) for records in self.manager.records[before:]], [[(frames.WANT, b"@a")]])
+        self.reactor.advance(TELL_S)
+        self.pump.flush()
+        self.assertEqual(kinds(self.manager.records[-1]), [(frames.WANT, b"@b")])
+
+    def test_a_box_does_not_wait(self) -> None:
+        """What is gathered may wait, a box that takes several turns does not."""
+        for fd in range(4):
+            self.hub.park_mailbox(fd, b"@%d" % fd)
+            self.uplink.touch()
+            self.pump.flush()
+        self.worker.answer_s = SLICE_S / 2
+        self.deliver(*(message(b"@%d" % fd, 8 + fd) for fd in range(4)))
+        for _ in range(4):
+            self.pump.pump(advanceClock=False)
+            self.reactor.advance(0)
+        self.assertEqual(len(self.worker.answers), 4)
 
     def test_a_turn_without_a_link(self) -> None:
         """Without a link nothing is told, and nothing is lost."""

@@ -13,7 +13,8 @@ import json
 import os
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from math import inf
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTime, IReactorUNIX, ITransport
@@ -27,9 +28,12 @@ from megacomet import link
 from megacomet.model.hub import Box, Hub
 
 #: The hub works off boxes for so long, then the rest of the reactor has its turn, seconds.
-SLICE_S = 0.005
+SLICE_S: Final = 0.005
+#: What connections come and go is told to the manager at most so often, seconds: under load one box carries many, and
+#: whoever comes while nothing is going on is told at once. A message for a poll that is not known yet waits for it.
+TELL_S: Final = 0.005
 #: Between two tries to reach the manager, seconds.
-REDIAL_S = 0.25
+REDIAL_S: Final = 0.25
 
 
 class IWorker(Protocol):
@@ -153,6 +157,7 @@ class Uplink:
         self._protocol: UplinkProtocol | None = None
         self._turn: IDelayedCall | None = None
         self._alone_since = 0.0
+        self._told_at = -inf
         self._path = ""
         self._dial = _Dial(self)
         self._redial: IDelayedCall | None = None
@@ -299,9 +304,12 @@ class Uplink:
             self.touch()
 
     def touch(self) -> None:
-        """Something changed in the hub: by the end of this turn the manager is told, once for all changes."""
+        """Something changed in the hub: the manager is told soon, once for all changes."""
         if self._turn is None:
-            self._turn = self.reactor.callLater(0, self._end_of_turn)
+            wait_s = 0.0 if self._hub.busy else max(0.0, self._told_at + TELL_S - self.clock())
+            self._turn = self.reactor.callLater(wait_s, self._end_of_turn)
+        elif self._hub.busy:
+            self._turn.reset(0)  # a box is not to wait for what is gathered
 
     def _end_of_turn(self) -> None:
         self._turn = None
@@ -316,8 +324,9 @@ class Uplink:
                 link.transport_of(self._protocol).abortConnection()
 
     def _flush(self) -> None:
-        if self.up:
-            self._send(self._hub.outgoing())
+        if self.up and (records := self._hub.outgoing()):
+            self._told_at = self.clock()
+            self._send(records)
 
     def _send(self, records: list[bytes]) -> None:
         protocol = self._protocol
