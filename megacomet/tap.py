@@ -1,4 +1,4 @@
-"""Assembly: `twistd megacomet` calls `makeService`, and everything that runs in the manager is put together here.
+"""Assembly: everything that runs in the manager is put together here, from `makeService` on.
 
 In the order of twistd: `makeService` in the terminal; `privilegedStartService` as a daemon, with all privileges: the
 limit of descriptors, the state directory, the API key, every socket; then `--uid` and `--gid`; `startService`: the
@@ -51,7 +51,7 @@ from megacomet.model.memory import MemoryStore
 from megacomet.model.router import Router
 from megacomet.model.store import Retention
 from megacomet.names import MAILBOX_NAMESPACE
-from megacomet.options import Options as Options  # twistd looks for it here
+from megacomet.options import Options
 from megacomet.proctitle import set_title
 from megacomet.rlimits import connections_for, raise_descriptor_limit, workers_for
 from megacomet.settings import Settings, to_json

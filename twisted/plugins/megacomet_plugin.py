@@ -3,5 +3,5 @@
 from twisted.application.service import ServiceMaker
 
 MegaComet = ServiceMaker(
-    "MegaComet", "megacomet.tap", "A comet server: holds a million browsers open, pushes to any of them.", "megacomet"
+    "MegaComet", "megacomet.entry", "A comet server: holds a million browsers open, pushes to any of them.", "megacomet"
 )
