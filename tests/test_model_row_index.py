@@ -49,6 +49,13 @@ def test_another_row_of_the_name() -> None:
     assert index.find(b"@sue") == 0
 
 
+def test_another_name_of_the_row() -> None:
+    """A row is not removed under another name, though that one wants the same slot."""
+    _, index = indexed(Name(b"5/sue"))
+    assert not index.remove(Name(b"5/joe"), 0)
+    assert len(index) == 1
+
+
 def test_growth() -> None:
     """It grows with its rows, and takes four bytes a slot at no less than three tenths of them in use."""
     names = [b"@%d" % n for n in range(20_000)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ class Listeners(Subscriptions):
 
     def __init__(self, *fds: int, plain: bool = True) -> None:
         """Begin with these listeners on one channel."""
-        self.keys: dict[int, Any] = {}
+        self.keys: dict[int, Any] = defaultdict(lambda: None)
         super().__init__(self.keys)  # type: ignore[arg-type]
         for fd in fds:
             self.come(fd, SUE, plain)

@@ -74,8 +74,10 @@ class RowIndex:
         self._count += 1
 
     def remove(self, name: bytes, fd: int) -> bool:
-        """Remove a row; tells whether it was there."""
+        """Remove a row; tells whether it was there, under this name."""
         slots, mask = self._slots, self._mask
+        if self._keys[fd] not in (None, name):
+            return False
         at = hash(name) & mask
         while (there := slots[at]) != fd:
             if there == _FREE:

@@ -110,6 +110,7 @@ class Worker:
         if self._stopping:
             return
         self._stopping = True
+        self._log.info("ending: {n} connections are answered and closed", n=self._lot.rows.open)
         self._reactor.callLater(self._settings.stop_s, self._end)
         self._front.stop().addCallback(self._all_gone)
 
