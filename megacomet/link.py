@@ -18,10 +18,11 @@ from megacomet.errors import MegaCometError
 PROTOCOL: Final = 1
 #: Each end sends something so often, seconds.
 BEAT_S: Final = 1.0
-#: An end that was silent so long is given up, seconds.
-SILENCE_S: Final = 10.0
-#: A worker keeps its connections so long without a manager, seconds.
-ORPHAN_S: Final = 30.0
+#: An end that was silent for so many of our own beats is given up. Beats are counted and not seconds, so that an end
+#: that was stopped itself, or starved on a crowded machine, does not take the other for dead when it comes round.
+SILENCE_BEATS: Final = 10
+#: A worker keeps its connections for so many beats without a manager.
+ORPHAN_BEATS: Final = 30
 #: So many boxes are on their way to a worker at once; then the manager gathers on.
 BOXES_IN_FLIGHT: Final = 8
 #: A box is cut when it has so many bytes; a worker reads it whole before it answers the first connection.

@@ -99,4 +99,4 @@ def test_parts_are_as_few_as_can_be(length: int, parts: list[int]) -> None:
 def test_the_limits_fit_together() -> None:
     """A worker is told to slow down long before it is given up, and silence is longer than several beats."""
     assert link.BOX_BYTES * link.BOXES_IN_FLIGHT < link.PRESSURE_BYTES < link.LINK_BYTES
-    assert 3 * link.BEAT_S < link.SILENCE_S < link.ORPHAN_S
+    assert 3 < link.SILENCE_BEATS < link.ORPHAN_BEATS

@@ -375,7 +375,13 @@ class BeatTests(LinksTestCase):
         self.second(10)
         self.assertEqual(self.kills(), [])
         self.second()
-        self.assertEqual(self.kills(), ["was silent for 11 s"])
+        self.assertEqual(self.kills(), ["was silent for 10 s"])
+
+    def test_a_manager_that_was_stopped_itself(self) -> None:
+        """A manager that does not come round for a minute does not take its workers for dead."""
+        self.clock.advance(60)
+        self.pump.flush()
+        self.assertEqual(self.kills(), [])
 
     def test_a_worker_that_speaks_lives(self) -> None:
         """A worker that beats is not given up."""

@@ -273,6 +273,15 @@ class LossTests(UplinkTestCase):
         self.reactor.advance(REDIAL_S)
         self.assertEqual(len(self.reactor.unixClients), 2)
 
+    def test_a_worker_that_was_stopped_itself(self) -> None:
+        """A worker that does not come round for a minute neither takes its manager for dead nor gives up."""
+        self.link()
+        self.reactor.advance(60)
+        self.assertTrue(self.uplink.up)
+        self.lose()
+        self.reactor.advance(60)
+        self.assertNotIn(("orphaned",), self.worker.told)
+
     def test_a_manager_that_answers(self) -> None:
         """As long as its beats are answered a worker keeps its link."""
         manager = self.link()

@@ -71,7 +71,6 @@ class Downlink(amp.AMP):
         self.pid = 0
         self.listening = False
         self.counts: dict[str, object] = {}
-        self.heard = links.clock()
         self.gathered_bytes = 0
         self._links = links
         self._records: deque[tuple[bytes, Token | None]] = deque()
@@ -80,12 +79,13 @@ class Downlink(amp.AMP):
         self._answered = 0
         self._head = 0
         self._sent_at = links.clock()
+        self._silent_beats = 0
         self._turn: IDelayedCall | None = None
 
     # -- the connection
 
     def dataReceived(self, data: bytes) -> None:
-        self.heard = self._links.clock()
+        self._silent_beats = 0
         super().dataReceived(data)
 
     @link.Hello.responder
@@ -218,8 +218,9 @@ class Downlink(amp.AMP):
 
     def tick(self, now: float) -> None:
         """Every second: the head goes out when nothing else does; a silent worker is replaced."""
-        if now - self.heard > link.SILENCE_S:
-            self._links.manager.kill(self.number, f"was silent for {now - self.heard:.0f} s")
+        self._silent_beats += 1
+        if self._silent_beats > link.SILENCE_BEATS:
+            self._links.manager.kill(self.number, f"was silent for {link.SILENCE_BEATS * link.BEAT_S:.0f} s")
         elif not self._records and not self._flights and now - self._sent_at >= link.BEAT_S * 0.9:
             self._send_box()
 

@@ -22,6 +22,9 @@ from megacomet.swarm.batch import Batch
 from megacomet.swarm.clients import Clients, Plan
 from megacomet.swarm.publisher import Publisher, PushPlan
 
+#: Many clients on the server's own machine must not keep the server from its work: what was measured would be the
+#: scheduler.
+NICER: Final = 10
 #: How often a child tells its counters.
 REPORT_S: Final = 0.2
 #: A publisher's longest wait: a rate of thousands a second is kept by its own shorter ones.
@@ -119,7 +122,8 @@ def fork(work: Callable[[int, int], None], others: Sequence[Child]) -> Child:
 
 
 def run_clients(plan: Plan, commands: int, reports: int) -> None:
-    """What a process of clients does."""
+    """What a process of clients does; on the machine of the server it steps back behind it (like `nice`)."""
+    os.nice(NICER)
     clients = Clients(plan)
     clients.watch(commands)
     started = time.process_time()

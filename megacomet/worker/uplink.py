@@ -1,6 +1,6 @@
 """The worker's end of the link: dials the manager, feeds the hub, tells what the hub gathered, and dials again.
 
-Link loss is a state, not an end: the worker keeps its connections for `ORPHAN_S` seconds and tries again; then it
+Link loss is a state, not an end: the worker keeps its connections for `ORPHAN_BEATS` seconds and tries again; then it
 gives up.
 
 An endpoint with `ClientService` and `LoopingCall` would do the same in fewer lines. They are not used because each
@@ -52,7 +52,7 @@ class IWorker(Protocol):
         """Listen no more, answer everybody, end."""
 
     def orphaned(self) -> None:
-        """No manager came for `ORPHAN_S` seconds: close all, end."""
+        """No manager came for `ORPHAN_BEATS` seconds: close all, end."""
 
 
 class UplinkProtocol(amp.AMP):
@@ -62,7 +62,7 @@ class UplinkProtocol(amp.AMP):
         super().__init__()
         self._uplink = uplink
         self._answers: deque[Deferred[dict[str, bytes]]] = deque()
-        self.heard = uplink.clock()
+        self.silent_beats = 0
 
     def makeConnection(self, transport: ITransport) -> None:
         amp.BinaryBoxProtocol.makeConnection(self, transport)  # without AMP's own, which logs each connection
@@ -77,7 +77,7 @@ class UplinkProtocol(amp.AMP):
         amp.BinaryBoxProtocol.connectionLost(self, reason)
 
     def dataReceived(self, data: bytes) -> None:
-        self.heard = self._uplink.clock()
+        self.silent_beats = 0
         super().dataReceived(data)
 
     @link.Deliver.responder
@@ -156,7 +156,7 @@ class Uplink:
         self._nonce = nonce
         self._protocol: UplinkProtocol | None = None
         self._turn: IDelayedCall | None = None
-        self._alone_since = 0.0
+        self._lonely_beats = 0
         self._told_at = -inf
         self._path = ""
         self._dial = _Dial(self)
@@ -174,7 +174,6 @@ class Uplink:
             path: of the socket.
         """
         self._number, self._path = number, path
-        self._alone_since = self.clock()
         self._beat = self.reactor.callLater(link.BEAT_S, self._every_second)
         self._dial_now()
 
@@ -235,7 +234,7 @@ class Uplink:
             return
         was_up, self.up, self.ready, self._protocol = self.up, False, False, None
         if was_up:
-            self._alone_since = self.clock()
+            self._lonely_beats = 0
             self._hub.unlinked()
             if self._hung_up is None:
                 self._log.warn("link to the manager lost")
@@ -261,15 +260,16 @@ class Uplink:
             self.worker.orphaned()
 
     def _tick(self) -> None:
-        now = self.clock()
         protocol = self._protocol
         if not self.up or protocol is None:
-            if now - self._alone_since > link.ORPHAN_S:
-                self._log.error("no manager for {seconds:.0f} s: giving up", seconds=link.ORPHAN_S)
+            self._lonely_beats += 1
+            if self._lonely_beats > link.ORPHAN_BEATS:
+                self._log.error("no manager for {n} s: giving up", n=link.ORPHAN_BEATS)
                 self.worker.orphaned()
             return
-        if now - protocol.heard > link.SILENCE_S:
-            self._log.warn("the manager was silent for {seconds:.0f} s: dialling again", seconds=link.SILENCE_S)
+        protocol.silent_beats += 1
+        if protocol.silent_beats > link.SILENCE_BEATS:
+            self._log.warn("the manager was silent for {n} s: dialling again", n=link.SILENCE_BEATS)
             link.transport_of(protocol).abortConnection()
             return
         counts = json.dumps(self.worker.counts()).encode()
