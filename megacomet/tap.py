@@ -244,7 +244,7 @@ class Server(MultiService):
             version=__version__,
             started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started)),
             connections=core.manager.connections(),
-            messages={"in": core.router.published, "out": core.manager.told("messages")},
+            messages={"in": core.router.published, "out": core.links.written},
             store=core.store.counts(),
             memory=core.manager.memory(),
         )

@@ -8,7 +8,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from hmac import compare_digest
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -70,7 +70,7 @@ class Downlink(amp.AMP):
         self.number = -1
         self.pid = 0
         self.listening = False
-        self.counts: dict[str, object] = {}
+        self.counts: dict[str, Any] = {}
         self.heard = links.clock()
         self.gathered_bytes = 0
         self._links = links
@@ -130,6 +130,7 @@ class Downlink(amp.AMP):
     def beat(self, counts: bytes) -> dict[str, object]:
         self._known()
         said = json.loads(counts)
+        self._links.written += said["messages"] - self.counts.get("messages", said["messages"])
         self.counts = said
         self.listening = bool(said["rows"]["waiting"])
         return {"ready": self._links.ready, "workers": self._links.workers}
@@ -244,6 +245,8 @@ class Links:
 
     Attributes:
         workers: how many workers the server has.
+        written: messages that they have written to connections: what each beat says more than the one before it on the
+            same link, so that it stays when the worker is gone.
     """
 
     _log = Logger()
@@ -274,6 +277,7 @@ class Links:
         self.manager = manager
         self.workers = workers
         self.clock = clock
+        self.written = 0
         self._nonce = nonce
         self._uids = uids
         self._of: dict[int, Downlink] = {}
