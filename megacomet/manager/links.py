@@ -17,10 +17,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from megacomet import link
+from megacomet.linkend import LinkEnd
 from megacomet.model.router import Router, Token
 from megacomet.wire import frames
 
@@ -55,7 +55,7 @@ class Flight:
     tokens: dict[int, Token]
 
 
-class Downlink(amp.AMP):
+class Downlink(LinkEnd):
     """The way to one worker; see `megacomet.model.router.ILink`.
 
     Attributes:
@@ -240,6 +240,15 @@ class Downlink(amp.AMP):
         await self.callRemote(link.Stop)
 
 
+class _Factory(Factory[Downlink]):
+    """Makes the manager's end of each link; Twisted names it once, when it listens."""
+
+    noisy = False
+
+    def logPrefix(self) -> str:
+        return "the link to the workers"
+
+
 class Links:
     """All links of the manager.
 
@@ -287,9 +296,7 @@ class Links:
 
     def factory(self) -> Factory[Downlink]:
         """Return the factory for the socket that workers dial."""
-        factory = Factory.forProtocol(lambda: Downlink(self))
-        factory.noisy = False
-        return factory
+        return _Factory.forProtocol(lambda: Downlink(self))
 
     def start(self) -> None:
         """Begin to beat."""
