@@ -377,7 +377,7 @@ def test_stop_during_the_start(tmp_path: Path) -> None:
     """A server that is told to end before it is ready ends, and leaves nothing."""
     server = Server(tmp_path / "state", "--port=0").launch()
     try:
-        server.wait_line("Factory starting", START_S)
+        server.wait_line("the link to the workers starting on", START_S)
         server.stop()
     finally:
         server.kill_all()
