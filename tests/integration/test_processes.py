@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -473,4 +474,6 @@ def test_a_daemon_that_cannot_start(tmp_path: Path, ours: bool) -> None:
         code, said = server.launch_daemon()
     assert code == 1
     assert "cannot listen on" in said
+    with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):  # it tells first and removes its pid file then
+        wait_gone(psutil.Process(int(server.pid_file.read_text())))
     assert not server.pid_file.exists()
