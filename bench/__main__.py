@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -19,6 +20,8 @@ def main(arguments: Sequence[str]) -> int:
     """Run what was asked for; returns 0 when every budget was met, 1 otherwise."""
     parser = _parser()
     given = parser.parse_args(arguments)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that what was started is ended
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     options = Options(given.clients, given.workers, given.pairs, given.seconds)

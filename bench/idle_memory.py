@@ -29,7 +29,7 @@ def run(options: Options) -> list[Figure]:
             full, after = measure.pss_bytes(server.pids()), measure.machine()
             ours = measure.pss_bytes(swarm.pids())
             server.push_to_everyone()
-            measure.wait_for(lambda: swarm.live.get("heard", 0) >= clients, 120, "a message to everyone")
+            measure.wait_for(lambda: swarm.told("heard") >= clients, 120, "a message to everyone")
             measure.settled_cpu_s(server.pids())
             again = measure.pss_bytes(server.pids())
             report = swarm.finish()

@@ -26,12 +26,12 @@ def run(options: Options) -> list[Figure]:
             *("--push-rate", str(PUSHES_PER_S), "--hold", str(options.seconds)),
         ) as swarm,
     ):
-        measure.wait_for(lambda: swarm.live.get("acknowledged", 0) > 0, 300, "the first push")
+        measure.wait_for(lambda: swarm.told("acknowledged") > 0, 300, "the first push")
         time.sleep(options.seconds / 3)
         victim = _worker(server)
         os.kill(victim, signal.SIGKILL)
         began = time.monotonic()
-        measure.wait_for(lambda: swarm.live["dropped"] > 0, 60, "lost connections")
+        measure.wait_for(lambda: swarm.told("dropped") > 0, 60, "lost connections")
         measure.wait_for(lambda: swarm.waits(clients), 120, "all clients back")
         back_s = time.monotonic() - began
         report = swarm.report()

@@ -24,7 +24,7 @@ def run(options: Options) -> list[Figure]:
         pids = server.pids()
         full, machine = measure.pss_bytes(pids), measure.machine()
         server.push_to_everyone()
-        measure.wait_for(lambda: swarm.live.get("heard", 0) >= clients, 300, "a message to everyone")
+        measure.wait_for(lambda: swarm.told("heard") >= clients, 300, "a message to everyone")
         measure.wait_for(lambda: swarm.waits(clients), 300, "all wait again")
         measure.settled_cpu_s(pids)
         again = measure.pss_bytes(pids)

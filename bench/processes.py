@@ -1,4 +1,8 @@
-"""Owns the processes of a benchmark: the servers that are measured and the load client. Each ends with its block."""
+"""Owns the processes of a benchmark: the servers that are measured and the load client.
+
+Each ends with its block, and by its leash when the benchmark is killed and has no time to end anything. Each is a
+session of its own: what a terminal sends to all its processes reaches the benchmark alone, which ends the others.
+"""
 
 from __future__ import annotations
 
@@ -145,9 +149,12 @@ def _running(
     command: list[str], environ: dict[str, str], log: Any, asked: bool = True
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a server; `asked`: it is told to end by SIGTERM, else it ends with its input."""
-    process = subprocess.Popen(command, env=environ, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log)
+    process = subprocess.Popen(
+        command, env=environ, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+    )
     try:
-        yield process
+        with _leashed(process):
+            yield process
     finally:
         pids = measure.tree(process.pid)
         assert process.stdin is not None
@@ -161,6 +168,18 @@ def _running(
             print(f"the server did not stop within {_STOP_S:.0f} s", file=sys.stderr)
         for pid in pids:
             _end(pid, command)
+
+
+@contextlib.contextmanager
+def _leashed(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Have the process end when this one does, even by SIGKILL; after the block it is the caller's to end."""
+    command = [sys.executable, str(HERE / "leash.py"), str(process.pid)]
+    leash = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        yield
+    finally:
+        leash.kill()
+        leash.communicate()
 
 
 def _end(pid: int, command: list[str]) -> None:
@@ -190,15 +209,23 @@ class Load:
             else:
                 sys.stderr.write(line)
 
-    def waits(self, clients: int) -> bool:
-        """Whether so many clients wait.
+    def told(self, name: str) -> int:
+        """Return what it told last of one of its counts, 0 before it has told anything.
 
         Raises:
             RuntimeError: the load client has ended.
         """
         if self.process.poll() is not None:
             raise RuntimeError(f"the load client ended with status {self.process.returncode}")
-        return int(self.live.get("waiting", 0)) >= clients
+        return int(self.live.get(name, 0))
+
+    def waits(self, clients: int) -> bool:
+        """Whether so many clients wait.
+
+        Raises:
+            RuntimeError: the load client has ended.
+        """
+        return self.told("waiting") >= clients
 
     def pids(self) -> list[int]:
         """Return its processes."""
@@ -215,6 +242,8 @@ class Load:
         text = self.process.stdout.read()
         self.process.wait()
         self._reader.join()
+        if not text:
+            raise RuntimeError(f"the load client ended with status {self.process.returncode} and no report")
         report: dict[str, Any] = json.loads(text)
         for problem in report["problems"] if tell else ():
             print(f"  load client: {problem}", file=sys.stderr)
@@ -233,10 +262,12 @@ def load(server: Server, clients: int, *options: str) -> Iterator[Load]:
         text=True,
         cwd=ROOT,
         env={**os.environ, "MEGACOMET_API_KEY": server.key},
+        start_new_session=True,
     )
     run = Load(process)
     try:
-        yield run
+        with _leashed(process):
+            yield run
     finally:
         if process.poll() is None:
             process.terminate()

@@ -81,12 +81,17 @@ class Settings:
     """What the server was told to be: validated, never changed. Raises `SettingError` when a value breaks its rule."""
 
     port: int = _row(80, Whole(0, 65535), "TCP port of the public door.", zero="a free port, told in the ready line")
-    interface: str = _row("", Address(empty=True), "IP address that the port is opened on.", zero="all, IPv4 and IPv6")
+    interface: str = _row(
+        "",
+        Address(empty=True),
+        "IP address that the port is opened on, and with classic the ports 8000-8007.",
+        zero="all, IPv4 and IPv6",
+    )
     listen: tuple[str, ...] = _row(
         (),
         Many(_LISTEN),
-        "Endpoints of the public door besides port, such as unix:/run/megacomet.sock.",
-        zero="none besides port",
+        "Endpoints of the public door, such as unix:/run/megacomet.sock. They stand in place of port.",
+        zero="port alone",
     )
     admin: str = _row(
         "",
@@ -118,7 +123,7 @@ class Settings:
         "Directory of what must outlive the process. A relative one counts from the directory of the start.",
         zero="systemd's STATE_DIRECTORY, else /var/lib/megacomet as root, else ~/.local/state/megacomet",
     )
-    poll_timeout_s: float = _seconds(50, 15 * MINUTE, "How long a poll waits unless it says otherwise.")
+    poll_timeout_s: float = _seconds(50, 15 * MINUTE, "How long a /comet/poll waits unless it says otherwise.")
     ping_s: float = _seconds(25, HOUR, "Pause between signs of life on a stream or WebSocket where nothing else flows.")
     pong_s: float = _seconds(10, HOUR, "How long the answer to a WebSocket ping may take.")
     keep_alive_s: float = _seconds(75, HOUR, "How long a connection may be idle between two requests.")
@@ -155,7 +160,8 @@ class Settings:
         1_000_000,
         1000,
         1_000_000_000,
-        "Bytes that a connection may owe its reader; beyond them it is closed as slow. Set it above message_bytes.",
+        "Bytes that a connection may owe its reader; beyond them it is closed as slow. Set it above message_bytes. "
+        "The answer of a poll always has room.",
     )
     channels_per_connection: int = _row(128, Whole(1, 1000), "Channels that one connection may hear.")
     client_publish: bool = _row(False, Flag(), "Whether browsers may publish over their WebSocket.")

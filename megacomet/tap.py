@@ -22,7 +22,6 @@ import attrs
 from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, gatherResults
-from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger, globalLogPublisher
@@ -30,7 +29,7 @@ from twisted.python.failure import Failure
 
 from megacomet import __version__, collector
 from megacomet.api.admin import admin_service
-from megacomet.api.classic import ClassicPort
+from megacomet.api.classic import ClassicPort, classic_label, classic_service
 from megacomet.api.keys import ADMIN, Keys, load_or_make_key
 from megacomet.api.site import Site, make_site
 from megacomet.api.stats import Stats
@@ -58,8 +57,6 @@ from megacomet.settings import Settings, to_json
 from megacomet.statedir import StateDir, prepare
 from megacomet.zygote import Birth
 
-#: Where the original's applications push to.
-CLASSIC_PORT: Final = 9000
 #: Twisted's own is 50: a burst of API clients would be refused.
 BACKLOG: Final = 1024
 #: Of the time of a stop, what is left for ourselves when the workers had theirs.
@@ -230,10 +227,13 @@ class Server(MultiService):
             self._log.info("all workers are up again")
             return
         self._was_ready = True
+        labels = ground.listeners.labels
+        if self._settings.classic:
+            labels.append(classic_label(self._settings.classic_interface))
         room = connections_for(ground.workers, ground.limit)
         self._log.info(
             "ready: {addresses}, {workers} workers, up to {room} connections",
-            addresses=" ".join(ground.listeners.labels),
+            addresses=" ".join(labels),
             workers=ground.workers,
             room=min(room, self._settings.capacity or room),
         )
@@ -244,7 +244,7 @@ class Server(MultiService):
             version=__version__,
             started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started)),
             connections=core.manager.connections(),
-            messages={"in": core.router.published, "out": core.manager.told("messages")},
+            messages={"in": core.router.published, "out": core.links.written},
             store=core.store.counts(),
             memory=core.manager.memory(),
         )
@@ -367,10 +367,7 @@ def _own_doors(settings: Settings, reactor: Any, core: Core) -> list[StreamServe
             clock=time.monotonic,
             call_later=reactor.callLater,
         )
-        make = TCP6ServerEndpoint if ":" in settings.classic_interface else TCP4ServerEndpoint
-        endpoint = make(reactor, CLASSIC_PORT, BACKLOG, settings.classic_interface)
-        doors.append(StreamServerEndpointService(endpoint, port))
-        doors[-1]._raiseSynchronously = True
+        doors.append(classic_service(reactor, settings.classic_interface, port))
     return doors
 
 

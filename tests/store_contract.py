@@ -329,7 +329,7 @@ class StoreContract:
         self.push(store, MAILBOX)
         missed = self.read(store, [b"a", b"quiet", MAILBOX], since)
         assert [m.offset for m in missed.messages] == [1, 2, 3]
-        assert missed.gaps == [b"a", b"quiet", MAILBOX]
+        assert (missed.gaps, missed.is_foreign) == ([b"a", b"quiet", MAILBOX], True)
 
     @pytest.mark.parametrize("offset", [-1, 3, 10**18])
     def test_an_impossible_position_is_a_gap_in_every_channel(self, store, offset):
@@ -338,7 +338,7 @@ class StoreContract:
         self.push(store, b"a")
         missed = self.read(store, [b"quiet", b"a"], Since(store.epoch, offset))
         assert [m.offset for m in missed.messages] == [1, 2]
-        assert missed.gaps == [b"quiet", b"a"]
+        assert (missed.gaps, missed.is_foreign) == ([b"quiet", b"a"], True)
 
     def test_oldest_gives_all_that_is_kept_without_a_gap(self, store):
         """Who asks for what there is, is not told what there is not."""

@@ -185,7 +185,8 @@ class Model:
         messages = [f.message for f in found]
         while len(messages) > 1 and (len(messages) > limit or sum(len(m.data) for m in messages) > max_bytes):
             messages.pop()
-        return Missed(messages, len(self.facts), gaps, len(messages) < len(found))
+        is_foreign = not ours and since != OLDEST
+        return Missed(messages, len(self.facts), gaps, len(messages) < len(found), is_foreign)
 
     # -- reports on mailboxes
 

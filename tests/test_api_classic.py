@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 
 import pytest
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import CannotListenError, ConnectionDone
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactor, RaisingMemoryReactor, StringTransport
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from megacomet.api.classic import LOG_EVERY_S, ClassicConnection, ClassicPort
+from megacomet.api.classic import (
+    LOG_EVERY_S,
+    ClassicConnection,
+    ClassicPort,
+    classic_label,
+    classic_service,
+)
 from megacomet.names import CLIENT_MAX_BYTES
 from tests.doors import FakePressure, FakePublisher
 
@@ -225,3 +231,32 @@ class LogTests(SynchronousTestCase):
         """Pushes that are taken are not on the log."""
         self.applications.say(push(b"sue", b"x") * 3)
         self.assertEqual(self.said(), [])
+
+
+# -- where it listens
+
+
+class ListeningTests(SynchronousTestCase):
+    """Port 9000, on an interface of either family."""
+
+    def listen(self, interface: str, label: str) -> None:
+        reactor = MemoryReactor()
+        port = Applications().port
+        service = classic_service(reactor, interface, port)
+        service.privilegedStartService()
+        [(number, factory, _, where)] = reactor.tcpServers
+        self.assertEqual((number, factory, where), (9000, port, interface))
+        self.assertEqual(classic_label(interface), label)
+
+    def test_ipv4(self) -> None:
+        """It listens before privileges are shed, and the ready line names it as what it is: no HTTP."""
+        self.listen("127.0.0.1", "tcp://127.0.0.1:9000")
+
+    def test_ipv6(self) -> None:
+        """An IPv6 address stands in brackets."""
+        self.listen("::1", "tcp://[::1]:9000")
+
+    def test_taken(self) -> None:
+        """What cannot be had is known at once."""
+        service = classic_service(RaisingMemoryReactor(CannotListenError("127.0.0.1", 9000, OSError())), "::1", None)
+        self.assertRaises(CannotListenError, service.privilegedStartService)

@@ -53,11 +53,15 @@ class LinksTestCase(SynchronousTestCase):
 
     def up(self, number: int = 0) -> None:
         """Let a worker in and start to beat."""
-        self.worker, self.downlink, self.pump = self.dial()
-        self.hello(self.worker, self.pump, number=number)
+        self.let_in(number)
         if number == 0:
             self.links.start()
             self.addCleanup(self.links.stop)
+
+    def let_in(self, number: int = 0) -> None:
+        """Let a worker in."""
+        self.worker, self.downlink, self.pump = self.dial()
+        self.hello(self.worker, self.pump, number=number)
 
     def want(self, *channels: bytes) -> None:
         records = b"".join(frames.encode(frames.WANT, channel=channel) for channel in channels)
@@ -317,8 +321,9 @@ class BeatTests(LinksTestCase):
         super().setUp()
         self.up()
 
-    def beat(self, waiting: int = 0, listening: bool = True) -> Any:
-        counts = json.dumps({"listening": listening, "rows": {"waiting": waiting}}).encode()
+    def beat(self, waiting: int = 0, listening: bool = True, messages: int = 0) -> Any:
+        told = {"listening": listening, "rows": {"waiting": waiting}, "messages": messages}
+        counts = json.dumps(told).encode()
         return self.ask(self.worker, self.pump, link.Beat, counts=counts)
 
     def test_ready_when_all_listen(self) -> None:
@@ -336,6 +341,30 @@ class BeatTests(LinksTestCase):
         """What a worker says of itself is kept for whoever asks."""
         self.beat(waiting=3)
         self.assertEqual(self.downlink.counts["rows"], {"waiting": 3})
+
+    def test_messages_written(self) -> None:
+        """Written messages are summed over all workers, and what one told stays when it is gone."""
+        self.beat(messages=0)
+        self.beat(messages=5)
+        self.lose()
+        self.assertEqual(self.links.written, 5)
+        self.let_in()  # its successor begins anew
+        self.beat(messages=0)
+        self.beat(messages=2)
+        self.let_in(number=1)
+        self.beat(messages=0)
+        self.beat(messages=4)
+        self.assertEqual(self.links.written, 11)
+
+    def test_messages_written_before_the_link(self) -> None:
+        """A worker that dials again, or has worked for an earlier manager, tells nothing twice."""
+        self.beat(messages=0)
+        self.beat(messages=5)
+        self.lose()
+        self.let_in()
+        self.beat(messages=7)
+        self.beat(messages=8)
+        self.assertEqual(self.links.written, 6)
 
     def test_listening(self) -> None:
         """A message to everyone goes to a worker with somebody waiting, by its last beat or by its listeners since."""

@@ -294,8 +294,22 @@ def test_a_join_from_a_position() -> None:
 def test_a_join_from_another_log() -> None:
     """Who comes back with a position of another log is told of the gap."""
     desk = Desk()
-    desk.one.join(NEWS, since=b"e0-1")
-    assert NEWS in desk.one.ends()[0][3]
+    desk.one.join(NEWS, SUE, since=b"e0-1")
+    desk.one.join(NEWS, since=b"e1-1")  # ahead of the newest message
+    assert [gaps for _, _, _, gaps in desk.one.ends()] == [[NEWS, SUE], [NEWS]]
+
+
+def test_gaps_of_everyone() -> None:
+    """A message to everyone that is no longer kept is a gap of everybody, told beside those of other channels."""
+    desk = Desk()
+    for _ in range(101):  # one more than is kept
+        desk.publish(b"*")
+    desk.one.join(NEWS, since=b"e1-0")
+    for _ in range(101):
+        desk.publish(NEWS)
+    desk.one.join(NEWS, since=b"e1-0")
+    desk.one.join(NEWS, since=b"e1-1")
+    assert [gaps for _, _, _, gaps in desk.one.ends()] == [[b"*"], [NEWS, b"*"], [NEWS]]
 
 
 def test_an_unknown_record() -> None:

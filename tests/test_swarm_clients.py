@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from megacomet.swarm import pipes
@@ -518,6 +520,21 @@ def swarm(double: Double, *arguments: str) -> subprocess.Popen[str]:
 def outcome(run: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:
     out, _ = run.communicate(timeout=60)
     return run.returncode, json.loads(out)
+
+
+def test_processes_end_with_their_parent() -> None:
+    """When the process that gathers is killed, those of clients and of pushes are told by the end of their pipes."""
+    with running(Double()) as double:
+        arguments = ("--clients", "40", "--processes", "2", "--hold", "3600", "--push-rate", "100")
+        with swarm(double, *arguments) as run:
+            assert run.stderr is not None
+            assert next(line for line in run.stderr if json.loads(line)["delivered"])
+            children = [os.pidfd_open(child.pid) for child in psutil.Process(run.pid).children()]
+            run.kill()
+        assert len(children) == 3
+        for child in children:
+            assert select.select([child], [], [], 60)[0]
+            os.close(child)
 
 
 def test_run_with_everything() -> None:

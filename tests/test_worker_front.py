@@ -758,6 +758,22 @@ def test_counts(house: House) -> None:
     assert (counts["channels"], counts["refused"], counts["failed"]) == (2, {"not-found": 1}, 0)
 
 
+def test_messages_are_counted_when_they_are_written(house: House) -> None:
+    """Each message counts for each connection that it was written to; an empty answer, or one that failed, does not."""
+    house.get("/sue.js")
+    house.get("/sue.js")
+    several = house.get("/comet/poll?channel=a&since=oldest")
+    house.pages((b"a", b"1", 1), (b"a", b"2", 2), head=2)
+    house.get("/comet/poll?channel=b&timeout=1")
+    assert len(json.loads(house.read(several).body)["messages"]) == 2
+    house.push(b"@sue", b'"x"', 3)
+    assert house.front.counts()["messages"] == 4
+    house.pass_s(3)
+    house.get("/sue.js").close()
+    house.push(b"@sue", b'"y"', 4)
+    assert house.front.counts()["messages"] == 4
+
+
 # -- what is wrong with us
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import cast
+from typing import Any, Final, cast
 
+from twisted.application.internet import StreamServerEndpointService
+from twisted.internet.endpoints import TCP4ServerEndpoint, TCP6ServerEndpoint
 from twisted.internet.interfaces import IAddress, IPushProducer
 from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
@@ -22,6 +24,10 @@ from megacomet.names import mailbox_of
 from megacomet.wire.classic import ClassicEvent, ClassicParser, Dropped, Ignored
 from megacomet.wire.jsonbytes import json_string
 
+#: Where the original's applications push to.
+PORT: Final = 9000
+#: Twisted's own is 50: a burst of applications would be refused.
+BACKLOG: Final = 1024
 #: What was dropped is logged so often at most, seconds.
 LOG_EVERY_S = 1.0
 
@@ -64,6 +70,9 @@ class ClassicPort(Factory):
         self._unlogged: Counter[str] = Counter()
         self._is_quiet = False
         self._told_of_workers = False
+
+    def logPrefix(self) -> str:
+        return "the classic port"
 
     def buildProtocol(self, addr: IAddress | None) -> ClassicConnection:
         """Serve one application."""
@@ -138,3 +147,22 @@ class ClassicConnection(Protocol):
         self.connected = 0  # Twisted leaves it as it was
         for event in self._parser.close():
             self._port.take(event)
+
+
+def classic_service(reactor: Any, interface: str, port: ClassicPort) -> StreamServerEndpointService:
+    """Return the service of port 9000; it listens, or raises `CannotListenError`, before privileges are shed.
+
+    Args:
+        reactor: where to listen.
+        interface: an IP address.
+        port: who takes the pushes.
+    """
+    make = TCP6ServerEndpoint if ":" in interface else TCP4ServerEndpoint
+    service = StreamServerEndpointService(make(reactor, PORT, BACKLOG, interface), port)
+    service._raiseSynchronously = True
+    return service
+
+
+def classic_label(interface: str) -> str:
+    """Return the address of port 9000 as the ready line shows it; it speaks no HTTP."""
+    return f"tcp://[{interface}]:{PORT}" if ":" in interface else f"tcp://{interface}:{PORT}"

@@ -8,7 +8,7 @@ import struct
 from collections import deque
 from collections.abc import Callable
 from hmac import compare_digest
-from typing import Protocol
+from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -17,10 +17,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from megacomet import link
+from megacomet.linkend import LinkEnd
 from megacomet.model.router import Router, Token
 from megacomet.wire import frames
 
@@ -55,7 +55,7 @@ class Flight:
     tokens: dict[int, Token]
 
 
-class Downlink(amp.AMP):
+class Downlink(LinkEnd):
     """The way to one worker; see `megacomet.model.router.ILink`.
 
     Attributes:
@@ -70,7 +70,7 @@ class Downlink(amp.AMP):
         self.number = -1
         self.pid = 0
         self.listening = False
-        self.counts: dict[str, object] = {}
+        self.counts: dict[str, Any] = {}
         self.gathered_bytes = 0
         self._links = links
         self._records: deque[tuple[bytes, Token | None]] = deque()
@@ -130,6 +130,7 @@ class Downlink(amp.AMP):
     def beat(self, counts: bytes) -> dict[str, object]:
         self._known()
         said = json.loads(counts)
+        self._links.written += said["messages"] - self.counts.get("messages", said["messages"])
         self.counts = said
         self.listening = bool(said["rows"]["waiting"])
         return {"ready": self._links.ready, "workers": self._links.workers}
@@ -240,11 +241,22 @@ class Downlink(amp.AMP):
         await self.callRemote(link.Stop)
 
 
+class _Factory(Factory[Downlink]):
+    """Makes the manager's end of each link; Twisted names it once, when it listens."""
+
+    noisy = False
+
+    def logPrefix(self) -> str:
+        return "the link to the workers"
+
+
 class Links:
     """All links of the manager.
 
     Attributes:
         workers: how many workers the server has.
+        written: messages that they have written to connections: what each beat says more than the one before it on the
+            same link, so that it stays when the worker is gone.
     """
 
     _log = Logger()
@@ -275,6 +287,7 @@ class Links:
         self.manager = manager
         self.workers = workers
         self.clock = clock
+        self.written = 0
         self._nonce = nonce
         self._uids = uids
         self._of: dict[int, Downlink] = {}
@@ -284,9 +297,7 @@ class Links:
 
     def factory(self) -> Factory[Downlink]:
         """Return the factory for the socket that workers dial."""
-        factory = Factory.forProtocol(lambda: Downlink(self))
-        factory.noisy = False
-        return factory
+        return _Factory.forProtocol(lambda: Downlink(self))
 
     def start(self) -> None:
         """Begin to beat."""

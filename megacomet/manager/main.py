@@ -8,7 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from twisted.internet.defer import Deferred, fail
 
@@ -78,13 +78,8 @@ class Manager:
         """Return how many connections the workers said that they have, by transport."""
         total: Counter[str] = Counter({"poll": 0, "sse": 0, "stream": 0, "ws": 0})
         for link in self.links.all():
-            told: Any = link.counts.get("connections", {})
-            total.update(told)
+            total.update(link.counts.get("connections", {}))
         return total
-
-    def told(self, name: str) -> int:
-        """Return the sum of a number that the workers tell."""
-        return sum(value for link in self.links.all() if isinstance(value := link.counts.get(name, 0), int))
 
     def memory(self) -> Mapping[str, int]:
         """Return the memory of the processes in bytes, what they share divided among them."""

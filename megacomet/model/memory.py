@@ -216,7 +216,7 @@ class MemoryStore:
                 found += row.after(start, limit + 1)
         found.sort(key=by_offset)
         messages = _cut(found, limit, max_bytes)
-        done(Missed(messages, self.head, gaps, len(messages) < len(found)))
+        done(Missed(messages, self.head, gaps, len(messages) < len(found), told_from < 0))
 
     def _start(self, since: Since) -> tuple[int, int]:
         """Return after which offset messages are given, and above which one a loss is a gap (-1: it always is)."""

@@ -45,12 +45,14 @@ class Missed:
         head: everything up to it is in `messages`, or in what `more` leaves out.
         gaps: the channels of which something after the reader's position is, or may be, no longer kept.
         more: whether the limit cut the list off; then the reader stands at the last message.
+        is_foreign: whether the position is not of this log; `gaps` has all channels then, since nobody can tell.
     """
 
     messages: list[Message]
     head: int
     gaps: list[bytes]
     more: bool = False
+    is_foreign: bool = False
 
 
 class IMessageStore(Interface):

@@ -59,6 +59,7 @@ class Front:
     Attributes:
         hub: the listeners; fed by the link.
         refused: errors told, by code.
+        written: messages written to connections.
     """
 
     _log = Logger()
@@ -99,6 +100,7 @@ class Front:
         }
         self._is_hub_touched = False
         self.refused: Counter[str] = Counter()
+        self.written = 0
         self.hub = hub(lot.rows.keys, self)
         lot.front = self
 
@@ -134,6 +136,7 @@ class Front:
         return {
             "connections": {"poll": census(self._rows.kinds)["waiting"], "sse": 0, "stream": 0, "ws": 0},
             "rows": census(self._rows.kinds),
+            "messages": self.written,
             "channels": self.hub.channels,
             "handed_over": self._handover.taken,
             "backlog_bytes": sum(map(len, self._rows.backlogs.values())),
@@ -205,11 +208,14 @@ class Front:
             data = self._answers.poll(
                 form, messages, position, gaps, keep_alive=not kind & CLOSES, minor=0 if kind & OLD else 1
             )
-            return self._rows.answer(fd, data)
+            is_written = self._rows.answer(fd, data)
         except Exception:
             self._log.failure("the answer to connection {fd} failed", fd=fd)
             self._rows.drop(fd, "failed")
             return False
+        if is_written:
+            self.written += len(messages)
+        return is_written
 
     # -- requests
 

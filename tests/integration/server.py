@@ -40,7 +40,7 @@ class Server:
     Attributes:
         state_dir: its state directory.
         addresses: as the ready line told them.
-        port: of the first TCP address.
+        host, port: of the first HTTP address; of all interfaces, the loopback.
         key: of the API, as the log told it or as the option gave it.
         lines: of its log so far.
     """
@@ -68,6 +68,7 @@ class Server:
         self.state_dir = state_dir
         self.pid_file = state_dir.parent / f"{state_dir.name}.pid"
         self.addresses: list[str] = []
+        self.host = "127.0.0.1"
         self.port = 0
         self.key = ""
         self.lines: list[str] = []
@@ -124,7 +125,9 @@ class Server:
         assert found is not None
         self.addresses = found[1].split()
         tcp = [address for address in self.addresses if address.startswith("http://")]
-        self.port = int(tcp[0].rpartition(":")[2]) if tcp else 0
+        if tcp:
+            host, _, port = tcp[0].removeprefix("http://").rpartition(":")
+            self.host, self.port = host.replace("0.0.0.0", "127.0.0.1"), int(port)
         keys = [made[1] for earlier in self.lines if (made := _KEY.search(earlier))]
         key_file = self.state_dir / "api-key"
         self.key = keys[0] if keys else key_file.read_text().strip() if key_file.exists() else ""
@@ -267,11 +270,11 @@ class Server:
 
     # -- its port
 
-    def connect(self, host: str = "127.0.0.1") -> socket.socket:
+    def connect(self, host: str = "") -> socket.socket:
         """Open a connection to the public port."""
-        return socket.create_connection((host, self.port), LINE_S)
+        return socket.create_connection((host or self.host, self.port), LINE_S)
 
-    def get(self, path: str, host: str = "127.0.0.1") -> bytes:
+    def get(self, path: str, host: str = "") -> bytes:
         """Ask for a path on a connection of its own; return all that comes."""
         with self.connect(host) as client:
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n".encode())

@@ -1,46 +1,57 @@
 """The original's ports: an application of old pushes to 9000, browsers of old poll 8000-8007. On real processes.
 
-The numbers of these ports are fixed: who knows the original has them in his code. So these tests need them free.
+The numbers of these ports are fixed: who knows the original has them in his code. So each run takes an address of its
+own in 127.0.0.0/8, and several may run on one machine at a time.
 """
 
 from __future__ import annotations
 
+import random
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
+import psutil
 import pytest
 
 from tests.integration.server import LINE_S, Server, read_all
 
-PUSHES = 9000
-POLLS = tuple(range(8000, 8008))
+PUSHES: Final = 9000
+POLLS: Final = tuple(range(8000, 8008))
+#: This run's address, and another one. 127.0.0.x is left to those who want a loopback like any other.
+HOST, ELSEWHERE = (
+    f"127.{each // 65_536}.{each // 256 % 256}.{each % 256}" for each in random.sample(range(256, 255 * 65_536), 2)
+)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with the original's ports on the loopback, and three workers for the eight of them."""
-    taken = [port for port in (*POLLS, PUSHES) if not is_free(port)]
-    assert not taken, f"these tests need the ports {taken} of 127.0.0.1, and somebody else listens on them"
+    in_the_way = those_in_the_way()
+    assert not in_the_way, f"these tests need some ports, and others listen on all interfaces there: {in_the_way}"
     state = tmp_path_factory.mktemp("classic") / "state"
-    with Server(state, "--port=0", "--interface=127.0.0.1", "--classic", workers=3) as running:
+    with Server(state, "--port=0", *options(HOST), workers=3) as running:
         yield running
 
 
-def is_free(port: int) -> bool:
-    """Whether the server could listen there; what is left of earlier connections is no hindrance."""
-    with socket.socket() as knock:
-        knock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            knock.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
+def options(interface: str) -> list[str]:
+    """The original's doors, with the polls' ports on an interface."""
+    return ["--classic", f"--interface={interface}", f"--classic-interface={HOST}"]
+
+
+def those_in_the_way() -> list[str]:
+    """Who listens on the ports on all interfaces: address and process (None: somebody else's)."""
+    return [
+        f"{each.laddr.ip}:{each.laddr.port} (process {each.pid})"
+        for each in psutil.net_connections("tcp4")
+        if each.status == psutil.CONN_LISTEN and each.laddr.port in (*POLLS, PUSHES) and each.laddr.ip == "0.0.0.0"
+    ]
 
 
 def connect(port: int) -> socket.socket:
     """Open a connection to one of the ports."""
-    return socket.create_connection(("127.0.0.1", port), LINE_S)
+    return socket.create_connection((HOST, port), LINE_S)
 
 
 def ask(port: int, request: bytes) -> bytes:
@@ -152,20 +163,22 @@ def test_pushes_of_today_reach_polls_of_old(server: Server) -> None:
 
 
 def test_the_ready_line_names_the_ports(server: Server) -> None:
-    """The eight ports are on the ready line."""
-    assert [address for address in server.addresses if address.rpartition(":")[2].startswith("800")] == [
-        f"http://127.0.0.1:{port}" for port in POLLS
+    """The nine ports are on the ready line, behind the public one."""
+    assert server.addresses == [
+        f"http://{HOST}:{server.port}",
+        *(f"http://{HOST}:{port}" for port in POLLS),
+        f"tcp://{HOST}:{PUSHES}",
     ]
 
 
 @pytest.mark.parametrize(
     ("interface", "taken"),
-    [("127.0.0.1", f"127.0.0.1:{POLLS[0]}"), ("127.0.0.2", f"127.0.0.1:{PUSHES}")],
+    [(HOST, f"{HOST}:{POLLS[0]}"), (ELSEWHERE, f"{HOST}:{PUSHES}")],
     ids=["polls", "pushes"],
 )
 def test_a_port_that_is_taken(server: Server, tmp_path: Path, interface: str, taken: str) -> None:
     """A second server does not start while somebody has one of the ports, and says which in one line."""
-    second = Server(tmp_path / "state", "--port=0", f"--interface={interface}", "--classic").launch()
+    second = Server(tmp_path / "state", "--port=0", *options(interface)).launch()
     try:
         assert second.wait_end() == 1
     finally:

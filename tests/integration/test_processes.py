@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -379,7 +380,7 @@ def test_stop_during_the_start(tmp_path: Path) -> None:
     """A server that is told to end before it is ready ends, and leaves nothing."""
     server = Server(tmp_path / "state", "--port=0").launch()
     try:
-        server.wait_line("Factory starting", START_S)
+        server.wait_line("the link to the workers starting on", START_S)
         server.stop()
     finally:
         server.kill_all()
@@ -476,4 +477,6 @@ def test_a_daemon_that_cannot_start(tmp_path: Path, ours: bool) -> None:
         code, said = server.launch_daemon()
     assert code == 1
     assert "cannot listen on" in said
+    with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):  # it tells first and removes its pid file then
+        wait_gone(psutil.Process(int(server.pid_file.read_text())))
     assert not server.pid_file.exists()
