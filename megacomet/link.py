@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, Final, cast
 
+from twisted.internet.interfaces import ITransport
+from twisted.internet.protocol import connectionDone
 from twisted.internet.unix import Server
 from twisted.protocols import amp
+from twisted.python.failure import Failure
 
 from megacomet.errors import MegaCometError
 
@@ -55,6 +58,20 @@ class Blob(amp.Argument):
         strings[name] = value[:_PART_BYTES]
         for n, at in enumerate(range(_PART_BYTES, len(value), _PART_BYTES), 1):
             strings[b"%b.%d" % (name, n)] = value[at : at + _PART_BYTES]
+
+
+class LinkEnd(amp.AMP):
+    """`amp.AMP` as it is, but for two lines of the log at each connection, with the names of classes in them.
+
+    Both methods leave out AMP's own, which does nothing besides; who has these connections says what there is to say.
+    """
+
+    def makeConnection(self, transport: ITransport) -> None:
+        amp.BinaryBoxProtocol.makeConnection(self, transport)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        amp.BinaryBoxProtocol.connectionLost(self, reason)
+        self.transport = None
 
 
 def transport_of(protocol: amp.AMP) -> Server:

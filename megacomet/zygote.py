@@ -51,9 +51,9 @@ UNWANTED_S: Final = 30
 #: A request is a short line; more without an end is no request of ours.
 REQUEST_MAX_BYTES: Final = 65_536
 
-#: Workers are so much nicer than the manager, which all of them wait for: where more runs than the cores can carry (fifty
-#: workers on two cores, while a million clients come in) equal shares would leave the manager too little to answer
-#: beats, and workers would be given up one after the other. Five steps are a third of its share.
+#: Workers are so much nicer than the manager, which all of them wait for: where more runs than the cores can carry
+#: (fifty workers on two cores, while a million clients come in) equal shares would leave the manager too little. Five
+#: steps are a third of its share.
 NICER: Final = 5
 
 _PEER: Final = struct.Struct("3i")

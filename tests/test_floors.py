@@ -33,7 +33,6 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.deadlines": 3,
     "megacomet.kinds": 3,
     "megacomet.link": 3,
-    "megacomet.linkend": 3,
     "megacomet.listeners": 3,
     "megacomet.logs": 3,
     "megacomet.parking": 3,

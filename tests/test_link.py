@@ -1,14 +1,20 @@
-"""The commands of the link: a value of any length crosses it, and a refusal arrives with its reason."""
+"""The commands of the link: a value of any length crosses it, a refusal arrives with its reason, nothing is logged."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.logger import LogEvent, globalLogPublisher
 from twisted.protocols import amp
-from twisted.test.iosim import FakeTransport, connectedServerAndClient
+from twisted.test.iosim import FakeTransport, IOPump, connectedServerAndClient
 from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet import link
+from tests.ends import connect_ends
 
 PART = 65_535
 LENGTHS = [0, 1, PART - 1, PART, PART + 1, 2 * PART, 2 * PART + 1, 12 * PART + 7]
@@ -100,3 +106,55 @@ def test_the_limits_fit_together() -> None:
     """A worker is told to slow down long before it is given up, and silence is longer than several beats."""
     assert link.BOX_BYTES * link.BOXES_IN_FLIGHT < link.PRESSURE_BYTES < link.LINK_BYTES
     assert 3 < link.SILENCE_BEATS < link.ORPHAN_BEATS
+
+
+class Slow(link.LinkEnd):
+    """An end that answers when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[Deferred[dict[str, object]]] = []
+
+    @link.Stop.responder
+    def stop(self) -> Deferred[dict[str, object]]:
+        self.asked.append(Deferred())
+        return self.asked[-1]
+
+
+class LinkEndTests(SynchronousTestCase):
+    """A connection from its beginning to its end."""
+
+    def setUp(self) -> None:
+        self.events: list[LogEvent] = []
+        globalLogPublisher.addObserver(self.events.append)
+        self.addCleanup(globalLogPublisher.removeObserver, self.events.append)
+
+    def connected(self, near: amp.AMP, far: amp.AMP) -> IOPump:
+        return connect_ends(near, far, Clock())
+
+    def test_boxes_travel(self) -> None:
+        """Commands are answered, and those that are not when the connection ends fail with the reason of the end."""
+        near, far = link.LinkEnd(), Slow()
+        pump = self.connected(near, far)
+        answers: list[Any] = []
+        for _ in range(2):
+            near.callRemote(link.Stop).addCallbacks(answers.append, lambda failure: answers.append(failure.type))
+        pump.flush()
+        far.asked[0].callback({})
+        pump.flush()
+        link.transport_of(near).loseConnection()
+        pump.flush()
+        self.assertEqual(answers, [{}, ConnectionDone])
+        self.assertIsNone(near.transport)
+        self.assertIsNone(far.transport)
+
+    def test_nothing_is_logged(self) -> None:
+        """AMP tells of each connection with the names of classes: an end of a link does not."""
+        for kind, expected in ((amp.AMP, 4), (link.LinkEnd, 0)):
+            near, far = kind(), kind()
+            pump = self.connected(near, far)
+            link.transport_of(near).loseConnection()
+            pump.flush()
+            told = [event for event in self.events if event["log_namespace"] == "twisted.protocols.amp"]
+            self.assertEqual(len(told), expected)
+            self.events.clear()

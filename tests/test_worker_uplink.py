@@ -30,6 +30,7 @@ class Worker:
     """The rest of a worker: what the link tells it, and the answers of its connections.
 
     Attributes:
+        held_back: whether it is to take no new connections.
         answer_s: so long it takes to write one answer, in seconds of `late`.
         late: what was spent that way.
     """
@@ -39,6 +40,7 @@ class Worker:
         self.answers: list[tuple[int, list[tuple[bytes, bytes, bytes]], bytes]] = []
         self.answer_s = self.late = 0.0
         self.broken: type[Exception] | None = None
+        self.held_back = False
 
     def counts(self) -> dict[str, object]:
         if self.broken is not None:
@@ -50,6 +52,9 @@ class Worker:
 
     def linked(self) -> None:
         self.told.append(("linked",))
+
+    def hold_back(self, is_behind: bool) -> None:
+        self.held_back = is_behind
 
     def stop(self) -> None:
         self.told.append(("stop",))
@@ -272,6 +277,37 @@ class LossTests(UplinkTestCase):
         self.assertFalse(self.uplink.up)
         self.reactor.advance(REDIAL_S)
         self.assertEqual(len(self.reactor.unixClients), 2)
+
+    def test_a_manager_that_is_behind(self) -> None:
+        """While the manager owes more than two beats' answers, no new clients are taken; then they are again."""
+        manager = self.link()
+        owed: list[Deferred[object]] = []
+
+        def late(name: bytes) -> Any:
+            return lambda box: owed.append(Deferred()) or owed[-1]
+
+        manager.locateResponder = late  # type: ignore[method-assign]
+        self.second(2)
+        self.assertFalse(self.worker.held_back)
+        self.second()
+        self.assertTrue(self.worker.held_back)
+        for answer in owed:
+            answer.callback(amp.AmpBox({b"ready": b"True", b"workers": b"2"}))
+        self.pump.flush()
+        self.assertFalse(self.worker.held_back)
+
+    def test_a_manager_that_is_behind_and_gone(self) -> None:
+        """Without a manager new clients are taken, however many answers it owed."""
+        never: Deferred[object] = Deferred()
+        self.link().locateResponder = lambda name: lambda box: never  # type: ignore[method-assign]
+        self.second(5)
+        self.assertTrue(self.worker.held_back)
+        self.lose()
+        self.assertFalse(self.worker.held_back)
+        self.reactor.advance(REDIAL_S)
+        self.link()
+        self.second(3)
+        self.assertFalse(self.worker.held_back)
 
     def test_a_worker_that_was_stopped_itself(self) -> None:
         """A worker that does not come round for a minute neither takes its manager for dead nor gives up."""

@@ -20,7 +20,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from megacomet import link
-from megacomet.linkend import LinkEnd
 from megacomet.model.router import Router, Token
 from megacomet.wire import frames
 
@@ -55,7 +54,7 @@ class Flight:
     tokens: dict[int, Token]
 
 
-class Downlink(LinkEnd):
+class Downlink(link.LinkEnd):
     """The way to one worker; see `megacomet.model.router.ILink`.
 
     Attributes:

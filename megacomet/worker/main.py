@@ -101,6 +101,10 @@ class Worker:
         """Return what the manager is told every second."""
         return {"listening": not self._stopping, **self._front.counts()}
 
+    def hold_back(self, is_behind: bool) -> None:
+        """Let new clients wait in their queues while the manager is behind."""
+        self._lot.heed_listeners(not is_behind)
+
     def take_back(self, fd: int, unread: bytes) -> None:
         """Serve a connection that the manager gives back."""
         self._front.take_back(fd, unread)

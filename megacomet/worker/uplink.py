@@ -17,10 +17,9 @@ from math import inf
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTime, IReactorUNIX, ITransport
+from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTime, IReactorUNIX
 from twisted.internet.protocol import ClientFactory, connectionDone
 from twisted.logger import Logger
-from twisted.protocols import amp
 from twisted.python.failure import Failure
 from zope.interface import implementedBy
 
@@ -32,6 +31,10 @@ SLICE_S: Final = 0.005
 #: What connections come and go is told to the manager at most so often, seconds: under load one box carries many, and
 #: whoever comes while nothing is going on is told at once. A message for a poll that is not known yet waits for it.
 TELL_S: Final = 0.005
+#: A manager that owes us the answers to more beats than that is behind with what the workers tell of new clients: until
+#: it has caught up they wait in the kernel's queues. Otherwise workers that are faster together than it is (a million
+#: clients that come in at once) would fill the links until it seems dead.
+BEHIND_BEATS: Final = 2
 #: Between two tries to reach the manager, seconds.
 REDIAL_S: Final = 0.25
 
@@ -45,6 +48,9 @@ class IWorker(Protocol):
     def take_back(self, fd: int, unread: bytes) -> None:
         """Serve a connection that the manager gives back; the descriptor is the worker's from now on."""
 
+    def hold_back(self, is_behind: bool) -> None:
+        """Take no new connections while the manager is behind; called often with the same."""
+
     def linked(self) -> None:
         """The link stands: the manager knows everything that listens here. Called each time that it does."""
 
@@ -55,7 +61,7 @@ class IWorker(Protocol):
         """No manager came for `ORPHAN_BEATS` seconds: close all, end."""
 
 
-class UplinkProtocol(amp.AMP):
+class UplinkProtocol(link.LinkEnd):
     """One connection to the manager."""
 
     def __init__(self, uplink: Uplink) -> None:
@@ -64,9 +70,6 @@ class UplinkProtocol(amp.AMP):
         self._answers: deque[Deferred[dict[str, bytes]]] = deque()
         self.silent_beats = 0
 
-    def makeConnection(self, transport: ITransport) -> None:
-        amp.BinaryBoxProtocol.makeConnection(self, transport)  # without AMP's own, which logs each connection
-
     def connectionMade(self) -> None:
         super().connectionMade()
         self._uplink.dialled(self)
@@ -74,7 +77,7 @@ class UplinkProtocol(amp.AMP):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._answers.clear()
         self._uplink.lost(self)  # before what waits for an answer hears of it, lest it try again on this link
-        amp.BinaryBoxProtocol.connectionLost(self, reason)
+        super().connectionLost(reason)
 
     def dataReceived(self, data: bytes) -> None:
         self.silent_beats = 0
@@ -156,7 +159,7 @@ class Uplink:
         self._nonce = nonce
         self._protocol: UplinkProtocol | None = None
         self._turn: IDelayedCall | None = None
-        self._lonely_beats = 0
+        self._lonely_beats = self._unanswered_beats = 0
         self._told_at = -inf
         self._path = ""
         self._dial = _Dial(self)
@@ -234,7 +237,8 @@ class Uplink:
             return
         was_up, self.up, self.ready, self._protocol = self.up, False, False, None
         if was_up:
-            self._lonely_beats = 0
+            self._lonely_beats = self._unanswered_beats = 0
+            self.worker.hold_back(False)
             self._hub.unlinked()
             if self._hung_up is None:
                 self._log.warn("link to the manager lost")
@@ -276,8 +280,12 @@ class Uplink:
         beat = protocol.callRemote(link.Beat, counts=counts)
         beat.addCallback(self._answered_beat)
         beat.addErrback(self._failed, protocol, "beat")
+        self._unanswered_beats += 1
+        self.worker.hold_back(self._unanswered_beats > BEHIND_BEATS)
 
     def _answered_beat(self, answer: dict[str, object]) -> None:
+        self._unanswered_beats -= 1
+        self.worker.hold_back(self._unanswered_beats > BEHIND_BEATS)
         self.ready = bool(answer["ready"])
         workers = answer["workers"]
         assert isinstance(workers, int)
