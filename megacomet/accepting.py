@@ -11,8 +11,9 @@ import contextlib
 import errno
 import select
 import socket
+from _socket import socket as raw_socket
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from twisted.logger import Logger
 
@@ -25,6 +26,9 @@ SPARE: Final = 512
 #: Those of them that even a queue of clients that never ends may not have.
 RESERVE: Final = 128
 
+#: Where peers on this machine come from: 127.0.0.0/8, and ::1.
+_LOOPBACK_V4: Final = "127."
+_LOOPBACK_V6: Final = "::1"
 _NO_ROOM: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -46,7 +50,7 @@ class Entrance:
         self._socket = listener
         self._events = select.EPOLLIN
         self._is_shared = is_shared or listener.family == socket.AF_UNIX
-        self.accept: Callable[[], tuple[int, object]] = listener._accept  # type: ignore[attr-defined]
+        self.accept: Callable[[], tuple[int, Any]] = listener._accept  # type: ignore[attr-defined]
         self.flags = flags
         self.is_open = False
 
@@ -149,7 +153,7 @@ class Entrances:
             if not entrance.is_open:
                 return came
             try:
-                fd, _ = accept()
+                fd, address = accept()
             except BlockingIOError:
                 if self._is_full or self._is_closed:
                     entrance.shut()
@@ -157,6 +161,8 @@ class Entrances:
             except OSError as e:
                 self._not_accepted(entrance, e, connections + came)
                 return came
+            if address and (address[0] == _LOOPBACK_V6 or address[0].startswith(_LOOPBACK_V4)):
+                _stop_probing(fd)
             admit(fd, flags)
             if fd >= self._most:
                 self._fill(fd, connections + came + 1)
@@ -205,3 +211,20 @@ class Entrances:
         """Take those who wait in the queues by now, and turn everybody away for good."""
         self._is_closed = True
         self.serve(connections)
+
+
+def _stop_probing(fd: int) -> None:
+    """Turn off the keep-alive that a connection has from its listener.
+
+    A peer on this machine cannot vanish without its kernel, which is ours, closing the connection. And the probes do
+    harm there: the kernel rounds its timers, so that those of thousands who came within seconds fire at once, and
+    loopback drops all beyond net.core.netdev_max_backlog (1,000). TCP_USER_TIMEOUT ends a connection after one lost
+    probe.
+    """
+    borrowed = raw_socket(socket.AF_INET, socket.SOCK_STREAM, 0, fd)  # of any family: it only names the number
+    try:
+        borrowed.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 0)
+    except OSError:
+        pass  # it has been reset by now; whoever reads it will see
+    finally:
+        borrowed.detach()

@@ -896,6 +896,21 @@ def test_clients_that_are_left_in_the_queue(ground: Ground, front: Lines) -> Non
     assert [read_now(client) for client in clients] == [b"echo\n"] * 2
 
 
+@pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_no_probes_on_loopback(ground: Ground, front: Lines, family: int, host: str) -> None:
+    """Peers on this machine are not probed: they cannot vanish, and where there are many the probes get lost."""
+    listener = ground.listener(family, (host, 0))
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    ground.lot.listen(listener)
+    fd = next_descriptor() + 1
+    client = ground.connect(listener, b"echo\n")
+    ground.until(lambda: ground.lot.accepted == 1)
+    accepted = socket.socket(fileno=os.dup(fd))
+    assert accepted.getpeername() == client.getsockname()
+    assert accepted.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 0
+    accepted.close()
+
+
 def test_listening_where_one_may_not_is_an_error(ground: Ground, front: Lines) -> None:
     """`listen` says so, and the lot goes on without that listener."""
     one, other = ground.listener(), ground.listener()
