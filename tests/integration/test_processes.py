@@ -222,7 +222,9 @@ def test_a_worker_that_keeps_dying(tmp_path: Path) -> None:
 def test_a_worker_that_is_asked_to_go(server: Server) -> None:
     """SIGTERM to one worker restarts it alone, its waiting clients get their empty answer."""
     with server.connect() as client:
-        client.sendall(b"GET /sue.js HTTP/1.1\r\nHost: test\r\n\r\n")
+        # The answer to the first says that a worker has the connection, and has read the second with it.
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\nGET /sue.js HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert client.recv(65_536).endswith(b"\r\n\r\nok")
         busy = waiting_worker(server)
         seen = len(server.lines)
         server.kill(busy, signal.SIGTERM)
