@@ -21,6 +21,7 @@ from tests.ends import NONCE, UID, WorkerEnd, connect_ends, links_of
 
 PID = os.getpid()
 SUE = b"@sue"
+NEWS = frames.encode_names([b"news"])
 RECORD = frames.encode(frames.MESSAGE, offset=1, channel=b"news", data=b"1")
 MEGABYTE = frames.encode(frames.MESSAGE, data=bytes(1024 * 1024 - frames.HEADER_BYTES))
 
@@ -513,3 +514,39 @@ class PressureTests(LinksTestCase):
         self.assertEqual(self.kills(), [])
         self.gather(1)
         self.assertEqual(self.kills(), [f"does not keep up: {65 * len(MEGABYTE)} bytes wait for it"])
+
+    def test_those_who_come_back_wait_for_room(self) -> None:
+        """Many who missed a megabyte each are told in turn, as the worker works it off, and it is not given up."""
+        self.publish(b"news", b"0" * 1_000_000)
+        records = [frames.encode(frames.JOIN, number=n, offset=9, channel=b"oldest", data=NEWS) for n in range(1, 100)]
+        self.worker.callRemote(link.Want, records=b"".join(records))
+        self.pump.flush()
+        self.assertLess(self.downlink.gathered_bytes, link.PAGES_BYTES + 1_100_000)
+        self.assertFalse(self.links.full())
+        while self.worker.waiting:
+            self.worker.answer()
+            self.pump.flush()
+        told = [frame.number for box in self.worker.boxes for frame in box[3] if frame.kind == frames.PAGE_END]
+        self.assertEqual(told, list(range(1, 100)))
+        self.assertEqual(self.kills(), [])
+
+    def test_who_has_left_while_waiting_for_room(self) -> None:
+        """What the worker says meanwhile waits behind it: who left is not listened for in the end."""
+        self.gather(3)
+        self.want(SUE)
+        self.worker.callRemote(link.Want, records=frames.encode(frames.LEAVE, channel=SUE))
+        self.pump.flush()
+        while self.worker.waiting:
+            self.worker.answer()
+            self.pump.flush()
+        statuses: list[Any] = []
+        self.router.publish(Publication(SUE, b"1"), 0, lambda outcome: statuses.append(outcome.status))
+        self.assertEqual(statuses, ["queued"])
+
+    def test_what_a_dead_worker_wanted(self) -> None:
+        """What still waited for room when the link was lost concerns nobody."""
+        self.gather(3)
+        self.want(SUE)
+        self.downlink.connectionLost()
+        self.publish(SUE)
+        self.assertEqual(self.router.detached, [(self.downlink, [])])

@@ -33,14 +33,14 @@ class Link:
         self.sent.append((frame, token))
 
     def want(self, *channels: bytes, kind: int = frames.WANT) -> None:
-        self.router.received(self, b"".join(frames.encode(kind, channel=c) for c in channels), NOW)
+        self.router.received(self, [frames.Frame(kind, 0, 0, 0, c, b"") for c in channels], NOW)
 
     def leave(self, *channels: bytes) -> None:
         self.want(*channels, kind=frames.LEAVE)
 
     def join(self, *channels: bytes, since: bytes = b"", limit: int = 100) -> None:
         names = frames.encode_names(channels)
-        self.router.received(self, frames.encode(frames.JOIN, number=7, offset=limit, channel=since, data=names), NOW)
+        self.router.received(self, [frames.Frame(frames.JOIN, 0, 7, limit, since, names)], NOW)
 
     def offsets(self) -> list[int]:
         return [frame.offset for frame, _ in self.sent if frame.kind in (frames.MESSAGE, frames.PAGE)]

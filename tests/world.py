@@ -73,7 +73,7 @@ class Link:
         """The manager reads one thing that the worker sent."""
         kind, blob = self.up.popleft()
         if kind == "records":
-            self.world.router.received(self, blob, self.world.now)
+            self.world.router.received(self, frames.decode(blob), self.world.now)
             return
         number, tokens = self.flights.popleft()
         self.answered = number

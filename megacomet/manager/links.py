@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hmac import compare_digest
 from typing import Protocol
 
@@ -76,6 +76,7 @@ class Downlink(amp.AMP):
         self._links = links
         self._records: deque[tuple[bytes, Token | None]] = deque()
         self._flights: deque[Flight] = deque()
+        self._wanted: deque[Iterator[frames.Frame]] = deque()
         self._boxes = 0
         self._answered = 0
         self._head = 0
@@ -116,6 +117,7 @@ class Downlink(amp.AMP):
             tokens += [t for _, t in self._records if t is not None]
             self._flights.clear()
             self._records.clear()
+            self._wanted.clear()
             self.gathered_bytes = 0
             self._links.left(self, tokens)
 
@@ -123,8 +125,25 @@ class Downlink(amp.AMP):
     def want(self, records: bytes) -> dict[str, object]:
         self._known()
         self.listening = True  # somebody came (or left): the next beat knows better, a message before it must not miss
-        self._links.router.received(self, records, self._links.clock())
+        self._wanted.append(frames.decode(records))
+        self._take_wanted()
         return {}
+
+    def _take_wanted(self) -> None:
+        """Let the router see what the worker said, in order, as far as there is room for the pages that it asks for.
+
+        Many come back at once after a break, and each may have missed a megabyte: what is not read yet takes no room.
+        """
+        if self._wanted and self.gathered_bytes <= link.PAGES_BYTES:
+            self._links.router.received(self, self._as_room_allows(), self._links.clock())
+
+    def _as_room_allows(self) -> Iterator[frames.Frame]:
+        while self._wanted:
+            for frame in self._wanted[0]:
+                yield frame
+                if self.gathered_bytes > link.PAGES_BYTES:
+                    return
+            self._wanted.popleft()
 
     @link.Beat.responder
     def beat(self, counts: bytes) -> dict[str, object]:
@@ -202,6 +221,7 @@ class Downlink(amp.AMP):
             self._links.router.settled(self, token, index not in returned, connections.get(index, 0), now)
         if self._records:
             self._flush_now()
+        self._take_wanted()
         self._links.eased()
 
     def _flush_now(self) -> None:

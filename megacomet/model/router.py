@@ -212,15 +212,15 @@ class Router:
                 self._store.returned(token.channel, token.offset, doubtful=True)
                 self._resolve(token.channel, now)
 
-    def received(self, link: ILink, blob: bytes, now: float) -> None:
-        """Take the records of a worker: who listens, who listens no more, who joins.
+    def received(self, link: ILink, records: Iterable[frames.Frame], now: float) -> None:
+        """Take records of a worker, in its order: who listens, who listens no more, who joins.
 
         Raises:
             ValueError: the worker does not speak this protocol.
         """
         self._now = now
         slot = self._slots[link]
-        for frame in frames.decode(blob):
+        for frame in records:
             if frame.kind == frames.WANT:
                 self._want(link, slot, frame.channel)
             elif frame.kind == frames.LEAVE:
