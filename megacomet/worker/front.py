@@ -136,7 +136,7 @@ class Front:
             "rows": census(self._rows.kinds),
             "channels": self.hub.channels,
             "handed_over": self._handover.taken,
-            "backlog_bytes": sum(map(len, self._rows.backlogs.values())),
+            "backlog_bytes": self._rows.owed,
             "refused": dict(self.refused),
             **self._lot.counts(),
         }
