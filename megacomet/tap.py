@@ -246,7 +246,7 @@ class Server(MultiService):
             connections=core.manager.connections(),
             messages={"in": core.router.published, "out": core.manager.told("messages")},
             store=core.store.counts(),
-            memory=core.manager.memory(),
+            memory=core.manager.memory(time.monotonic()),
         )
 
     # -- the end
