@@ -34,7 +34,7 @@ from megacomet.api.classic import ClassicPort
 from megacomet.api.keys import ADMIN, Keys, load_or_make_key
 from megacomet.api.site import Site, make_site
 from megacomet.api.stats import Stats
-from megacomet.binding import bind_all, cannot_listen
+from megacomet.binding import bind_all, cannot_listen, refuse_taken
 from megacomet.errors import StartError
 from megacomet.listeners import Listeners
 from megacomet.logs import LogRelay
@@ -138,6 +138,8 @@ class Server(MultiService):
             for door in _own_doors(self._settings, self._reactor, self._core):
                 door.setServiceParent(self)
             super().privilegedStartService()
+            if not self._ground.is_inherited:
+                refuse_taken(self._ground.listeners)
         except StartError as e:
             self._refuse(e)
         except CannotListenError as e:

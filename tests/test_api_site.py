@@ -629,3 +629,16 @@ class AdminTests(SynchronousTestCase):
         doors.clock.listenTCP = taken  # type: ignore[method-assign]
         admin = admin_service(doors.clock, "tcp:8081", doors.site)
         self.assertRaises(CannotListenError, admin.privilegedStartService)
+
+    def test_a_directory_that_is_not_there(self) -> None:
+        """A UNIX socket that has no place is told as what it is: Twisted fails at a lock beside it."""
+        doors = Doors()
+
+        def nowhere(*arguments: object, **options: object) -> None:
+            raise FileNotFoundError(2, "No such file or directory", "812", None, b"/nowhere/x.lock")
+
+        doors.clock.listenUNIX = nowhere  # type: ignore[method-assign]
+        admin = admin_service(doors.clock, "unix:/nowhere/x", doors.site)
+        with self.assertRaises(StartError) as caught:
+            admin.privilegedStartService()
+        self.assertEqual(str(caught.exception), "cannot listen on 'unix:/nowhere/x': no such file or directory")

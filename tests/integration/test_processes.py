@@ -82,6 +82,7 @@ def test_api_key_is_told_once(tmp_path: Path) -> None:
         (["--port=0", "--interface=192.0.2.7"], "cannot listen on 192.0.2.7:0: it is not an address of this machine"),
         (["--listen=unix:/nowhere/at/all"], "cannot listen on 'unix:/nowhere/at/all': no such file or directory"),
         (["--port=0", "--admin=tcp:none"], "admin = 'tcp:none' is no endpoint"),
+        (["--port=0", "--admin=unix:/nowhere/x"], "cannot listen on 'unix:/nowhere/x': no such file or directory"),
         (["--port=0", "--state-dir=/proc/nothing"], "the state directory /proc/nothing cannot be used: no such file"),
         (["--port=0", "--state-dir=/dev/null"], "the state directory /dev/null cannot be used: file exists"),
     ],
