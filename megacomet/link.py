@@ -30,8 +30,8 @@ BOX_BYTES: Final = 256 * 1024
 LINK_BYTES: Final = 64 * 1024 * 1024
 #: From so many gathered bytes on, publishers that can wait are made to.
 PRESSURE_BYTES: Final = 4 * 1024 * 1024
-#: From so many on, a worker's listeners wait for what they missed: half, so that those who come back hold nobody up who
-#: publishes. A page has a megabyte of data at most.
+#: From so many on, those who come back wait for what they missed: half, so that they hold nobody up who publishes.
+#: A page has a megabyte of data at most.
 PAGES_BYTES: Final = 2 * 1024 * 1024
 
 _PART_BYTES: Final = 0xFFFF

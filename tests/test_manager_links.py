@@ -530,23 +530,29 @@ class PressureTests(LinksTestCase):
         self.assertEqual(told, list(range(1, 100)))
         self.assertEqual(self.kills(), [])
 
-    def test_who_has_left_while_waiting_for_room(self) -> None:
-        """What the worker says meanwhile waits behind it: who left is not listened for in the end."""
+    def test_who_waits_for_room_misses_nothing(self) -> None:
+        """What is published meanwhile comes with what was missed; polls that missed nothing do not wait behind it."""
         self.gather(3)
-        self.want(SUE)
-        self.worker.callRemote(link.Want, records=frames.encode(frames.LEAVE, channel=SUE))
+        self.publish(b"news", b"10")
+        join = frames.encode(frames.JOIN, number=1, offset=9, channel=b"oldest", data=NEWS)
+        self.worker.callRemote(link.Want, records=join + frames.encode(frames.WANT, channel=SUE))
         self.pump.flush()
+        self.publish(b"news", b"20")
+        self.publish(SUE, b"30")
         while self.worker.waiting:
             self.worker.answer()
             self.pump.flush()
-        statuses: list[Any] = []
-        self.router.publish(Publication(SUE, b"1"), 0, lambda outcome: statuses.append(outcome.status))
-        self.assertEqual(statuses, ["queued"])
+        frames_told = [frame for box in self.worker.boxes for frame in box[3] if frame.data in (b"10", b"20", b"30")]
+        told = [(frame.kind, frame.data) for frame in frames_told]
+        live = [(frames.MESSAGE, b"20"), (frames.MESSAGE, b"30")]
+        self.assertEqual(told, [*live, (frames.PAGE, b"10"), (frames.PAGE, b"20")])
 
-    def test_what_a_dead_worker_wanted(self) -> None:
+    def test_what_a_dead_worker_waited_for(self) -> None:
         """What still waited for room when the link was lost concerns nobody."""
         self.gather(3)
-        self.want(SUE)
+        join = frames.encode(frames.JOIN, number=1, offset=9, channel=b"oldest", data=NEWS)
+        self.worker.callRemote(link.Want, records=join)
+        self.pump.flush()
         self.downlink.connectionLost()
-        self.publish(SUE)
-        self.assertEqual(self.router.detached, [(self.downlink, [])])
+        self.router.read_on(self.downlink, 0)
+        self.assertEqual(self.downlink.gathered_bytes, 0)

@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from hmac import compare_digest
 from typing import Protocol
 
@@ -21,7 +21,8 @@ from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from megacomet import link
-from megacomet.model.router import Router, Token
+from megacomet.model.receipts import Token
+from megacomet.model.router import Router
 from megacomet.wire import frames
 
 _PEER = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
@@ -76,7 +77,6 @@ class Downlink(amp.AMP):
         self._links = links
         self._records: deque[tuple[bytes, Token | None]] = deque()
         self._flights: deque[Flight] = deque()
-        self._wanted: deque[Iterator[frames.Frame]] = deque()
         self._boxes = 0
         self._answered = 0
         self._head = 0
@@ -117,7 +117,6 @@ class Downlink(amp.AMP):
             tokens += [t for _, t in self._records if t is not None]
             self._flights.clear()
             self._records.clear()
-            self._wanted.clear()
             self.gathered_bytes = 0
             self._links.left(self, tokens)
 
@@ -125,25 +124,8 @@ class Downlink(amp.AMP):
     def want(self, records: bytes) -> dict[str, object]:
         self._known()
         self.listening = True  # somebody came (or left): the next beat knows better, a message before it must not miss
-        self._wanted.append(frames.decode(records))
-        self._take_wanted()
+        self._links.router.received(self, records, self._links.clock())
         return {}
-
-    def _take_wanted(self) -> None:
-        """Let the router see what the worker said, in order, as far as there is room for the pages that it asks for.
-
-        Many come back at once after a break, and each may have missed a megabyte: what is not read yet takes no room.
-        """
-        if self._wanted and self.gathered_bytes <= link.PAGES_BYTES:
-            self._links.router.received(self, self._as_room_allows(), self._links.clock())
-
-    def _as_room_allows(self) -> Iterator[frames.Frame]:
-        while self._wanted:
-            for frame in self._wanted[0]:
-                yield frame
-                if self.gathered_bytes > link.PAGES_BYTES:
-                    return
-            self._wanted.popleft()
 
     @link.Beat.responder
     def beat(self, counts: bytes) -> dict[str, object]:
@@ -164,6 +146,11 @@ class Downlink(amp.AMP):
             raise link.LinkRefused("has not said hello")
 
     # -- down the link
+
+    @property
+    def has_room(self) -> bool:
+        """Whether those who missed something may have it now."""
+        return self.gathered_bytes <= link.PAGES_BYTES
 
     def send(self, record: bytes, token: Token | None) -> None:
         """Put a record on the stream; it leaves with all others of this turn."""
@@ -221,7 +208,7 @@ class Downlink(amp.AMP):
             self._links.router.settled(self, token, index not in returned, connections.get(index, 0), now)
         if self._records:
             self._flush_now()
-        self._take_wanted()
+        self._links.router.read_on(self, now)
         self._links.eased()
 
     def _flush_now(self) -> None:
