@@ -104,6 +104,30 @@ def _refuse_twins(bound: Sequence[Address]) -> None:
         seen.add(each.label)
 
 
+def refuse_taken(listeners: Listeners) -> None:
+    """See that workers will be able to listen; to be called when everything else of this server listens.
+
+    An address that is bound and not listened on may still be taken: by `admin` and by the binary port.
+
+    Raises:
+        StartError: names the address that is taken.
+    """
+    for address in listeners.addresses:
+        if address.shared:
+            continue
+        one = next(iter(address.sockets.values()))
+        try:
+            one.listen(1)
+            one.shutdown(socket.SHUT_RD)  # nobody is there yet to take whoever comes
+        except OSError as e:
+            where = address.label.removeprefix("http://")
+            if e.errno == errno.EADDRINUSE:
+                raise StartError(
+                    f"cannot listen on {where}: it is asked for twice, by admin or as the classic port 9000"
+                ) from None
+            raise StartError(f"cannot listen on {where}: {_why(e, 0)}") from None
+
+
 # TCP
 
 

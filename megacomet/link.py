@@ -34,6 +34,9 @@ BOX_BYTES: Final = 256 * 1024
 LINK_BYTES: Final = 64 * 1024 * 1024
 #: From so many gathered bytes on, publishers that can wait are made to.
 PRESSURE_BYTES: Final = 4 * 1024 * 1024
+#: From so many on, those who come back wait for what they missed: half, so that they hold nobody up who publishes.
+#: A page has a megabyte of data at most.
+PAGES_BYTES: Final = 2 * 1024 * 1024
 
 _PART_BYTES: Final = 0xFFFF
 

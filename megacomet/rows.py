@@ -35,6 +35,9 @@ from megacomet.kinds import (
 LINGER_S: Final = 2
 #: How long a peer may take nothing of its answer, seconds: the sockets' TCP_USER_TIMEOUT, for all families.
 STALL_S: Final = 60
+#: What all connections of a worker may owe their readers together: one alone may ask for a megabyte and not read it,
+#: and twenty thousand would take the machine's memory before their minute is over.
+OWED_BYTES: Final = 128_000_000
 
 _OPEN: Final = select.EPOLLIN | select.EPOLLRDHUP
 
@@ -47,13 +50,22 @@ class Rows:
         kinds: by descriptor: state and flags.
         unread: what was read of a connection and is not used yet.
         backlogs: what was written to a connection and is not sent yet.
+        owed: bytes of all backlogs together.
         deadlines: at most one a row.
         open: rows in use, listeners not counted.
         ended: connections by why they ended on their own.
         epoll: the set that the connections are in.
     """
 
-    def __init__(self, *, now: float, backlog_bytes: int, head_s: float, keep_alive_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        now: float,
+        backlog_bytes: int,
+        head_s: float,
+        keep_alive_s: float,
+        owed_bytes: int = OWED_BYTES,
+    ) -> None:
         """Make an empty table.
 
         Args:
@@ -61,16 +73,19 @@ class Rows:
             backlog_bytes: a connection of which more is unsent is closed as slow.
             head_s: how long a request head may take.
             keep_alive_s: how long a connection may be silent between two requests.
+            owed_bytes: of all connections; who would owe more is closed as slow.
         """
         self.keys: list[Any] = []
         self.kinds = bytearray()
         self.unread: dict[int, bytes] = {}
         self.backlogs: dict[int, bytearray] = {}
+        self.owed = 0
         self.deadlines = Deadlines(now)
         self.open = 0
         self.ended = dict.fromkeys(("gone", "idle", "silent", "slow", "failed"), 0)
         self.epoll = select.epoll()
         self._backlog_bytes = backlog_bytes
+        self._owed_bytes = owed_bytes
         self._head_s = head_s
         self._keep_alive_s = keep_alive_s
 
@@ -153,9 +168,11 @@ class Rows:
         if sent == len(data):
             self._answered(fd)
             return True
-        if len(data) - sent > self._backlog_bytes:
+        rest = len(data) - sent
+        if rest > self._backlog_bytes or self.owed + rest > self._owed_bytes:
             self.drop(fd, "slow")
             return False
+        self.owed += rest
         self.backlogs[fd] = bytearray(data[sent:])
         self.kinds[fd] = self.kinds[fd] & ~STATE | WRITING
         self.deadlines.arm(fd, STALL_S)
@@ -174,6 +191,7 @@ class Rows:
             self.drop(fd, "gone")
             return
         del backlog[:sent]
+        self.owed -= sent
         if backlog:
             self.deadlines.arm(fd, STALL_S)
         else:
@@ -250,6 +268,7 @@ class Rows:
         self.keys[fd] = None
         self.deadlines.disarm(fd)
         self.unread.pop(fd, None)
-        self.backlogs.pop(fd, None)
+        if fd in self.backlogs:
+            self.owed -= len(self.backlogs.pop(fd))
         self.open -= 1
         os.close(fd)

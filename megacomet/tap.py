@@ -33,7 +33,7 @@ from megacomet.api.classic import ClassicPort, classic_label, classic_service
 from megacomet.api.keys import ADMIN, Keys, load_or_make_key
 from megacomet.api.site import Site, make_site
 from megacomet.api.stats import Stats
-from megacomet.binding import bind_all, cannot_listen
+from megacomet.binding import bind_all, cannot_listen, refuse_taken
 from megacomet.errors import StartError
 from megacomet.listeners import Listeners
 from megacomet.logs import LogRelay
@@ -135,6 +135,8 @@ class Server(MultiService):
             for door in _own_doors(self._settings, self._reactor, self._core):
                 door.setServiceParent(self)
             super().privilegedStartService()
+            if not self._ground.is_inherited:
+                refuse_taken(self._ground.listeners)
         except StartError as e:
             self._refuse(e)
         except CannotListenError as e:
@@ -246,7 +248,7 @@ class Server(MultiService):
             connections=core.manager.connections(),
             messages={"in": core.router.published, "out": core.links.written},
             store=core.store.counts(),
-            memory=core.manager.memory(),
+            memory=core.manager.memory(time.monotonic()),
         )
 
     # -- the end

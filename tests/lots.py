@@ -19,6 +19,7 @@ PATIENCE_S = 10
 HEAD_S = 10
 KEEP_ALIVE_S = 75
 BACKLOG_BYTES = 1_000_000
+OWED_BYTES = 100_000_000
 
 
 class Lines:
@@ -81,7 +82,13 @@ class Lines:
 
 def a_lot(descriptors: int = 1_000_000, **options: Any) -> ParkingLot:
     """A lot on rows with usual bounds, without a front."""
-    bounds = {"now": 0.0, "backlog_bytes": BACKLOG_BYTES, "head_s": HEAD_S, "keep_alive_s": KEEP_ALIVE_S}
+    bounds = {
+        "now": 0.0,
+        "backlog_bytes": BACKLOG_BYTES,
+        "head_s": HEAD_S,
+        "keep_alive_s": KEEP_ALIVE_S,
+        "owed_bytes": OWED_BYTES,
+    }
     rows_options = {name: options.pop(name, value) for name, value in bounds.items()}
     return ParkingLot(Rows(**rows_options), descriptors=descriptors, **options)
 

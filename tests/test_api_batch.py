@@ -313,6 +313,22 @@ class PaceTests(SynchronousTestCase):
         turns(self.doors, self.connection)
         self.assertEqual(channels(self.doors), [b"%d" % n for n in range(SLICE * 3)])
 
+    def test_several_at_once_share_a_turn(self) -> None:
+        """Whoever pushes beside many batches waits no longer than beside one; each of them comes to its end."""
+        lines = b"".join(line(n) + b"\n" for n in range(SLICE * 2))
+        self.connection.send(chunk(lines) + b"0\r\n\r\n")
+        other = self.doors.connect().send(CHUNKED + chunk(lines) + b"0\r\n\r\n")
+        self.assertEqual(len(channels(self.doors)), SLICE + SLICE // 2)
+        third = self.doors.connect().send(CHUNKED + chunk(lines))
+        self.assertEqual(len(channels(self.doors)), SLICE + SLICE // 2 + SLICE // 3)
+        third.lose()
+        self.doors.clock.pump([0] * 10)
+        self.assertEqual(self.connection.answer().json()["sent"], SLICE * 2)
+        self.assertEqual(other.answer().json()["sent"], SLICE * 2)
+        del self.doors.publisher.published[:]
+        self.doors.connect().send(CHUNKED + chunk(lines))
+        self.assertEqual(len(channels(self.doors)), SLICE)
+
     def test_a_line_to_many_is_not_overtaken(self) -> None:
         """A line to many targets takes several turns; the next one waits for it."""
         many = json.dumps({"channels": [f"m{n}" for n in range(SLICE * 2 + 1)], "data": 1}).encode()

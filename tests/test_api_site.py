@@ -8,7 +8,7 @@ from twisted.internet.error import CannotListenError
 from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet.api.admin import BACKLOG, admin_service
-from megacomet.api.channel import CLOSE_S, LINGER_BYTES, LINGER_S, MAX_PIPELINED_BYTES
+from megacomet.api.channel import CLOSE_S, LINGER_BYTES, LINGER_S, MAX_PIPELINED_BYTES, SLICE
 from megacomet.api.request import SMALL_BODY_BYTES
 from megacomet.errors import StartError
 from tests.doors import BEARER, KEY, Connection, Doors, get, post
@@ -285,13 +285,41 @@ def test_what_is_pipelined_waits_for_its_turn() -> None:
     assert connection.transport.producerState == "producing"
 
 
+def test_many_that_are_pipelined() -> None:
+    """However many come at once: a few are answered a turn, and meanwhile the connection is not read."""
+    doors = Doors()
+    connection = doors.connect().send(get("/healthz") * SLICE)
+    connection.send(get("/healthz") * (2 * SLICE + 1) + b"GET")
+    assert len(connection.answers()) == 2 * SLICE
+    assert connection.transport.producerState == "paused"
+    connection.channel.dataReceived(b"")
+    assert connection.answers() == []
+    doors.clock.advance(0)
+    assert len(connection.answers()) == SLICE + 1
+    assert connection.transport.producerState == "producing"
+    assert connection.send(get("/healthz")[3:]).answer().status == 200
+
+
+def test_many_that_are_pipelined_by_somebody_who_is_gone() -> None:
+    """What was left of them is forgotten."""
+    doors = Doors()
+    connection = doors.connect().send(get("/healthz") * (SLICE + 1))
+    connection.lose()
+    assert doors.clock.getDelayedCalls() == []
+
+
 def test_a_client_that_does_not_read() -> None:
-    """Whoever does not read answers may send no more requests."""
-    connection = Doors().connect()
+    """Whoever does not read answers may send no more requests, and those that it has sent wait."""
+    doors = Doors()
+    connection = doors.connect()
     connection.channel.pauseProducing()
     assert connection.transport.producerState == "paused"
+    connection.send(get("/healthz") + post("/api/push", PUSH))
+    assert connection.answers() == []
+    doors.clock.advance(doors.site.head_timeout_s)
     connection.channel.resumeProducing()
     assert connection.transport.producerState == "producing"
+    assert [a.status for a in connection.answers()] == [200, 200]
 
 
 # -- heads
@@ -525,6 +553,14 @@ class TimeTests(SynchronousTestCase):
         self.doors.clock.advance(75)
         self.assertTrue(self.connection.transport.disconnected)
 
+    def test_a_client_that_never_reads_and_asks_on(self) -> None:
+        """What it has sent behind gives it no more time, and no answer about its head."""
+        self.connection.channel.pauseProducing()
+        self.connection.send(get("/healthz") * 2)
+        self.doors.clock.advance(75)
+        self.assertTrue(self.connection.transport.disconnected)
+        self.assertEqual(self.connection.answers(), [])
+
     def test_gone(self) -> None:
         """A connection that is gone leaves no timer behind."""
         self.connection.send(b"GET")
@@ -593,3 +629,16 @@ class AdminTests(SynchronousTestCase):
         doors.clock.listenTCP = taken  # type: ignore[method-assign]
         admin = admin_service(doors.clock, "tcp:8081", doors.site)
         self.assertRaises(CannotListenError, admin.privilegedStartService)
+
+    def test_a_directory_that_is_not_there(self) -> None:
+        """A UNIX socket that has no place is told as what it is: Twisted fails at a lock beside it."""
+        doors = Doors()
+
+        def nowhere(*arguments: object, **options: object) -> None:
+            raise FileNotFoundError(2, "No such file or directory", "812", None, b"/nowhere/x.lock")
+
+        doors.clock.listenUNIX = nowhere  # type: ignore[method-assign]
+        admin = admin_service(doors.clock, "unix:/nowhere/x", doors.site)
+        with self.assertRaises(StartError) as caught:
+            admin.privilegedStartService()
+        self.assertEqual(str(caught.exception), "cannot listen on 'unix:/nowhere/x': no such file or directory")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from megacomet.binding import MOST_SHARERS, bind_all
+from megacomet.binding import MOST_SHARERS, bind_all, refuse_taken
 from megacomet.errors import StartError
 from megacomet.listeners import Address, Listeners
 from megacomet.settings import Settings
@@ -151,6 +151,32 @@ def test_the_same_address_twice() -> None:
     text = f"tcp:{port}:interface={LOOPBACK}"
     with pytest.raises(StartError, match="asked for twice"):
         bind_all(Settings(listen=(text, text)), 1)
+
+
+def test_an_address_that_another_door_of_the_server_has(closing: list[Listeners]) -> None:
+    """Who binds between our binding and our listening is noticed, and what workers will listen on stays shut."""
+    listeners = bound(Settings(port=0, interface=LOOPBACK), 2, closing)
+    port = port_of(listeners)
+    with socket.socket() as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        door.bind((LOOPBACK, port))
+        door.listen()
+        with pytest.raises(StartError, match=f"cannot listen on {LOOPBACK}:{port}: it is asked for twice"):
+            refuse_taken(listeners)
+    refuse_taken(listeners)
+    assert knock(port) == errno.ECONNREFUSED
+    one = listeners.of(1)[0].socket
+    one.listen()
+    with socket.create_connection((LOOPBACK, port)):
+        one.accept()[0].close()
+
+
+def test_an_address_that_is_shared_is_listened_on_already(closing: list[Listeners], tmp_path: Path) -> None:
+    """UNIX sockets have queues from the start, and keep them."""
+    path = tmp_path / "x.sock"
+    refuse_taken(bound(Settings(listen=(f"unix:{path}",)), 2, closing))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+        client.connect(str(path))
 
 
 def test_listen_instead_of_port(closing: list[Listeners]) -> None:

@@ -223,9 +223,20 @@ class AdoptionTests(SynchronousTestCase):
         client = self.adopted(get("/sue.js"))
         self.turn(client.bodies)
         self.assertIn(b"not-found", client.bodies()[0])
-        client.sock.send(get("/sue.js"))
+        self.assertEqual(self.worker.came_back, 0)
+
+    def test_strangers_take_no_place(self) -> None:
+        """Who is told of an error and has shown no key is let go with the answer; who has one may go on."""
+        for request in (get("/api/stats", key="wrong"), get("/console/x", key=None), get("/metrics", key=None)):
+            client = self.adopted(request)
+            self.turn(lambda client=client: client.closed)  # type: ignore[misc]
+            self.assertIn(b"Connection: close", client.received)
+        self.assertEqual(self.adoption.held, 0)
+        client = self.adopted(get("/api/nothing"))
+        self.turn(client.bodies)
+        client.sock.send(get("/api/stats"))
         self.turn(lambda: len(client.bodies()) == 2)
-        self.assertEqual(client.bodies()[1], b"parked:/sue.js")
+        self.assertEqual(self.adoption.held, 1)
 
     def test_a_client_that_closes(self) -> None:
         """A connection that its client closes is gone."""

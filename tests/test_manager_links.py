@@ -21,6 +21,7 @@ from tests.ends import NONCE, UID, WorkerEnd, connect_ends, links_of
 
 PID = os.getpid()
 SUE = b"@sue"
+NEWS = frames.encode_names([b"news"])
 RECORD = frames.encode(frames.MESSAGE, offset=1, channel=b"news", data=b"1")
 MEGABYTE = frames.encode(frames.MESSAGE, data=bytes(1024 * 1024 - frames.HEADER_BYTES))
 
@@ -548,3 +549,45 @@ class PressureTests(LinksTestCase):
         self.assertEqual(self.kills(), [])
         self.gather(1)
         self.assertEqual(self.kills(), [f"does not keep up: {65 * len(MEGABYTE)} bytes wait for it"])
+
+    def test_those_who_come_back_wait_for_room(self) -> None:
+        """Many who missed a megabyte each are told in turn, as the worker works it off, and it is not given up."""
+        self.publish(b"news", b"0" * 1_000_000)
+        records = [frames.encode(frames.JOIN, number=n, offset=9, channel=b"oldest", data=NEWS) for n in range(1, 100)]
+        self.worker.callRemote(link.Want, records=b"".join(records))
+        self.pump.flush()
+        self.assertLess(self.downlink.gathered_bytes, link.PAGES_BYTES + 1_100_000)
+        self.assertFalse(self.links.full())
+        while self.worker.waiting:
+            self.worker.answer()
+            self.pump.flush()
+        told = [frame.number for box in self.worker.boxes for frame in box[3] if frame.kind == frames.PAGE_END]
+        self.assertEqual(told, list(range(1, 100)))
+        self.assertEqual(self.kills(), [])
+
+    def test_who_waits_for_room_misses_nothing(self) -> None:
+        """What is published meanwhile comes with what was missed; polls that missed nothing do not wait behind it."""
+        self.gather(3)
+        self.publish(b"news", b"10")
+        join = frames.encode(frames.JOIN, number=1, offset=9, channel=b"oldest", data=NEWS)
+        self.worker.callRemote(link.Want, records=join + frames.encode(frames.WANT, channel=SUE))
+        self.pump.flush()
+        self.publish(b"news", b"20")
+        self.publish(SUE, b"30")
+        while self.worker.waiting:
+            self.worker.answer()
+            self.pump.flush()
+        frames_told = [frame for box in self.worker.boxes for frame in box[3] if frame.data in (b"10", b"20", b"30")]
+        told = [(frame.kind, frame.data) for frame in frames_told]
+        live = [(frames.MESSAGE, b"20"), (frames.MESSAGE, b"30")]
+        self.assertEqual(told, [*live, (frames.PAGE, b"10"), (frames.PAGE, b"20")])
+
+    def test_what_a_dead_worker_waited_for(self) -> None:
+        """What still waited for room when the link was lost concerns nobody."""
+        self.gather(3)
+        join = frames.encode(frames.JOIN, number=1, offset=9, channel=b"oldest", data=NEWS)
+        self.worker.callRemote(link.Want, records=join)
+        self.pump.flush()
+        self.downlink.connectionLost()
+        self.router.read_on(self.downlink, 0)
+        self.assertEqual(self.downlink.gathered_bytes, 0)

@@ -130,6 +130,8 @@ class ManagerTests(SynchronousTestCase):
             gone.wait()
         self.assertEqual(pss_of(gone.pid), 0)
         manager = manager_with(pids=(os.getpid(), 0, gone.pid))
-        memory = manager.memory()
+        memory = manager.memory(100)
         self.assertGreater(memory["manager"], 1_000_000)
         self.assertGreater(memory["workers"], 1_000_000)
+        self.assertIs(manager.memory(100.9), memory)  # whoever asks all the time costs no more
+        self.assertIsNot(manager.memory(101), memory)

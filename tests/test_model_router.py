@@ -11,7 +11,8 @@ from megacomet.model.directory import Directory
 from megacomet.model.hub import ANSWER_BYTES
 from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication, Published
-from megacomet.model.router import Router, Token
+from megacomet.model.receipts import Token
+from megacomet.model.router import Router
 from megacomet.model.store import Retention
 from megacomet.wire import frames
 
@@ -23,7 +24,7 @@ class Link:
     """A worker, as far as the router knows it: what was sent to it."""
 
     def __init__(self, router: Router) -> None:
-        self.listening = True
+        self.listening = self.has_room = True
         self.router = router
         self.sent: list[tuple[frames.Frame, Token | None]] = []
         router.attach(self)
@@ -328,3 +329,20 @@ def test_time_passes() -> None:
     assert desk.store.waiting(SUE, NOW + 6) == []
     desk.two.want(SUE)
     assert desk.two.sent == []
+
+
+def test_those_who_come_back_wait_for_room() -> None:
+    """Their channels are theirs at once, what they missed comes in their order when the link has room."""
+    desk = Desk()
+    desk.publish(NEWS)
+    desk.one.has_room = False
+    desk.one.join(NEWS, since=b"oldest")
+    desk.one.join(NEWS, SUE, since=b"e1-1")
+    desk.one.join(b"else")
+    assert desk.one.ends() == [(7, 1, 0, [])]  # who asks from now on waits for nothing
+    desk.publish(NEWS)
+    assert [frame.kind for frame, _ in desk.one.sent] == [frames.PAGE_END, frames.MESSAGE]
+    desk.one.has_room = True
+    desk.router.read_on(desk.one, NOW)
+    assert desk.one.offsets() == [2, 1, 2, 2]
+    assert desk.one.ends() == [(7, 1, 0, []), (7, 2, 0, []), (7, 2, 0, [])]

@@ -596,6 +596,31 @@ def test_one_that_never_reads_is_closed_when_the_backlog_is_full(front: Lines, g
     assert (is_open(fd), ground.rows.ended["slow"]) == (False, 2)
 
 
+def test_those_who_do_not_read_have_a_bound_together() -> None:
+    """Each is within its bound and all of them beyond theirs: who comes last is closed, until the others have read."""
+    lot = a_lot(owed_bytes=1_200_000)
+    front = Lines(lot)
+    front.size = 500_000
+    ground = Ground(lot)
+    pairs = [ground.pair(b"x\n") for _ in range(5)]
+    kept = [(fd, client) for fd, client in pairs if is_open(fd)]
+    assert 1 <= len(kept) < 5
+    assert (ground.rows.ended["slow"], ground.rows.ended["gone"]) == (5 - len(kept), 0)
+    assert 0 < ground.rows.owed == sum(map(len, ground.rows.backlogs.values())) <= 1_200_000
+    for _, client in kept:
+        got = 0
+        while got < 500_001:
+            got += len(client.recv(65536))
+            ground.settle()
+    assert ground.rows.owed == 0
+    fd, client = ground.pair(b"x\n")
+    assert state(ground, fd) == WRITING
+    client.close()
+    ground.settle()
+    assert (is_open(fd), ground.rows.owed) == (False, 0)
+    ground.close()
+
+
 def test_one_that_takes_nothing_is_closed_in_time(ground: Ground, front: Lines) -> None:
     """A backlog below the bound, of which nothing is taken for a minute, ends the connection; progress gives time."""
     front.size = 1_000_000

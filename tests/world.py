@@ -13,7 +13,8 @@ from megacomet.model.hub import Box, Hub
 from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication
 from megacomet.model.position import OLDEST
-from megacomet.model.router import Router, Token
+from megacomet.model.receipts import Token
+from megacomet.model.router import Router
 from megacomet.model.session import Session
 from megacomet.model.store import Retention
 from megacomet.names import EVERYONE, is_mailbox, mailbox_of
@@ -57,6 +58,10 @@ class Link:
         self.gathered, self.down, self.flights, self.up = [], deque(), deque(), deque()
         self.boxes = self.answered = 0
 
+    @property
+    def has_room(self) -> bool:
+        return len(self.gathered) < 3
+
     def send(self, record: bytes, token: Token | None) -> None:
         self.gathered.append((record, token))
 
@@ -82,6 +87,7 @@ class Link:
         counts = {f.number: f.offset for f in results if f.kind == frames.RECEIPT}
         for index, token in tokens.items():
             self.world.router.settled(self, token, index not in returned, counts.get(index, 0), self.world.now)
+        self.world.router.read_on(self, self.world.now)
 
     def unanswered(self):
         return [t for _, tokens in self.flights for t in tokens.values()] + [t for _, t in self.gathered if t]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from twisted.application.internet import StreamServerEndpointService
-from twisted.application.strports import service
+from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IProtocolFactory
 
 from megacomet.errors import StartError
@@ -15,8 +15,30 @@ BACKLOG: Final = 511
 _WITH_BACKLOG: Final = ("tcp:", "tcp6:", "ssl:", "unix:")
 
 
-def admin_service(reactor: Any, endpoint: str, site: IProtocolFactory) -> StreamServerEndpointService:
-    """Return the service that listens there; it listens, or raises `CannotListenError`, before privileges are shed.
+class AdminService(StreamServerEndpointService):
+    """Listens, or raises why it cannot, before privileges are shed."""
+
+    _raiseSynchronously = True
+
+    def __init__(self, endpoint: Any, site: IProtocolFactory, text: str) -> None:
+        super().__init__(endpoint, site)
+        self._text = text
+
+    def privilegedStartService(self) -> None:
+        """Listen.
+
+        Raises:
+            CannotListenError: somebody else does, or it is not allowed.
+            StartError: there is no such place.
+        """
+        try:
+            super().privilegedStartService()
+        except OSError as e:  # of the lock that Twisted puts beside a UNIX socket
+            raise StartError(f"cannot listen on {self._text!r}: {(e.strerror or str(e)).lower()}") from None
+
+
+def admin_service(reactor: Any, endpoint: str, site: IProtocolFactory) -> AdminService:
+    """Return the service that listens there.
 
     Args:
         reactor: where to listen.
@@ -30,6 +52,6 @@ def admin_service(reactor: Any, endpoint: str, site: IProtocolFactory) -> Stream
     if text.startswith(_WITH_BACKLOG) and ":backlog=" not in text:
         text = f"{text}:backlog={BACKLOG}"
     try:
-        return service(text, site, reactor)
+        return AdminService(serverFromString(reactor, text), site, endpoint)
     except Exception as e:  # every kind of endpoint has errors of its own, down to IndexError
         raise StartError(f"admin = {endpoint!r} is no endpoint: {e or type(e).__name__}") from None

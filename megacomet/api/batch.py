@@ -96,7 +96,7 @@ class Batch:
             answer.callback(self._summary())
 
     def _publish_some(self) -> None:
-        for _ in range(SLICE):
+        for _ in range(max(SLICE // (self._publisher.batches + 1), 1)):
             if not self._lines or self._waits:
                 return
             if self._publisher.pressure.full():
@@ -106,6 +106,7 @@ class Batch:
                 self._publish(self._lines.popleft())
         if self._lines and not self._waits:
             self._waits_for_turn = True
+            self._publisher.batches += 1
             self._publisher.reactor.callLater(0, self._turn)
 
     def _room(self, _: None) -> None:
@@ -114,6 +115,7 @@ class Batch:
 
     def _turn(self) -> None:
         self._waits_for_turn = False
+        self._publisher.batches -= 1
         self._work()
 
     def _handed(self) -> None:

@@ -42,6 +42,8 @@ LOST: Final = 6
 
 #: Of what is pipelined behind a request that is being answered; nobody is expected to send more. Twisted's own bound.
 MAX_PIPELINED_BYTES: Final = 16 * 1024
+#: Requests of one connection a turn: a read may hold hundreds of them, and others have requests too.
+SLICE: Final = 8
 #: After an early answer: long enough for a client that looks up to see it, too little to be worth an attack.
 LINGER_S: Final = 5.0
 LINGER_BYTES: Final = 16 * 1024 * 1024
@@ -94,6 +96,7 @@ class Channel(http.HTTPChannel):
         self._due = 0.0
         self._alarm: IDelayedCall | None = None
         self._head_begun = False
+        self._turn: IDelayedCall | None = None
 
     # -- the transport's side
 
@@ -118,14 +121,18 @@ class Channel(http.HTTPChannel):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """The connection is gone; whoever waits in a request is told."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._cancel_calls()
         self._state = LOST
         super().connectionLost(reason)
         self.site.closed(self)
         if self.home is not None:
             self.home.lost()
+
+    def _cancel_calls(self) -> None:
+        for call in (self._alarm, self._turn):
+            if call is not None:
+                call.cancel()
+        self._alarm = self._turn = None
 
     def getPeer(self) -> IAddress:
         """Return the client's address, as it was told with an adopted connection."""
@@ -138,20 +145,32 @@ class Channel(http.HTTPChannel):
     # -- reading
 
     def _read(self) -> None:
-        """Read what is there, request after request, until one of them has to wait."""
-        if self._reading:
+        """Read what is there, request after request, until one of them or the connection has to wait."""
+        if self._reading or self._turn is not None:
             return
         self._reading = True
+        heads = 0
         try:
             while self._received and self._state <= BODY:
                 if self._state == BODY:
                     self._read_body()
-                elif not self._read_head():
+                elif self._waitingForTransport:
+                    break
+                elif heads == SLICE:
+                    self._turn = self.site.reactor.callLater(0, self._go_on)
+                    break
+                elif self._read_head():
+                    heads += 1
+                else:
                     break
         finally:
             self._reading = False
         self._update_flow()
         self._watch()
+
+    def _go_on(self) -> None:
+        self._turn = None
+        self._read()
 
     def _read_head(self) -> bool:
         """Read one request head, and whatever follows from it; False: it is not complete."""
@@ -228,7 +247,7 @@ class Channel(http.HTTPChannel):
     def _update_flow(self) -> None:
         """Stop or resume the transport's reading."""
         full = self._state == BUSY and len(self._received) > MAX_PIPELINED_BYTES
-        stopped = self._held or self._waitingForTransport or full
+        stopped = self._held or self._waitingForTransport or full or self._turn is not None
         if stopped != self._stopped and self._state < LEAVING:
             self._stopped = stopped
             if stopped:
@@ -248,7 +267,7 @@ class Channel(http.HTTPChannel):
         self._waitingForTransport = False
         if self._requestProducer is not None:
             self._requestProducer.resumeProducing()
-        self._update_flow()
+        self._read()
 
     # -- answering
 
@@ -306,7 +325,7 @@ class Channel(http.HTTPChannel):
         if state == LOST:
             return
         now = self.site.reactor.seconds()
-        if state == HEAD and self._received:
+        if state == HEAD and self._received and not self._waitingForTransport:
             if self._head_begun:
                 return  # whoever sends a byte a second has no more time than others
             self._head_begun = True
@@ -335,7 +354,7 @@ class Channel(http.HTTPChannel):
         rest_s = self._due - self.site.reactor.seconds()
         if rest_s > 0:
             self._set_alarm(rest_s)
-        elif self._state == HEAD and self._received:
+        elif self._state == HEAD and self._received and not self._waitingForTransport:
             self.refuse(PeerError("head-timeout", f"the head was not complete in {self.site.head_timeout_s:g} s"))
         elif self._state <= BODY and not self._waitingForTransport:
             self.end()
@@ -355,9 +374,7 @@ class Channel(http.HTTPChannel):
 
     def depart(self) -> bytes:
         """Let go of the transport, which goes back to where it came from; return what was read, from a head on."""
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
+        self._cancel_calls()
         self._state = LOST
         self.site.closed(self)
         unread, self._received = self._received, b""

@@ -71,7 +71,11 @@ class Outcome(NamedTuple):
 
 
 class Publisher:
-    """Publishes pushes."""
+    """Publishes pushes.
+
+    Attributes:
+        batches: that wait for their next turn; each takes its part of a turn's `SLICE`.
+    """
 
     def __init__(
         self,
@@ -93,6 +97,7 @@ class Publisher:
         self.pressure = pressure
         self.reactor = reactor
         self.now = now
+        self.batches = 0
         self._max_data_bytes = max_data_bytes
 
     def decode(self, body: bytes, identity: Identity) -> Push:

@@ -239,6 +239,9 @@ class Request(server.Request):
         """
         if self._disconnected or self._answered:
             return
+        if self.identity is None and self.channel.home is not None:
+            # Strangers come by the workers, who have many places: they are not to sit in the few that are here.
+            self.channel.persistent = False
         self._answered = True
         self.startedWriting = 1
         self.code = error.status

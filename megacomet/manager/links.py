@@ -20,7 +20,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from megacomet import link
-from megacomet.model.router import Router, Token
+from megacomet.model.receipts import Token
+from megacomet.model.router import Router
 from megacomet.wire import frames
 
 _PEER = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
@@ -146,6 +147,11 @@ class Downlink(link.LinkEnd):
 
     # -- down the link
 
+    @property
+    def has_room(self) -> bool:
+        """Whether those who missed something may have it now."""
+        return self.gathered_bytes <= link.PAGES_BYTES
+
     def send(self, record: bytes, token: Token | None) -> None:
         """Put a record on the stream; it leaves with all others of this turn."""
         self._records.append((record, token))
@@ -202,6 +208,7 @@ class Downlink(link.LinkEnd):
             self._links.router.settled(self, token, index not in returned, connections.get(index, 0), now)
         if self._records:
             self._flush_now()
+        self._links.router.read_on(self, now)
         self._links.eased()
 
     def _flush_now(self) -> None:

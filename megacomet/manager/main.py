@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 from collections import Counter
@@ -16,6 +17,9 @@ from megacomet.link import LinkRefused
 from megacomet.manager.adoption import Adoption
 from megacomet.manager.links import Links
 from megacomet.manager.supervisor import Supervisor
+
+#: The memory of the processes is measured so often at most, seconds.
+MEASURE_S: Final = 1.0
 
 _PSS: Final = re.compile(r"^Pss:\s+(\d+) kB", re.M)
 
@@ -32,6 +36,10 @@ class Manager:
     supervisor: Supervisor
     links: Links
     adoption: Adoption
+
+    def __init__(self) -> None:
+        self._measured = -math.inf
+        self._memory: Mapping[str, int] = {}
 
     # -- what the links want
 
@@ -81,10 +89,19 @@ class Manager:
             total.update(link.counts.get("connections", {}))
         return total
 
-    def memory(self) -> Mapping[str, int]:
-        """Return the memory of the processes in bytes, what they share divided among them."""
-        workers = sum(pss_of(pid) for _, pid in self.supervisor.states if pid)
-        return {"manager": pss_of(os.getpid()), "workers": workers}
+    def memory(self, now: float) -> Mapping[str, int]:
+        """Return the memory of the processes in bytes, what they share divided among them.
+
+        It is measured once a second at most: the system takes milliseconds for it, in which nothing else is done.
+
+        Args:
+            now: seconds, monotonic.
+        """
+        if now >= self._measured + MEASURE_S:
+            self._measured = now
+            workers = sum(pss_of(pid) for _, pid in self.supervisor.states if pid)
+            self._memory = {"manager": pss_of(os.getpid()), "workers": workers}
+        return self._memory
 
 
 def pss_of(pid: int) -> int:

@@ -318,8 +318,8 @@ class Supervisor:
         A successor that listens already is shut with it; it listens again when its link stands, see the worker.
         """
         place.shutter = None
-        self._log.warn("worker {number} is not back: its listeners are shut meanwhile", number=place.number)
         self._shut(place.number)
+        self._log.warn("worker {number} is not back: its listeners are shut meanwhile", number=place.number)
 
     def _cancel(self, place: Place) -> None:
         if place.timer is not None and place.timer.active():

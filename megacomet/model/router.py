@@ -13,8 +13,9 @@ It knows links by their `send` only; time is an argument, in seconds of a monoto
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import attrs
 
@@ -23,47 +24,13 @@ from megacomet.model.directory import Directory
 from megacomet.model.hub import ANSWER_BYTES
 from megacomet.model.message import Appended, Message, Publication, Published
 from megacomet.model.position import parse_since
+from megacomet.model.receipts import Receipt, Token
 from megacomet.model.store import IMessageStore, Missed
 from megacomet.names import EVERYONE, is_mailbox
 from megacomet.wire import frames
 
 #: The directory forgets a dead worker's entries in so many buckets a call of `expire`.
 SWEEP_BUCKETS = 1024
-
-
-class Receipt:
-    """Counts the connections that a message was written to, over all workers that it was handed to."""
-
-    __slots__ = ("_counted", "_outstanding", "connections")
-
-    def __init__(self, counted: Callable[[int], None]) -> None:
-        self._counted = counted
-        self._outstanding = 1  # the router itself, until it has handed the message to all
-        self.connections = 0
-
-    def handed(self) -> None:
-        """One more worker will report."""
-        self._outstanding += 1
-
-    def reported(self, connections: int) -> None:
-        """A worker reported."""
-        self.connections += connections
-        self._outstanding -= 1
-        if not self._outstanding:
-            self._counted(self.connections)
-
-
-class Token(NamedTuple):
-    """What the answer of a box decides about one of its records.
-
-    Attributes:
-        channel, offset: the message of a mailbox that was claimed; offset 0 when nothing was.
-        receipt: where the connections are counted, None when nobody asked.
-    """
-
-    channel: bytes
-    offset: int
-    receipt: Receipt | None
 
 
 class ILink(Protocol):
@@ -74,6 +41,10 @@ class ILink(Protocol):
     """
 
     listening: bool
+
+    @property
+    def has_room(self) -> bool:
+        """Whether those who missed something may have it now; else `Router.read_on` is called when there is room."""
 
     def send(self, record: bytes, token: Token | None) -> None:
         """Put a record on the stream; the token comes back through `Router.settled`, also when the link is lost."""
@@ -102,6 +73,7 @@ class Router:
         self._links: dict[int, ILink] = {}
         self._slots: dict[ILink, int] = {}
         self._deferred: dict[bytes, list[ILink | Join]] = {}
+        self._unread: dict[ILink, deque[frames.Frame]] = {}
         self._status: dict[int, str] = {}
         self._receipt: Receipt | None = None
         self._now = 0.0
@@ -202,6 +174,7 @@ class Router:
         """A worker's link is lost; what it had not answered may or may not have been written."""
         slot = self._slots.pop(link)
         del self._links[slot]
+        self._unread.pop(link, None)
         self._directory.drop(slot)
         for channel in list(self._deferred):
             self._forget_deferred(channel, link)
@@ -228,7 +201,7 @@ class Router:
                 if frame.channel in self._deferred:
                     self._forget_deferred(frame.channel, link)
             elif frame.kind == frames.JOIN:
-                self._join(link, frame, now)
+                self._join(link, frame)
             else:
                 raise ValueError(f"a worker sent a record of kind {frame.kind}")
 
@@ -306,13 +279,29 @@ class Router:
 
     # -- joins
 
-    def _join(self, link: ILink, frame: frames.Frame, now: float) -> None:
+    def _join(self, link: ILink, frame: frames.Frame) -> None:
         channels = frames.decode_names(frame.data)
-        since = parse_since(frame.channel)
-        if since is None:
+        if parse_since(frame.channel) is None:
             self._join_from_now(Join(link, frame.number, frame.offset, channels))
             return
         self._enter(link, channels)
+        self._unread.setdefault(link, deque()).append(frame)
+        self.read_on(link, self._now)
+
+    def read_on(self, link: ILink, now: float) -> None:
+        """Read what those missed who come back, in their order, as long as the link has room.
+
+        While a join waits here its connection is given nothing else: what is published meanwhile will be in its page.
+        """
+        self._now = now
+        unread = self._unread.get(link)
+        while unread and link.has_room:
+            self._read(link, unread.popleft(), now)
+
+    def _read(self, link: ILink, frame: frames.Frame, now: float) -> None:
+        channels = frames.decode_names(frame.data)
+        since = parse_since(frame.channel)
+        assert since is not None
         for channel in channels:
             if is_mailbox(channel):
                 self._store.acknowledge(channel, since)

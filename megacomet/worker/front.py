@@ -139,7 +139,7 @@ class Front:
             "messages": self.written,
             "channels": self.hub.channels,
             "handed_over": self._handover.taken,
-            "backlog_bytes": sum(map(len, self._rows.backlogs.values())),
+            "backlog_bytes": self._rows.owed,
             "refused": dict(self.refused),
             **self._lot.counts(),
         }

@@ -85,6 +85,7 @@ def test_api_key_is_told_once(tmp_path: Path) -> None:
         (["--port=0", "--interface=192.0.2.7"], "cannot listen on 192.0.2.7:0: it is not an address of this machine"),
         (["--listen=unix:/nowhere/at/all"], "cannot listen on 'unix:/nowhere/at/all': no such file or directory"),
         (["--port=0", "--admin=tcp:none"], "admin = 'tcp:none' is no endpoint"),
+        (["--port=0", "--admin=unix:/nowhere/x"], "cannot listen on 'unix:/nowhere/x': no such file or directory"),
         (["--port=0", "--state-dir=/proc/nothing"], "the state directory /proc/nothing cannot be used: no such file"),
         (["--port=0", "--state-dir=/dev/null"], "the state directory /dev/null cannot be used: file exists"),
     ],
@@ -225,7 +226,9 @@ def test_a_worker_that_keeps_dying(tmp_path: Path) -> None:
 def test_a_worker_that_is_asked_to_go(server: Server) -> None:
     """SIGTERM to one worker restarts it alone, its waiting clients get their empty answer."""
     with server.connect() as client:
-        client.sendall(b"GET /sue.js HTTP/1.1\r\nHost: test\r\n\r\n")
+        # The answer to the first says that a worker has the connection, and has read the second with it.
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\n\r\nGET /sue.js HTTP/1.1\r\nHost: test\r\n\r\n")
+        assert client.recv(65_536).endswith(b"\r\n\r\nok")
         busy = waiting_worker(server)
         seen = len(server.lines)
         server.kill(busy, signal.SIGTERM)
