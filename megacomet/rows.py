@@ -12,7 +12,7 @@ import os
 import select
 import socket
 from math import inf
-from typing import Any, Final
+from typing import Final
 
 from megacomet.deadlines import Deadlines
 from megacomet.kinds import (
@@ -30,6 +30,7 @@ from megacomet.kinds import (
     STATE,
     WRITING,
 )
+from megacomet.model.row_keys import RowKeys
 
 #: How long a peer may take to read why it was refused, seconds.
 LINGER_S: Final = 2
@@ -75,7 +76,7 @@ class Rows:
             keep_alive_s: how long a connection may be silent between two requests.
             owed_bytes: of all connections; who would owe more is closed as slow.
         """
-        self.keys: list[Any] = []
+        self.keys = RowKeys()
         self.kinds = bytearray()
         self.unread: dict[int, bytes] = {}
         self.backlogs: dict[int, bytearray] = {}
@@ -97,7 +98,7 @@ class Rows:
         if more > 0:
             more = max(more, 256)
             self.kinds.extend(bytes(more))
-            self.keys.extend([None] * more)
+            self.keys.grow(len(self.kinds))
             self.deadlines.grow(len(self.kinds))
 
     def enter(self, fd: int, flags: int) -> None:

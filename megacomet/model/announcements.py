@@ -6,6 +6,7 @@ this side says so, so a LEAVE is only said of what was said to be here.
 
 from __future__ import annotations
 
+from megacomet.model.row_keys import IRowKeys
 from megacomet.model.session import Session
 from megacomet.model.subscriptions import Subscriptions
 from megacomet.wire import frames
@@ -14,7 +15,7 @@ from megacomet.wire import frames
 class Announcements:
     """The listeners' changes that the manager has not been told yet, and the joins that it has not answered yet."""
 
-    def __init__(self, keys: list[bytes | Session | None], listeners: Subscriptions) -> None:
+    def __init__(self, keys: IRowKeys, listeners: Subscriptions) -> None:
         self._keys = keys
         self._listeners = listeners
         #: channels whose presence changed -> whether the manager knows them as present

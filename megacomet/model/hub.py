@@ -23,6 +23,7 @@ from typing import NamedTuple, Protocol
 
 from megacomet.model.announcements import Announcements
 from megacomet.model.position import format_position, parse_since
+from megacomet.model.row_keys import IRowKeys
 from megacomet.model.session import Session
 from megacomet.model.subscriptions import Subscriptions
 from megacomet.names import EVERYONE
@@ -85,7 +86,7 @@ class Hub:
         head: everything up to it that concerns this worker was handed to its connections.
     """
 
-    def __init__(self, keys: list[bytes | Session | None], answers: IAnswers) -> None:
+    def __init__(self, keys: IRowKeys, answers: IAnswers) -> None:
         self.keys = keys
         self.epoch = b""
         self.head = 0

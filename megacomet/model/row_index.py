@@ -2,7 +2,7 @@
 
 A dict from names to numbers costs 64 bytes an entry (its slot, and an object for each number above 256), and nearly all
 connections of a server have one. Here a slot is a descriptor and nothing else. The name that it stands for is the key
-of its row, which is there anyway, and bytes remember their hash.
+of its row, which is there anyway.
 
 Linear probing with backward-shift deletion (Knuth, The Art of Computer Programming, volume 3, 6.4, algorithms L and R):
 polls come and go for years, and no tombstones pile up.
@@ -11,8 +11,10 @@ polls come and go for years, and no tombstones pile up.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
+
+from megacomet.model.row_keys import IRowKeys
 
 #: A slot that is free.
 _FREE: Final = -1
@@ -25,7 +27,7 @@ class RowIndex:
 
     __slots__ = ("_count", "_keys", "_mask", "_most", "_slots")
 
-    def __init__(self, keys: Sequence[Any]) -> None:
+    def __init__(self, keys: IRowKeys) -> None:
         """Index nothing yet.
 
         Args:

@@ -7,11 +7,11 @@ costs 216 bytes). A channel is in one of the two.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from itertools import chain
-from typing import Any
 
 from megacomet.model.row_index import RowIndex
+from megacomet.model.row_keys import IRowKeys
 
 
 class Subscriptions:
@@ -19,7 +19,7 @@ class Subscriptions:
 
     __slots__ = ("_alone", "_keys", "_of")
 
-    def __init__(self, keys: Sequence[Any]) -> None:
+    def __init__(self, keys: IRowKeys) -> None:
         """Begin without any.
 
         Args:

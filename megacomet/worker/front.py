@@ -27,6 +27,7 @@ from megacomet.kinds import (
 )
 from megacomet.model.hub import Hub
 from megacomet.model.position import format_position
+from megacomet.model.row_keys import IRowKeys
 from megacomet.model.session import Session
 from megacomet.names import check_client_id, mailbox_of
 from megacomet.parking import ParkingLot
@@ -72,7 +73,7 @@ class Front:
         *,
         unix_s: Callable[[], float],
         most: int = 0,
-        hub: Callable[[list[Any], Front], Hub] = Hub,
+        hub: Callable[[IRowKeys, Front], Hub] = Hub,
     ) -> None:
         """Stand before a lot; nothing is handed over before `link` is set.
 

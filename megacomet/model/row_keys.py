@@ -1,0 +1,103 @@
+"""What waits at each descriptor: a column of short names side by side, and a dict for all else.
+
+Nearly all keys are names of mailboxes, a dozen or some dozens of bytes long. As an object of its own a name costs 33
+bytes beside itself, rounded up to 16, and 8 in a list; here it has a field of 16 bytes, of which one says its length.
+When more than a few names are longer, all fields become wider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, Protocol
+
+#: Widths of the fields; a name that is longer than the widest can hold is an object in the dict.
+_NARROWEST: Final = 16
+_WIDEST: Final = 64
+#: So many names may be too long before the fields are widened, ...
+_FEW: Final = 64
+#: ... and so large a part of the rows: an entry of the dict costs as much as eight fields of 16 bytes.
+_PART: Final = 8
+#: In the first byte of a field: no key; else the length of the name that follows, or the key is in the dict.
+_NONE: Final = 0
+_ELSEWHERE: Final = 0xFF
+
+
+class IRowKeys(Protocol):
+    """Keys by descriptor; a list of them will do, too."""
+
+    def __getitem__(self, fd: int, /) -> Any: ...
+    def __setitem__(self, fd: int, key: Any, /) -> None: ...
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class RowKeys:
+    """Keys by descriptor: names, other objects, or None.
+
+    What comes out of it is equal to what was put in; a name is not the same object.
+    """
+
+    __slots__ = ("_elsewhere", "_fields", "_width")
+
+    def __init__(self) -> None:
+        self._width = _NARROWEST
+        self._fields = bytearray()
+        self._elsewhere: dict[int, Any] = {}
+
+    def grow(self, rows: int) -> None:
+        """Have room for rows 0 to `rows` - 1."""
+        self._fields.extend(bytes(max(0, rows * self._width - len(self._fields))))
+
+    def __len__(self) -> int:
+        return len(self._fields) // self._width
+
+    def __getitem__(self, fd: int) -> Any:
+        at = fd * self._width
+        length = self._fields[at]
+        if length == _NONE:
+            return None
+        if length == _ELSEWHERE:
+            return self._elsewhere[fd]
+        return bytes(self._fields[at + 1 : at + 1 + length])
+
+    def __setitem__(self, fd: int, key: Any) -> None:
+        fields = self._fields
+        at = fd * self._width
+        if fields[at] == _ELSEWHERE:
+            del self._elsewhere[fd]
+        if key is None:
+            fields[at] = _NONE
+        elif isinstance(key, bytes) and 0 < len(key) < self._width:
+            length = fields[at] = len(key)
+            fields[at + 1 : at + 1 + length] = key
+        else:
+            fields[at] = _ELSEWHERE
+            self._elsewhere[fd] = key
+            if len(self._elsewhere) > _FEW and self._width < _WIDEST and isinstance(key, bytes):
+                self._consider_widening()
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self[fd] if length else None for fd, length in enumerate(self._fields[:: self._width]))
+
+    def _consider_widening(self) -> None:
+        """Widen all fields when that is worth it. Entries are looked through each time their number has doubled."""
+        here = len(self._elsewhere)
+        if here & (here - 1) or here * _PART <= len(self):
+            return
+        wider = self._width * 2
+        while wider < _WIDEST and self._too_long_for(wider) * _PART > len(self):
+            wider *= 2
+        if (here - self._too_long_for(wider)) * _PART > len(self):
+            self._widen(wider)
+
+    def _too_long_for(self, width: int) -> int:
+        return sum(not isinstance(key, bytes) or len(key) >= width for key in self._elsewhere.values())
+
+    def _widen(self, width: int) -> None:
+        old, narrow, rows = self._fields, self._width, len(self)
+        self._fields, self._width = bytearray(rows * width), width
+        for at in range(narrow):
+            self._fields[at::width] = old[at::narrow]
+        elsewhere, self._elsewhere = self._elsewhere, {}
+        for fd, key in elsewhere.items():
+            self._fields[fd * width] = _NONE
+            self[fd] = key
