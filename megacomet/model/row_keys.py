@@ -3,10 +3,14 @@
 Nearly all keys are names of mailboxes, a dozen or some dozens of bytes long. As an object of its own a name costs 33
 bytes beside itself, rounded up to 16, and 8 in a list; here it has a field of 16 bytes, of which one says its length.
 When more than a few names are longer, all fields become wider.
+
+The column is a mapping of its own: the kernel makes it longer in place, where a `bytearray` that grows by and by leaves
+holes behind it that are as large as it is.
 """
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
@@ -36,19 +40,23 @@ class RowKeys:
     What comes out of it is equal to what was put in; a name is not the same object.
     """
 
-    __slots__ = ("_elsewhere", "_fields", "_width")
+    __slots__ = ("_elsewhere", "_fields", "_rows", "_width")
 
     def __init__(self) -> None:
+        self._rows = 0
         self._width = _NARROWEST
-        self._fields = bytearray()
+        self._fields = _zeros(mmap.PAGESIZE)
         self._elsewhere: dict[int, Any] = {}
 
     def grow(self, rows: int) -> None:
         """Have room for rows 0 to `rows` - 1."""
-        self._fields.extend(bytes(max(0, rows * self._width - len(self._fields))))
+        self._rows = max(self._rows, rows)
+        size = self._rows * self._width
+        if size > len(self._fields):
+            self._fields.resize(_whole_pages(size))
 
     def __len__(self) -> int:
-        return len(self._fields) // self._width
+        return self._rows
 
     def __getitem__(self, fd: int) -> Any:
         at = fd * self._width
@@ -57,7 +65,7 @@ class RowKeys:
             return None
         if length == _ELSEWHERE:
             return self._elsewhere[fd]
-        return bytes(self._fields[at + 1 : at + 1 + length])
+        return self._fields[at + 1 : at + 1 + length]
 
     def __setitem__(self, fd: int, key: Any) -> None:
         fields = self._fields
@@ -76,7 +84,8 @@ class RowKeys:
                 self._consider_widening()
 
     def __iter__(self) -> Iterator[Any]:
-        return (self[fd] if length else None for fd, length in enumerate(self._fields[:: self._width]))
+        lengths = self._fields[: self._rows * self._width : self._width]
+        return (self[fd] if length else None for fd, length in enumerate(lengths))
 
     def _consider_widening(self) -> None:
         """Widen all fields when that is worth it. Entries are looked through each time their number has doubled."""
@@ -93,11 +102,20 @@ class RowKeys:
         return sum(not isinstance(key, bytes) or len(key) >= width for key in self._elsewhere.values())
 
     def _widen(self, width: int) -> None:
-        old, narrow, rows = self._fields, self._width, len(self)
-        self._fields, self._width = bytearray(rows * width), width
+        old, narrow, rows = self._fields, self._width, self._rows
+        self._fields, self._width = _zeros(_whole_pages(rows * width)), width
         for at in range(narrow):
-            self._fields[at::width] = old[at::narrow]
+            self._fields[at : rows * width : width] = old[at : rows * narrow : narrow]
+        old.close()
         elsewhere, self._elsewhere = self._elsewhere, {}
         for fd, key in elsewhere.items():
             self._fields[fd * width] = _NONE
             self[fd] = key
+
+
+def _zeros(size: int) -> mmap.mmap:
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def _whole_pages(size: int) -> int:
+    return -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
