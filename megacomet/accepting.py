@@ -41,14 +41,13 @@ class Entrance:
         is_open: whether connections are taken from it.
     """
 
-    __slots__ = ("_epoll", "_events", "_is_shared", "_socket", "accept", "flags", "is_open")
+    __slots__ = ("_epoll", "_is_shared", "_socket", "accept", "flags", "is_open")
 
     def __init__(self, epoll: select.epoll, listener: socket.socket, flags: int, is_shared: bool) -> None:
         """Take a bound socket; nothing listens before `open`."""
         listener.setblocking(False)
         self._epoll = epoll
         self._socket = listener
-        self._events = select.EPOLLIN
         self._is_shared = is_shared or listener.family == socket.AF_UNIX
         self.accept: Callable[[], tuple[int, Any]] = listener._accept  # type: ignore[attr-defined]
         self.flags = flags
@@ -62,14 +61,8 @@ class Entrance:
         """
         if not self.is_open:
             self._socket.listen(QUEUE)
-            self._epoll.register(self._socket.fileno(), self._events)
+            self._epoll.register(self._socket.fileno(), select.EPOLLIN)
             self.is_open = True
-
-    def heed(self, is_heeded: bool) -> None:
-        """Have events for clients that wait, or leave them in the queue."""
-        self._events = select.EPOLLIN if is_heeded else 0
-        if self.is_open:
-            self._epoll.modify(self._socket.fileno(), self._events)
 
     def shut(self) -> None:
         """Turn new clients away. Those that wait in the queue are reset, so it should be empty."""
@@ -118,7 +111,6 @@ class Entrances:
         self._spare = spare
         self._is_full = False
         self._is_closed = False
-        self._is_heeded = True
         self._to_leave = 0
 
     def add(self, listener: socket.socket, flags: int, is_shared: bool) -> None:
@@ -128,7 +120,6 @@ class Entrances:
             OSError: the kernel does not let us listen there.
         """
         entrance = Entrance(self._epoll, listener, flags, is_shared)
-        entrance.heed(self._is_heeded)
         entrance.open()
         self._all[listener.fileno()] = entrance
 
@@ -199,13 +190,6 @@ class Entrances:
                 entrance.open()
             except OSError:
                 self._log.failure("cannot listen again; trying on")
-
-    def heed(self, is_heeded: bool) -> None:
-        """Take clients, or leave them in the queues for a while: whoever comes meanwhile waits."""
-        if self._is_heeded != is_heeded:
-            self._is_heeded = is_heeded
-            for entrance in self._all.values():
-                entrance.heed(is_heeded)
 
     def close(self, connections: int) -> None:
         """Take those who wait in the queues by now, and turn everybody away for good."""

@@ -142,10 +142,6 @@ class ParkingLot:
         self._entrances.add(listener, flags, is_shared)
         self.rows.kinds[listener.fileno()] = LISTENER
 
-    def heed_listeners(self, is_heeded: bool) -> None:
-        """Take new connections, or leave them in the kernel's queues for a while."""
-        self._entrances.heed(is_heeded)
-
     def stop_listening(self) -> None:
         """Take those who wait in the queues by now, and turn everybody away for good."""
         self._entrances.close(self.rows.open)

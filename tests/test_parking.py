@@ -906,21 +906,6 @@ def test_stop_listening_serves_the_queue_and_refuses_the_rest(ground: Ground, fr
         ground.connect(listener)
 
 
-def test_clients_that_are_left_in_the_queue(ground: Ground, front: Lines) -> None:
-    """For a while nobody is taken, also at a listener that is new: they wait, and cause no events meanwhile."""
-    listener, new = ground.listener(), ground.listener()
-    ground.lot.listen(listener)
-    ground.lot.heed_listeners(False)
-    ground.lot.listen(new)
-    clients = [ground.connect(each, b"echo\n") for each in (listener, new)]
-    ground.settle()
-    assert (ground.lot.accepted, ground.rows.epoll.poll(0)) == (0, [])
-    ground.lot.heed_listeners(True)
-    ground.until(lambda: ground.lot.accepted == 2)
-    ground.settle()
-    assert [read_now(client) for client in clients] == [b"echo\n"] * 2
-
-
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
 def test_no_probes_on_loopback(ground: Ground, front: Lines, family: int, host: str) -> None:
     """Peers on this machine are not probed: they cannot vanish, and where there are many the probes get lost."""

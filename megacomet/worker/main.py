@@ -58,6 +58,7 @@ class Worker:
         self._link = Uplink(reactor, self._front.hub, self, nonce=nonce, clock=time.monotonic)
         self._front.link = self._link
         self._is_open = False
+        self._held_back = False
         self._stopping = False
         self._ended = False
 
@@ -102,8 +103,13 @@ class Worker:
         return {"listening": not self._stopping, **self._front.counts()}
 
     def hold_back(self, is_behind: bool) -> None:
-        """Let new clients wait in their queues while the manager is behind."""
-        self._lot.heed_listeners(not is_behind)
+        """While the manager is behind nothing is read from clients, and nobody is let in."""
+        if is_behind != self._held_back:
+            self._held_back = is_behind
+            if is_behind:
+                self._reactor.removeReader(self._lot)
+            else:
+                self._reactor.addReader(self._lot)
 
     def take_back(self, fd: int, unread: bytes) -> None:
         """Serve a connection that the manager gives back."""

@@ -31,10 +31,10 @@ SLICE_S: Final = 0.005
 #: What connections come and go is told to the manager at most so often, seconds: under load one box carries many, and
 #: whoever comes while nothing is going on is told at once. A message for a poll that is not known yet waits for it.
 TELL_S: Final = 0.005
-#: A manager that owes us the answers to more beats than that is behind with what the workers tell of new clients: until
-#: it has caught up they wait in the kernel's queues. Otherwise workers that are faster together than it is (a million
-#: clients that come in at once) would fill the links until it seems dead.
-BEHIND_BEATS: Final = 2
+#: A manager that owes us the answers to more beats than that is behind with what the workers tell. Until it has caught
+#: up nothing is read from clients and nobody is let in: else workers that are faster together than it is (a million
+#: clients that come in, or ask again, at once) would fill the links until it seems dead.
+BEHIND_BEATS: Final = 1
 #: Between two tries to reach the manager, seconds.
 REDIAL_S: Final = 0.25
 
@@ -49,7 +49,7 @@ class IWorker(Protocol):
         """Serve a connection that the manager gives back; the descriptor is the worker's from now on."""
 
     def hold_back(self, is_behind: bool) -> None:
-        """Take no new connections while the manager is behind; called often with the same."""
+        """Read nothing from clients while the manager is behind; called often with the same."""
 
     def linked(self) -> None:
         """The link stands: the manager knows everything that listens here. Called each time that it does."""
