@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import socket
+import tempfile
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -18,7 +20,7 @@ from megacomet.model.hub import Hub
 from megacomet.model.message import Publication
 from megacomet.model.session import Session
 from megacomet.wire import frames
-from megacomet.worker.uplink import REDIAL_S, SLICE_S, TELL_S, Uplink
+from megacomet.worker.uplink import REDIAL_S, SLICE_S, TELL_S, Uplink, connect
 from tests.ends import NONCE, WatchedRouter, connect_ends, links_of
 
 PATH = "/run/megacomet/link.sock"
@@ -128,6 +130,8 @@ class UplinkTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
+        self.dialled: list[str] = []
+        self.nobody_listens = False
         self.worker = Worker()
         self.keys: list[bytes | Session | None] = [None] * ROWS
         self.hub = Hub(self.keys, self.worker)
@@ -137,13 +141,21 @@ class UplinkTestCase(SynchronousTestCase):
             self.worker,
             nonce=NONCE,
             clock=lambda: self.reactor.seconds() + self.worker.late,
+            connect=self.connect,
         )
         self.uplink.dial(self.number, PATH)
 
+    def connect(self, path: str) -> socket.socket:
+        """Note that it dials; nobody is at the other end of the socket."""
+        self.dialled.append(path)
+        if self.nobody_listens:
+            raise ConnectionRefusedError
+        return socket.socket(socket.AF_UNIX)
+
     def meet(self, manager: amp.AMP) -> None:
         """Let the connection that was dialled last end at a manager."""
-        path, factory, *_ = self.reactor.unixClients[-1]
-        assert path == PATH
+        _, family, factory = self.reactor.adoptedStreamConnections[-1]
+        assert (self.dialled[-1], family) == (PATH, socket.AF_UNIX)
         self.pump = connect_ends(manager, factory.buildProtocol(None), self.reactor)
 
     def link(self, **changed: object) -> ManagerEnd:
@@ -210,11 +222,35 @@ class DialTests(UplinkTestCase):
         """A worker that is refused hangs up and tries again."""
         self.link(refusing={"hello"})
         self.assertEqual((self.uplink.up, self.worker.told), (False, []))
-        self.assertEqual(len(self.reactor.unixClients), 1)
+        self.assertEqual(len(self.dialled), 1)
         self.reactor.advance(REDIAL_S)
-        self.assertEqual(len(self.reactor.unixClients), 2)
+        self.assertEqual(len(self.dialled), 2)
         self.link()
         self.assertTrue(self.uplink.up)
+
+    def test_nobody_listens(self) -> None:
+        """Where nobody listens a worker tries on, until somebody does."""
+        self.link()
+        self.nobody_listens = True
+        self.lose()
+        for tries in range(1, 5):
+            self.assertEqual(len(self.dialled), tries)
+            self.reactor.advance(REDIAL_S)
+        self.nobody_listens = False
+        self.reactor.advance(REDIAL_S)
+        self.link()
+        self.assertTrue(self.uplink.up)
+
+    def test_connecting(self) -> None:
+        """A connection is made at once, or there is an error."""
+        with tempfile.TemporaryDirectory() as place, socket.socket(socket.AF_UNIX) as listener:
+            with self.assertRaises(OSError):
+                connect(f"{place}/nobody")
+            listener.bind(f"{place}/somebody")
+            listener.listen()
+            with connect(f"{place}/somebody") as connection:
+                self.assertFalse(connection.getblocking())
+                self.assertEqual(connection.getpeername(), f"{place}/somebody")
 
     def test_a_welcome_that_comes_too_late(self) -> None:
         """The answer of a manager that is given up already links nobody."""
@@ -276,7 +312,7 @@ class LossTests(UplinkTestCase):
         self.second()
         self.assertFalse(self.uplink.up)
         self.reactor.advance(REDIAL_S)
-        self.assertEqual(len(self.reactor.unixClients), 2)
+        self.assertEqual(len(self.dialled), 2)
 
     def test_a_manager_that_is_behind(self) -> None:
         """While the manager owes the answers of two beats nothing is read from clients; then it is again."""

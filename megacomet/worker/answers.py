@@ -31,7 +31,6 @@ class Answers:
 
     Attributes:
         origins: the origins that pages may have; none: any.
-        date: the line with the date.
     """
 
     def __init__(self, origins: Collection[str], unix_s: float) -> None:
@@ -40,13 +39,22 @@ class Answers:
         self.tick(unix_s)
 
     def tick(self, unix_s: float) -> None:
-        """A second has passed."""
-        self.date = http.date_line(unix_s)
-        self._common = self.date + http.cors(b"", self.origins)
+        """A second has passed; the date is put into words when somebody is answered."""
+        self._unix_s = unix_s
+        self._date = b""
+
+    @property
+    def date(self) -> bytes:
+        """The line with the date."""
+        if not self._date:
+            self._date = http.date_line(self._unix_s)
+            self._common = self._date + http.cors(b"", self.origins)
+        return self._date
 
     def lines(self, origin: bytes) -> bytes:
         """Return the lines that every answer of the public port has, for a page of the origin."""
-        return self.date + http.cors(origin, self.origins) if origin else self._common
+        date = self.date
+        return date + http.cors(origin, self.origins) if origin else self._common
 
     def poll(
         self,

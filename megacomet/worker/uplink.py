@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IConnector, IDelayedCall, IReactorTime, IReactorUNIX
-from twisted.internet.protocol import ClientFactory, connectionDone
+from twisted.internet.interfaces import IDelayedCall, IReactorSocket, IReactorTime
+from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementedBy
@@ -105,19 +106,19 @@ class UplinkProtocol(link.LinkEnd):
         return {}
 
 
-class _Dial(ClientFactory):
-    """One try after the other to reach the manager."""
+def connect(path: str) -> socket.socket:
+    """Connect to a UNIX socket, now or not at all: the kernel has the other end's queue at hand.
 
-    noisy = False
-
-    def __init__(self, uplink: Uplink) -> None:
-        self._uplink = uplink
-
-    def buildProtocol(self, addr: object) -> UplinkProtocol:
-        return UplinkProtocol(self._uplink)
-
-    def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
-        self._uplink.dial_again()
+    Raises:
+        OSError: nobody listens there, or too many wait there.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 class Uplink:
@@ -139,6 +140,7 @@ class Uplink:
         *,
         nonce: bytes,
         clock: Callable[[], float],
+        connect: Callable[[str], socket.socket] = connect,
     ) -> None:
         """
         Args:
@@ -147,6 +149,7 @@ class Uplink:
             worker: the rest of the worker.
             nonce: what the manager gave it at birth.
             clock: seconds, monotonic.
+            connect: makes a connection to a path.
         """
         self.reactor = reactor
         self.worker = worker
@@ -162,7 +165,9 @@ class Uplink:
         self._lonely_beats = self._unanswered_beats = 0
         self._told_at = -inf
         self._path = ""
-        self._dial = _Dial(self)
+        self._connect = connect
+        self._factory = ServerFactory()  # as Twisted calls what is adopted
+        self._factory.protocol = lambda: UplinkProtocol(self)
         self._redial: IDelayedCall | None = None
         self._beat: IDelayedCall | None = None
         self._hung_up: Deferred[None] | None = None
@@ -200,10 +205,16 @@ class Uplink:
 
     def _dial_now(self) -> None:
         reactor = self.reactor
-        assert IReactorUNIX.providedBy(reactor)
-        reactor.connectUNIX(self._path, self._dial)
+        assert IReactorSocket.providedBy(reactor)
+        try:
+            connection = self._connect(self._path)
+        except OSError:
+            self._dial_again()
+            return
+        with connection:  # the reactor has a copy of its own
+            reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)
 
-    def dial_again(self) -> None:
+    def _dial_again(self) -> None:
         """A try has failed, or a connection has ended: try again a little later."""
         if self._hung_up is None:
             self._redial = self.reactor.callLater(REDIAL_S, self._dial_now)
@@ -244,7 +255,7 @@ class Uplink:
                 self._log.warn("link to the manager lost")
         if self._hung_up is not None and not self._hung_up.called:
             self._hung_up.callback(None)
-        self.dial_again()
+        self._dial_again()
 
     def _failed(self, failure: Failure, protocol: UplinkProtocol, what: str) -> None:
         """Something that was asked of the manager failed; a link that cannot be trusted is ended."""

@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -240,12 +241,14 @@ def test_a_worker_that_is_asked_to_go(server: Server) -> None:
 
 
 def waiting_worker(server: Server) -> str:
-    """The title of the worker that has the only client: its socket is among its descriptors."""
-    for title, one in server.processes().items():
-        if title.startswith("worker") and any(
-            each.status == psutil.CONN_ESTABLISHED for each in one.net_connections("tcp")
-        ):
-            return title
+    """The title of the worker that has taken the only client: its socket is among its descriptors."""
+    until = time.monotonic() + LINE_S
+    while time.monotonic() < until:
+        for title, one in server.processes().items():
+            if title.startswith("worker") and any(
+                each.status == psutil.CONN_ESTABLISHED for each in one.net_connections("tcp")
+            ):
+                return title
     raise AssertionError("no worker has a client")
 
 
