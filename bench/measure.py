@@ -107,6 +107,15 @@ def machine() -> Machine:
     return Machine(size("MemAvailable"), size("Slab"), int(tcp[tcp.index("mem") + 1]) * _PAGE_BYTES)
 
 
+def waited_for(reached: Callable[[], bool], longest_s: float) -> bool:
+    """Look ten times a second until it is reached; tells whether it was in time."""
+    try:
+        wait_for(reached, longest_s, "")
+    except TimeoutError:
+        return False
+    return True
+
+
 def wait_for(reached: Callable[[], bool], longest_s: float, what: str) -> None:
     """Look ten times a second until it is reached.
 

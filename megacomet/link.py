@@ -96,10 +96,11 @@ class Hello(amp.Command):
 
 
 class Want(amp.Command):
-    """Worker to manager: WANT, LEAVE and JOIN records. A failure ends the link, so no answer is needed."""
+    """Worker to manager: WANT, LEAVE and JOIN records. The answer says that there is time for more."""
 
     arguments = [(b"records", Blob())]
-    requiresAnswer = False
+    response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    errors = {LinkRefused: b"REFUSED"}
 
 
 class Beat(amp.Command):

@@ -52,9 +52,9 @@ UNWANTED_S: Final = 30
 REQUEST_MAX_BYTES: Final = 65_536
 
 #: Workers are so much nicer than the manager, which all of them wait for: where more runs than the cores can carry
-#: (fifty workers on two cores, while a million clients come in) equal shares would leave the manager too little. Five
-#: steps are a third of its share.
-NICER: Final = 5
+#: (fifty workers on two cores, while a million clients come in) equal shares would leave the manager too little. Ten
+#: steps are a ninth of its share.
+NICER: Final = 10
 
 _PEER: Final = struct.Struct("3i")
 

@@ -257,8 +257,11 @@ class BoxTests(LinksTestCase):
 
     def test_records_of_no_worker_end_the_link(self) -> None:
         """A worker that sends what it has no business to send is thrown out."""
-        self.worker.callRemote(link.Want, records=frames.encode(frames.MESSAGE, channel=SUE))
+        said = self.worker.callRemote(link.Want, records=frames.encode(frames.MESSAGE, channel=SUE))
+        outcome: list[Any] = []
+        said.addBoth(outcome.append)
         self.pump.flush()
+        outcome[0].trap(amp.UnknownRemoteError)
         self.assertEqual(self.manager.told[-1], ("down", 0))
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 

@@ -503,6 +503,27 @@ class BoxTests(UplinkTestCase):
         self.pump.flush()
         self.assertEqual(kinds(self.manager.records[-1]), [(frames.WANT, b"@b")])
 
+    def test_while_the_manager_takes_its_time(self) -> None:
+        """What comes before the manager has taken the last box is gathered, and the next one has it all."""
+        taken: Deferred[object] = Deferred()
+        respond = self.manager.locateResponder
+        self.manager.locateResponder = lambda name: lambda box: taken  # type: ignore[method-assign]
+        before = len(self.manager.records)
+        self.hub.park_mailbox(1, b"@a")
+        self.uplink.touch()
+        self.pump.flush()
+        self.manager.locateResponder = respond  # type: ignore[method-assign]
+        for fd, channel in ((2, b"@b"), (3, b"@c"), (4, b"@d")):
+            self.hub.park_mailbox(fd, channel)
+            self.uplink.touch()
+            self.second()
+        self.hub.leave(3)
+        self.assertEqual(len(self.manager.records), before)
+        taken.callback(amp.AmpBox())
+        self.pump.flush()
+        (records,) = self.manager.records[before:]
+        self.assertEqual(kinds(records), [(frames.WANT, b"@b"), (frames.WANT, b"@d")])
+
     def test_a_box_does_not_wait(self) -> None:
         """What is gathered may wait, a box that takes several turns does not."""
         for fd in range(4):

@@ -24,7 +24,7 @@ from megacomet.swarm.publisher import Publisher, PushPlan
 
 #: Many clients on the server's own machine must not keep the server from its work: what was measured would be the
 #: scheduler.
-NICER: Final = 10
+NICER: Final = 15
 #: How often a child tells its counters.
 REPORT_S: Final = 0.2
 #: A publisher's longest wait: a rate of thousands a second is kept by its own shorter ones.

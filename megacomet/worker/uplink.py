@@ -29,8 +29,9 @@ from megacomet.model.hub import Box, Hub
 
 #: The hub works off boxes for so long, then the rest of the reactor has its turn, seconds.
 SLICE_S: Final = 0.005
-#: What connections come and go is told to the manager at most so often, seconds: under load one box carries many, and
-#: whoever comes while nothing is going on is told at once. A message for a poll that is not known yet waits for it.
+#: What connections come and go is told to the manager at most so often, seconds, and not before it has taken what was
+#: told last: under load one box carries many, and whoever comes while nothing is going on is told at once. A message
+#: for a poll that is not known yet waits for it.
 TELL_S: Final = 0.005
 #: A manager that owes us the answers to more beats than that is behind with what the workers tell. Until it has caught
 #: up nothing is read from clients and nobody is let in: else workers that are faster together than it is (a million
@@ -70,6 +71,7 @@ class UplinkProtocol(link.LinkEnd):
         self._uplink = uplink
         self._answers: deque[Deferred[dict[str, bytes]]] = deque()
         self.silent_beats = 0
+        self.untaken = 0
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -172,6 +174,7 @@ class Uplink:
         self._beat: IDelayedCall | None = None
         self._hung_up: Deferred[None] | None = None
         self._was_up = False
+        self._is_gathering = False
         implementedBy(UplinkProtocol)  # made when first asked for: rather here, for all workers, than in each
 
     def dial(self, number: int, path: str) -> None:
@@ -335,6 +338,8 @@ class Uplink:
         try:
             if self._hub.busy:
                 self._work()
+            elif self._protocol is not None and self._protocol.untaken:
+                self._is_gathering = True
             else:
                 self._flush()
         except Exception:
@@ -343,6 +348,7 @@ class Uplink:
                 link.transport_of(self._protocol).abortConnection()
 
     def _flush(self) -> None:
+        self._is_gathering = False
         if self.up and (records := self._hub.outgoing()):
             self._told_at = self.clock()
             self._send(records)
@@ -356,10 +362,21 @@ class Uplink:
             batch.append(record)
             size += len(record)
             if size >= link.BOX_BYTES:
-                protocol.callRemote(link.Want, records=b"".join(batch))
+                self._send_box(protocol, batch)
                 batch, size = [], 0
         if batch:
-            protocol.callRemote(link.Want, records=b"".join(batch))
+            self._send_box(protocol, batch)
+
+    def _send_box(self, protocol: UplinkProtocol, records: list[bytes]) -> None:
+        protocol.untaken += 1
+        told = protocol.callRemote(link.Want, records=b"".join(records))
+        told.addCallback(self._taken, protocol)
+        told.addErrback(self._failed, protocol, "what listens here")
+
+    def _taken(self, _: dict[str, object], protocol: UplinkProtocol) -> None:
+        protocol.untaken -= 1
+        if protocol is self._protocol and self._is_gathering:
+            self.touch()
 
     # -- descriptors
 
