@@ -19,7 +19,7 @@ from megacomet.model.row_keys import IRowKeys
 #: A slot that is free.
 _FREE: Final = -1
 #: Slots of an empty table; a power of two, as all sizes are.
-_SMALLEST: Final = 64
+SMALLEST: Final = 64
 
 
 class RowIndex:
@@ -27,17 +27,18 @@ class RowIndex:
 
     __slots__ = ("_count", "_keys", "_mask", "_most", "_slots")
 
-    def __init__(self, keys: IRowKeys) -> None:
+    def __init__(self, keys: IRowKeys, slots: int = SMALLEST) -> None:
         """Index nothing yet.
 
         Args:
+            slots: to begin with, a power of two.
             keys: by descriptor, the names. A row that is in the index keeps its name until it is removed; while it is
                 being removed it may have lost it.
         """
         self._keys = keys
         self._count = 0
         self._slots = array("i")
-        self._resize(_SMALLEST)
+        self._resize(slots)
 
     def _resize(self, size: int) -> None:
         old, self._slots = self._slots, array("i", [_FREE]) * size

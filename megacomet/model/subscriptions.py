@@ -9,9 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from itertools import chain
+from typing import Final
 
 from megacomet.model.row_index import RowIndex
 from megacomet.model.row_keys import IRowKeys
+
+#: Slots of the index from the start: enough for 19,660, which is what a limit of 20,000 descriptors leaves a worker.
+#: They exist before the fork; a table that grew in each worker would leave holes as large as itself.
+SLOTS: Final = 32_768
 
 
 class Subscriptions:
@@ -26,7 +31,7 @@ class Subscriptions:
             keys: by descriptor. A row whose key is a name listens to that channel only; the key is there before `add`.
         """
         self._keys = keys
-        self._alone = RowIndex(keys)
+        self._alone = RowIndex(keys, SLOTS)
         self._of: dict[bytes, int | set[int]] = {}
 
     def add(self, channel: bytes, fd: int) -> bool:
