@@ -124,7 +124,8 @@ class HelloTests(LinksTestCase):
 
     def test_wrong_protocol(self) -> None:
         """A worker of another version is refused."""
-        self.refused("speaks protocol 2, not 1", protocol=2)
+        other = link.PROTOCOL + 1
+        self.refused(f"speaks protocol {other}, not {link.PROTOCOL}", protocol=other)
 
     def test_second_hello(self) -> None:
         """Who has a number cannot take another one."""
