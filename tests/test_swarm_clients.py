@@ -330,17 +330,6 @@ def test_rate(server: Server, clock: Clock, start: Callable[..., Clients]) -> No
         assert clients.connected == expected
 
 
-def test_a_full_queue(clock: Clock, start: Callable[..., Clients]) -> None:
-    """A listener whose queue is full is not flooded with connections of which its kernel knows nothing."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(8)
-        clients = start(1000, addresses=(full.getsockname(),))
-        for _ in range(TURNS):
-            clients.turn(0)
-        assert 9 <= clients.connected <= 9 + 256
-
-
 def test_source_address(server: Server, start: Callable[..., Clients]) -> None:
     """The clients of a process come from its own addresses in turn."""
     clients = start(4, sources=("127.9.0.1", "127.9.0.2"))

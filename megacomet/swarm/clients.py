@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import resource
 import select
-import termios
 import time
 from _socket import IPPROTO_IP, SOCK_NONBLOCK, SOCK_STREAM
 from _socket import socket as raw_socket
@@ -34,8 +32,6 @@ IP_BIND_ADDRESS_NO_PORT: Final = 24
 _CONNECTS_A_TURN: Final = 64
 #: Handshakes under way at once; more would only overflow the queue of the listener (4,096 by default in the kernel).
 _CONNECTING_AT_ONCE: Final = 256
-#: Wait before looking again whether the server's kernel has taken the requests of all who have connected.
-_LOOK_AGAIN_S: Final = 0.002
 #: Wait before a client that failed tries again, so that a dead server is not hammered.
 RETRY_S: Final = 0.5
 _READ_BYTES: Final = 65536
@@ -98,8 +94,6 @@ class Clients:
         self._retries: deque[tuple[float, int]] = deque()
         self._began: float | None = None
         self._connecting = 0
-        #: descriptors whose request may not have arrived yet
-        self._arriving: list[int] = []
         self.receipts = Receipts(plan.count)
         #: from push to delivery; the same for messages to everyone
         self.latency = Histogram()
@@ -159,7 +153,7 @@ class Clients:
         plan = self._plan
         if self._began is None:
             self._began = now
-        room = min(_CONNECTS_A_TURN, self._room())
+        room = min(_CONNECTS_A_TURN, _CONNECTING_AT_ONCE - self._connecting)
         while self._retries and self._retries[0][0] <= now:
             self._reopen.append(self._retries.popleft()[1])
         while room > 0 and self._reopen:
@@ -175,27 +169,15 @@ class Clients:
         self._unopened = last
         return self._next_delay(now, due)
 
-    def _room(self) -> int:
-        """Return how many more may connect.
-
-        A client is connected when the server's kernel has answered it, also when the listener's queue is full by then;
-        the kernel then forgets the connection, and it would hang for many seconds. A request that was acknowledged
-        is in the queue.
-        """
-        if self._arriving:
-            self._arriving = [descriptor for descriptor in self._arriving if _unacknowledged(descriptor)]
-        return _CONNECTING_AT_ONCE - self._connecting - len(self._arriving)
-
     def _next_delay(self, now: float, due: int) -> float:
         delay = 3600.0
-        if len(self._arriving) + self._connecting >= _CONNECTING_AT_ONCE:
-            return _LOOK_AGAIN_S if self._arriving else delay
-        if self._unopened < due or self._reopen:
-            return 0.0
-        if self._unopened < self._plan.count and self._began is not None:
-            delay = max(0.0, self._began + self._unopened / self._plan.rate - now)
-        if self._retries:
-            delay = min(delay, max(0.0, self._retries[0][0] - now))
+        if self._connecting < _CONNECTING_AT_ONCE:
+            if self._unopened < due or self._reopen:
+                return 0.0
+            if self._unopened < self._plan.count and self._began is not None:
+                delay = max(0.0, self._began + self._unopened / self._plan.rate - now)
+            if self._retries:
+                delay = min(delay, max(0.0, self._retries[0][0] - now))
         return delay
 
     def _connect(self, client: int) -> None:
@@ -236,7 +218,6 @@ class Clients:
             return
         if self._kind_at[descriptor] == _CONNECTING:
             self._established(descriptor, client, new)
-            self._arriving.append(descriptor)
         self.waiting += 1
 
     def _established(self, descriptor: int, client: int, new: bool) -> None:
@@ -377,13 +358,3 @@ class Clients:
 
 def _name_of(number: int | None) -> str:
     return errno.errorcode.get(number or 0, f"errno {number}")
-
-
-def _unacknowledged(descriptor: int) -> bool:
-    """Tell whether something that was written has not arrived; False for what is no socket any more."""
-    left = array("i", [0])
-    try:
-        fcntl.ioctl(descriptor, termios.TIOCOUTQ, left)
-    except OSError:
-        return False
-    return left[0] > 0
