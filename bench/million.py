@@ -23,6 +23,7 @@ def run(options: Options) -> list[Figure]:
         connected_s = time.monotonic() - began
         pids = server.pids()
         full, machine = measure.pss_bytes(pids), measure.machine()
+        manager = measure.pss_bytes([server.process.pid])
         server.push_to_everyone()
         # What was not reached is a figure of the report, not the end of it.
         measure.waited_for(lambda: swarm.told("heard") >= clients, 120)
@@ -33,6 +34,7 @@ def run(options: Options) -> list[Figure]:
     return [
         all_of("held by the server's own count", held, clients),
         at_most("memory of the whole server", full / 1e6, "MB", MB, f"{len(pids)} processes"),
+        Figure("of that the manager", manager / 1e6, "MB"),
         Figure("the same after one message to each", again / 1e6, "MB"),
         Figure("until all were parked", connected_s, "s"),
         Figure("memory of the machine still available", machine.available / 1e9, "GB"),

@@ -524,6 +524,28 @@ class BoxTests(UplinkTestCase):
         (records,) = self.manager.records[before:]
         self.assertEqual(kinds(records), [(frames.WANT, b"@b"), (frames.WANT, b"@d")])
 
+    def test_hanging_up(self) -> None:
+        """A worker that ends tells what it has gathered, closes its link behind that, and dials no more."""
+        self.hub.park_mailbox(1, b"@a")
+        self.uplink.touch()
+        self.pump.flush()
+        self.hub.leave(1)
+        self.uplink.touch()
+        ended: list[None] = []
+        self.uplink.hang_up().addCallback(ended.append)
+        self.pump.flush()
+        self.assertEqual(kinds(self.manager.records[-1]), [(frames.LEAVE, b"@a")])
+        self.assertEqual(ended, [None])
+        self.reactor.advance(60)
+        self.assertEqual((len(self.dialled), self.worker.told), (1, [("linked",)]))
+
+    def test_hanging_up_without_a_link(self) -> None:
+        """Where there is no link there is nothing to close, and nobody dials again."""
+        self.lose()
+        self.assertIsNone(self.successResultOf(self.uplink.hang_up()))
+        self.reactor.advance(60)
+        self.assertEqual(len(self.dialled), 1)
+
     def test_a_box_does_not_wait(self) -> None:
         """What is gathered may wait, a box that takes several turns does not."""
         for fd in range(4):

@@ -17,20 +17,17 @@ Theory of operation. A connection is in one state:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
-from twisted.internet.interfaces import IAddress, IDelayedCall
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
+from megacomet.api.request import ISite, Request
 from megacomet.errors import PeerError
 from megacomet.wire.http import MAX_HEAD_BYTES, RequestHead, find_head_end, oversized, parse_head
 from megacomet.wire.problems import problem_response
-
-if TYPE_CHECKING:
-    from megacomet.api.request import Request
-    from megacomet.api.site import Site
 
 HEAD: Final = 0
 BODY: Final = 1
@@ -68,6 +65,25 @@ class IHome(Protocol):
         """The connection is gone."""
 
 
+class IChannelSite(ISite, Protocol):
+    """What a connection needs of its site.
+
+    Attributes:
+        keep_alive_s: seconds that it may be idle.
+        head_timeout_s: seconds in which a head must be complete.
+    """
+
+    reactor: IReactorTime
+    keep_alive_s: float
+    head_timeout_s: float
+
+    def opened(self, channel: Channel) -> None:
+        """A connection is there."""
+
+    def closed(self, channel: Channel) -> None:
+        """A connection is gone."""
+
+
 class Channel(http.HTTPChannel):
     """See the module.
 
@@ -76,7 +92,7 @@ class Channel(http.HTTPChannel):
         home: where it came from, None: from the site's own port.
     """
 
-    site: Site
+    site: IChannelSite
     requestFactory: type[Request]
     transport: Any  # ITCPTransport, or one in memory
     requests: list[Request]

@@ -6,9 +6,9 @@ know: small ones get their whole body through Klein, a batch gets it piece by pi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -17,14 +17,10 @@ from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import parse_qs
 
-from megacomet.api.keys import Identity
+from megacomet.api.keys import Identity, Keys
 from megacomet.errors import PeerError
 from megacomet.wire.http import RequestHead, response
 from megacomet.wire.problems import is_request_id, problem_response
-
-if TYPE_CHECKING:
-    from megacomet.api.channel import Channel
-    from megacomet.api.site import Site
 
 JSON: Final = b"application/json"
 NDJSON: Final = b"application/x-ndjson"
@@ -59,6 +55,40 @@ class Body:
     sink: Callable[[Request], ISink] | None = None
 
 
+class ISite(Protocol):
+    """What a request needs of the site: the keys, what is taken by POST, and what all answers share."""
+
+    keys: Keys
+    bodies: Mapping[bytes, Body]
+    resource: Any
+
+    def make_request_id(self) -> str:
+        """Return an id for a request whose client gave none."""
+
+    def date_line(self) -> bytes:
+        """Return the header Date."""
+
+    def spread(self, most_s: int) -> int:
+        """Return a random number of seconds."""
+
+
+class IChannel(Protocol):
+    """What a request needs of its connection.
+
+    Attributes:
+        persistent: whether it stays open after the answer.
+        home: where it came from, None: from the site's own port.
+    """
+
+    site: Any  # an `ISite`
+    transport: Any
+    persistent: Any
+    home: Any
+
+    def hold(self, held: bool) -> None:
+        """Stop and resume reading."""
+
+
 class Request(server.Request):
     """See the module.
 
@@ -68,9 +98,10 @@ class Request(server.Request):
         request_id: given by the client or made, for answers and logs.
     """
 
-    channel: Channel
+    # Twisted names its own classes: ours are made of them, and are not known here.
+    channel: IChannel  # type: ignore[assignment]
     transport: Any
-    site: Site
+    site: ISite  # type: ignore[assignment]
     identity: Identity | None = None
     request_id = "-"
     method = b"GET"

@@ -31,11 +31,7 @@ TICK_S: Final = 1.0
 
 
 class Worker:
-    """A worker: front, lot and link; see `megacomet.worker.uplink.IWorker`.
-
-    Attributes:
-        late: its set of connections, which is opened by `start`.
-    """
+    """A worker: front, lot and link; see `megacomet.worker.uplink.IWorker`."""
 
     _log = Logger()
 
@@ -53,7 +49,7 @@ class Worker:
         self._listeners: list[Listener] = []
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._lot = make_lot(settings, now=time.monotonic(), descriptors=descriptors)
-        self.late = LateEpoll(self._lot.rows.epoll)
+        self._connections = LateEpoll(self._lot.rows.epoll)
         self._front = Front(self._lot, settings, reactor, unix_s=time.time, most=share_of(settings.capacity, workers))
         self._link = Uplink(reactor, self._front.hub, self, nonce=nonce, clock=time.monotonic)
         self._front.link = self._link
@@ -74,11 +70,11 @@ class Worker:
             OSError: the kernel does not let us listen.
         """
         self._listeners = listeners
-        self.late.open()
+        self._connections.open()
         self._reactor.addReader(self._lot)
         for listener in listeners:
             listener.socket.listen(BACKLOG)
-        self._every_second()
+        self._every_second()  # what was built in the zygote has its time
         self._link.dial(number, link_path)
 
     def linked(self) -> None:
@@ -125,7 +121,7 @@ class Worker:
         self._front.stop().addCallback(self._all_gone)
 
     def _all_gone(self, _: None) -> None:
-        # What the hub has for the manager leaves by the end of this turn, and the link is closed behind it.
+        # Not in the middle of what has ended the last one; what the hub has for the manager leaves before the end.
         self._reactor.callLater(0, self._hang_up)
 
     def _hang_up(self) -> None:

@@ -189,7 +189,7 @@ class Uplink:
         self._dial_now()
 
     def hang_up(self) -> Deferred[None]:
-        """Close the link behind what was sent, and dial no more.
+        """Tell what is still to be told, close the link behind it, and dial no more.
 
         Returns:
             what fires when the connection has ended.
@@ -197,6 +197,7 @@ class Uplink:
         for call in (self._redial, self._beat):
             if call is not None and call.active():
                 call.cancel()
+        self._flush()
         if self._protocol is None:
             self._hung_up = succeed(None)
         else:
