@@ -87,7 +87,8 @@ class Machine:
 
     Attributes:
         available: MemAvailable.
-        slab: the kernel's objects, sockets and epoll entries among them.
+        slab: the kernel's objects that it cannot give back, sockets and epoll entries among them; those that it can
+            count as available.
         sockets: buffers of TCP (sockstat).
     """
 
@@ -104,7 +105,7 @@ def machine() -> Machine:
         return int(fields[name].split()[0]) * 1024
 
     tcp = next(line for line in Path("/proc/net/sockstat").read_text().splitlines() if line.startswith("TCP:")).split()
-    return Machine(size("MemAvailable"), size("Slab"), int(tcp[tcp.index("mem") + 1]) * _PAGE_BYTES)
+    return Machine(size("MemAvailable"), size("SUnreclaim"), int(tcp[tcp.index("mem") + 1]) * _PAGE_BYTES)
 
 
 def waited_for(reached: Callable[[], bool], longest_s: float) -> bool:
