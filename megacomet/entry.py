@@ -22,8 +22,8 @@ _PLAIN: Final = ("tcp:", "tcp6:", "unix:", "systemd:")
 def makeService(options: Options) -> IService:
     """Build what twistd is to run; see `megacomet.tap.makeService`."""
     if not wants_tls(options.settings):
-        # OpenSSL with all that it imports is 5 MB of our own and its libraries. Twisted imports it where it can, and does
-        # without where it cannot.
+        # OpenSSL with all that it imports is 5 MB, its libraries not counted. Twisted does without where it cannot
+        # import it.
         sys.modules.setdefault("OpenSSL", None)  # type: ignore[arg-type]
     from megacomet import tap
 
