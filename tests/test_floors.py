@@ -28,6 +28,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.wire": 1,
     "megacomet.model": 2,
     "megacomet.accepting": 3,
+    "megacomet.backlog": 3,
     "megacomet.binding": 3,
     "megacomet.collector": 3,
     "megacomet.deadlines": 3,
