@@ -44,6 +44,8 @@ setup(
         "zope.interface>=6",
     ],
     extras_require={
+        # 62 MB, and there are wheels for some interpreters only: it is no part of "test".
+        "bench": ["atheris>=3,<4"],
         "test": [
             "hypothesis>=6.100",
             "mypy>=2.4,<3",

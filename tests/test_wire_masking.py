@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+
 import pytest
 
 from megacomet.wire import masking
@@ -20,3 +23,15 @@ def test_xor(length: int, native: bool, monkeypatch: pytest.MonkeyPatch) -> None
     masked = xor(data, mask)
     assert masked == bytes(byte ^ mask[i & 3] for i, byte in enumerate(data))
     assert xor(masked, mask) == data
+
+
+def test_without_the_native_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Autobahn was built without it, the module is there all the same."""
+    monkeypatch.setitem(sys.modules, "_nvx_xormasker", None)
+    spec = importlib.util.find_spec("megacomet.wire.masking")
+    assert spec is not None
+    assert spec.loader is not None
+    other = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(other)
+    assert other._lib is None
+    assert other.xor(b"\x01" * 1000, b"\x01\x00\x01\x00") == b"\x00\x01" * 500
