@@ -23,7 +23,7 @@ test: $(VENV)/.installed-test
 	$(VENV)/bin/mypy
 	$(PYTHON) -m pytest --cov --cov-branch
 
-bench: $(VENV)/.installed-test
+bench: $(VENV)/.installed-bench
 	$(PYTHON) -m bench $(BENCH)
 
 # The set-up, done again when what is installed has changed.
@@ -35,6 +35,10 @@ $(VENV)/.installed: setup.py pyproject.toml
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) '.[test]'
+	@touch $@
+
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(PIP) '.[bench]'
 	@touch $@
 
 clean:
