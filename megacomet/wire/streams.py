@@ -128,8 +128,7 @@ def ping(encoding: int, where: bytes, is_told: bool = True) -> bytes:
         return _piece(encoding, b": ping\n" + _position_event(where))
     if encoding < WS:
         return position(encoding, where)
-    frame = _frame(_PING, b"")
-    return frame + position(encoding, where) if is_told else frame
+    return _frame(_PING, b"") + (position(encoding, where) if is_told else b"")
 
 
 def gaps(encoding: int, channels: Sequence[bytes], before: bytes, where: bytes) -> bytes:
