@@ -3,10 +3,10 @@
     python -m bench.readers --port PORT --streams N --transport sse|ws|poll [--path '/comet/events?channel=c{n}'] …
 
 A delivery is an occurrence of `t=`, which messages carry followed by 20 digits of the monotonic clock in nanoseconds.
-The same few lines read it whatever server it came from: one `os.read` per event, its length compared with the last one's
-and a search for the marker; only what looks different is taken apart. Pings of a WebSocket are answered.
-A `poll` is a request that is not answered. It ends after --longest seconds, or with SIGINT or SIGTERM; its report is one
-JSON object, its live counts are JSON lines on the standard error.
+The same few lines read it whatever server it came from: one `os.read` per event, its length compared with the last
+one's and a search for the marker; only what looks different is taken apart. Pings of a WebSocket are answered.
+A `poll` is a request that is not answered. It ends after --longest seconds, or with SIGINT or SIGTERM; its report is
+one JSON object, its live counts are JSON lines on the standard error.
 """
 
 from __future__ import annotations
@@ -128,10 +128,10 @@ class Readers:
         told = {name: getattr(self, name) for name in ("lost", "received", "pings", "last_ns")}
         return {**told, "waiting": self.open, "errors": dict(self.errors), "cpu_s": time.process_time()}
 
-    def shares(self) -> tuple[int, int]:
-        """Return how many deliveries the stream with the fewest and the one with the most had."""
+    def shares(self) -> dict[str, int]:
+        """Return how many deliveries the stream with the fewest and the one with the most had, and how many had any."""
         seen = [self._seen[d] for d, state in enumerate(self._state) if state == _OPEN]
-        return min(seen, default=0), max(seen, default=0)
+        return {"least": min(seen, default=0), "most": max(seen, default=0), "reached": len(seen) - seen.count(0)}
 
     def turn(self, longest_s: float) -> None:
         """Open what is due, wait at most `longest_s` for events and work them off."""
@@ -329,9 +329,8 @@ def _work(plan: Plan, commands: int, reports: int) -> None:
         if (now := time.monotonic()) >= due:
             due = now + _TELL_S
             pipes.send(reports, readers.counts())
-    least, most = readers.shares()
-    last_words = {"final": True, "least": least, "most": most, "latency": readers.latency.to_json()}
-    pipes.send(reports, readers.counts() | last_words)
+    last_words = {"final": True, "latency": readers.latency.to_json()}
+    pipes.send(reports, readers.counts() | readers.shares() | last_words)
 
 
 def _added(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -358,6 +357,7 @@ def _report(children: Sequence[Child], streams: int) -> dict[str, Any]:
         **summed,
         "least": min((final["least"] for final in finals if final), default=0),
         "most": max((final["most"] for final in finals if final), default=0),
+        "reached": sum(final["reached"] for final in finals if final),
         "latency": {f"p{share:g}_ms": latency.quantile(share / 100) / 1e6 for share in (50, 99, 99.9, 100)},
         "histogram": latency.to_json(),
         "problems": problems,
