@@ -72,10 +72,6 @@ class Server:
         finally:
             connection.close()
 
-    def polls(self) -> int:
-        """Return how many long-polls the server itself counts, -1 when it does not say."""
-        return self.counted("poll")
-
     def counted(self, transport: str) -> int:
         """Return how many connections of a transport the server itself counts, -1 when it does not say."""
         status, body = self.get("/api/stats")
