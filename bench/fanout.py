@@ -3,17 +3,19 @@
     python -m bench.fanout [--clients N] [--workers W] [--pairs P] SIDE …     # megacomet, bare, nchan: only these
 
 Deliveries/s is the number of subscribers over the time from just before the publish to the last delivery that the load
-client saw; a turn publishes some messages to a fresh server and counts their median. The load client is the same for
-all, and so is what it does for a delivery. The bare loop speaks no WebSocket: both transports stand beside its SSE.
+client saw. All servers stand at once, each with its subscribers, and publish in turn, so that what else the machine
+does meets all of them; a pair is a set of fresh servers and the median of its messages' ratios. The load client is the
+same for all, and so is what it does for a delivery. The bare loop speaks no WebSocket: its SSE stands in for it.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 import attrs
@@ -45,12 +47,16 @@ class Side:
 
 
 @attrs.frozen
-class Turn:
-    """What one fresh server gave: deliveries/s, CPU a delivery of the server and of the load client."""
+class Message:
+    """What one message gave: deliveries/s, CPU a delivery of the server and of the load client."""
 
     per_s: float
     server_us: float
     client_us: float
+
+
+#: The messages of each side, by set of fresh servers.
+Sets = dict[str, list[list[Message]]]
 
 
 def push(server: Server) -> int:
@@ -84,50 +90,86 @@ SIDES = {"bare": BARE, "megacomet": OURS, "nchan": NCHAN}
 
 
 def run(options: Options) -> list[Figure]:
-    """Measure turns of fresh servers, one after the other."""
+    """Measure sets of fresh servers."""
     nchan.brought()
-    turns = _alternating(options, (BARE, OURS, NCHAN))
-    figures = _told(turns)
+    figures, sides = [], (BARE, OURS, NCHAN)
     for transport in ("sse", "ws"):
-        ours = [t.per_s for t in turns[OURS.name, transport]]
-        for side, of, bound in ((BARE, "sse", OF_BARE), (NCHAN, transport, OF_NCHAN)):
-            ratio, detail = ratios(ours, [t.per_s for t in turns[side.name, of]])
+        sets = _measured(options, transport, sides)
+        figures += _told(transport, sets)
+        for side, bound in ((BARE, OF_BARE), (NCHAN, OF_NCHAN)):
+            pairs = [_ratio(*both) for both in zip(sets[OURS.name], sets[side.name], strict=True)]
+            ratio, detail = ratios(pairs, [1.0] * len(pairs))
             figures.append(at_least(f"{transport.upper()}, ratio to {side.name}", ratio, "x", bound, detail))
     return figures
 
 
-def _alternating(options: Options, sides: Sequence[Side]) -> dict[tuple[str, str], list[Turn]]:
-    turns: dict[tuple[str, str], list[Turn]] = {}
+def _ratio(ours: Sequence[Message], others: Sequence[Message]) -> float:
+    return statistics.median(a.per_s / b.per_s for a, b in zip(ours, others, strict=True))
+
+
+def _measured(options: Options, transport: str, sides: Sequence[Side]) -> Sets:
+    sets: Sets = {side.name: [] for side in sides}
     for _ in range(options.pairs):
-        for transport in ("sse", "ws"):
-            for side in sides:
-                if transport in side.paths:
-                    one = turn(side, transport, options.clients or CLIENTS, options.workers or WORKERS)
-                    turns.setdefault((side.name, transport), []).append(one)
-    return turns
+        for name, messages in _one_set(sides, transport, options.clients or CLIENTS, options.workers or WORKERS):
+            sets[name].append(messages)
+    return sets
 
 
-def turn(side: Side, transport: str, clients: int, workers: int) -> Turn:
-    """Run one fresh server and its subscribers.
+def _one_set(sides: Sequence[Side], transport: str, clients: int, workers: int) -> Iterator[tuple[str, list[Message]]]:
+    """Run one fresh server of each side with its subscribers, and let them publish in turn."""
+    with contextlib.ExitStack() as stack:
+        crowds = [stack.enter_context(_crowded(side, transport, clients, workers)) for side in sides]
+        for _ in range(MESSAGES):
+            for crowd in crowds:
+                crowd.publish()
+        for crowd in crowds:
+            yield crowd.side.name, crowd.finish()
 
-    Raises:
-        RuntimeError: a subscriber has not received every message, once.
-    """
+
+@contextlib.contextmanager
+def _crowded(side: Side, transport: str, clients: int, workers: int) -> Iterator[_Crowd]:
+    """Run a server and its subscribers, who are connected when the block begins."""
+    if transport not in side.paths:
+        transport = "sse"
     with side.running(workers) as server, readers(server, clients, transport, side.paths[transport]) as load:
         measure.wait_for(lambda: load.waits(clients), 120, f"{clients} subscribers of {side.name}")
-        pids = server.pids()
-        rates = []
-        measure.settled_cpu_s(pids)
-        before = measure.cpu_s(pids), measure.cpu_s(load.pids())
-        for n in range(1, MESSAGES + 1):
-            rates.append(clients / (broadcast(side.publish, server, load, n * clients) / 1e9))
-            measure.settled_cpu_s(pids)
-        after = measure.cpu_s(pids), measure.cpu_s(load.pids())
-        report = load.finish()
-    if report["least"] != MESSAGES or report["most"] != MESSAGES:
-        raise RuntimeError(f"{side.name}, {transport}: {report['least']} to {report['most']} of {MESSAGES} messages")
-    server_us, client_us = ((b - a) / clients / MESSAGES * 1e6 for a, b in zip(before, after, strict=True))
-    return Turn(statistics.median(rates), server_us, client_us)
+        measure.settled_cpu_s(server.pids())
+        yield _Crowd(side, server, load, clients)
+
+
+class _Crowd:
+    """A server and its subscribers."""
+
+    def __init__(self, side: Side, server: Server, load: Load, clients: int) -> None:
+        self.side = side
+        self._server = server
+        self._load = load
+        self._clients = clients
+        self._pids, self._load_pids = server.pids(), load.pids()
+        self._messages: list[Message] = []
+
+    def publish(self) -> None:
+        """Publish one message and wait until all have it and the server is quiet."""
+        before = self._cpu_s()
+        received = (len(self._messages) + 1) * self._clients
+        took_s = broadcast(self.side.publish, self._server, self._load, received) / 1e9
+        measure.settled_cpu_s(self._pids)
+        spent = ((b - a) / self._clients * 1e6 for a, b in zip(before, self._cpu_s(), strict=True))
+        self._messages.append(Message(self._clients / took_s, *spent))
+
+    def _cpu_s(self) -> tuple[float, float]:
+        return measure.cpu_s(self._pids), measure.cpu_s(self._load_pids)
+
+    def finish(self) -> list[Message]:
+        """End the subscribers; returns what the messages gave.
+
+        Raises:
+            RuntimeError: a subscriber has not received every message, once.
+        """
+        report, sent = self._load.finish(), len(self._messages)
+        if report["least"] != sent or report["most"] != sent:
+            raise RuntimeError(f"{self.side.name}: {report['least']} to {report['most']} of {sent} messages received")
+        return self._messages
 
 
 def broadcast(publish: Callable[[Server], int], server: Server, load: Load, received: int) -> int:
@@ -137,12 +179,13 @@ def broadcast(publish: Callable[[Server], int], server: Server, load: Load, rece
     return load.told("last_ns") - began
 
 
-def _told(turns: dict[tuple[str, str], list[Turn]]) -> list[Figure]:
+def _told(transport: str, sets: Sets) -> list[Figure]:
     figures = []
-    for (name, transport), some in turns.items():
-        middle = [statistics.median(values) for values in zip(*map(attrs.astuple, some), strict=True)]
-        detail = f"{' '.join(f'{t.per_s:,.0f}' for t in some)}; CPU a delivery {middle[1]:.2f} us"
-        detail += f", in the load client {middle[2]:.2f} us"
+    for name, some in sets.items():
+        every = [attrs.astuple(message) for messages in some for message in messages]
+        middle = [statistics.median(values) for values in zip(*every, strict=True)]
+        detail = " ".join(f"{statistics.median(m.per_s for m in messages):,.0f}" for messages in some)
+        detail += f"; CPU a delivery {middle[1]:.2f} us, in the load client {middle[2]:.2f} us"
         figures.append(Figure(f"{transport.upper()}, {name}", middle[0], "deliveries/s", detail=detail))
     return figures
 
@@ -155,8 +198,10 @@ def main(arguments: Sequence[str]) -> None:
     p.add_argument("--workers", type=int, default=WORKERS)
     p.add_argument("--pairs", type=int, default=1)
     given = p.parse_args(arguments)
-    turns = _alternating(Options(given.clients, given.workers, given.pairs), [SIDES[name] for name in given.sides])
-    print("\n".join(str(figure) for figure in _told(turns)))
+    options = Options(given.clients, given.workers, given.pairs)
+    for transport in ("sse", "ws"):
+        for figure in _told(transport, _measured(options, transport, [SIDES[name] for name in given.sides])):
+            print(figure, flush=True)
 
 
 if __name__ == "__main__":
