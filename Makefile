@@ -30,7 +30,7 @@ test: $(VENV)/.installed-test $(JS_INSTALLED) programs
 	$(VENV)/bin/mypy
 	$(PYTHON) -m pytest --cov --cov-branch
 
-bench: $(VENV)/.installed-test
+bench: $(VENV)/.installed-bench
 	$(PYTHON) -m bench $(BENCH)
 
 # The set-up, done again when what is installed has changed.
@@ -56,6 +56,10 @@ programs:
 	else \
 		echo "The tests need$$missing. In Debian: sudo apt-get install --no-install-recommends$$missing" >&2; exit 1; \
 	fi
+
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(PIP) '.[bench]'
+	@touch $@
 
 clean:
 	rm -rf $(VENV) $(JS)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -32,6 +32,8 @@ setup(
     python_requires=">=3.11",
     install_requires=[
         "attrs>=23.1",
+        # For its native XOR, which is its inside, and imported without the rest of it: see megacomet/wire/masking.py.
+        "autobahn>=26.10,<27",
         "httptools>=0.9,<1",
         "klein>=24.8",
         "msgspec>=0.22,<1",
@@ -42,6 +44,8 @@ setup(
         "zope.interface>=6",
     ],
     extras_require={
+        # 62 MB, and there are wheels for some interpreters only: it is no part of "test".
+        "bench": ["atheris>=3,<4"],
         "test": [
             "hypothesis>=6.100",
             "mypy>=2.4,<3",
@@ -56,6 +60,7 @@ setup(
             "pytest-twisted>=1.14.3",
             "ruff>=0.17.6,<0.18",
             "treq>=26.7",
+            "wsproto>=1.2",
         ],
     },
     entry_points={"console_scripts": ["megacomet = megacomet.cli.main:run"]},

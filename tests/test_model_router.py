@@ -8,9 +8,9 @@ import pytest
 
 from megacomet.errors import Refused
 from megacomet.model.directory import Directory
-from megacomet.model.hub import ANSWER_BYTES
 from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication, Published
+from megacomet.model.polls import ANSWER_BYTES
 from megacomet.model.receipts import Token
 from megacomet.model.router import Router
 from megacomet.model.store import Retention

@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections import deque
 
 from megacomet.errors import Refused
+from megacomet.model.answers import Box
 from megacomet.model.directory import Directory
-from megacomet.model.hub import Box, Hub
+from megacomet.model.hub import Hub
 from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication
 from megacomet.model.position import OLDEST
 from megacomet.model.receipts import Token
 from megacomet.model.router import Router
+from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
 from megacomet.model.store import Retention
 from megacomet.names import EVERYONE, is_mailbox, mailbox_of
@@ -98,7 +100,8 @@ class Worker:
 
     def __init__(self, world, hub_class):
         self.world = world
-        self.keys = [None] * ROWS
+        self.keys = RowKeys()
+        self.keys.grow(ROWS)
         self.hub = hub_class(self.keys, self)
         self.poll_of: dict[int, Client] = {}
         self.link = None
@@ -125,6 +128,21 @@ class Worker:
         client.answered(messages, position, gaps, plain=not isinstance(key, Session))
         return True
 
+    def spread(self, fds, entry):
+        """The hub's IAnswers: there are polls only."""
+        return 0, fds
+
+    def read(self):
+        """The worker reads a box; from the end of a page on its client is live."""
+        if self.link and self.link.down:
+            box = self.link.down.popleft()
+            for frame in frames.decode(box.blob):
+                if frame.kind == frames.PAGE_END and (client := self.poll_of.get(self.hub._told.joining(frame.number))):
+                    client.floor = frame.offset
+            self.hub.received(box)
+            return True
+        return False
+
     def work(self, answers):
         """Work off until so many turns of the clock are over."""
         left = [answers]
@@ -148,14 +166,14 @@ class Client:
         self.position = b""
         self.received: list[int] = []
         self.gaps: list[tuple[list[bytes], int]] = []
-        self.started = -1
+        self.started = self.floor = -1
         self.worker = None
         self.fd = -1
 
     def poll(self, worker, limit=100, immediate=False):
         if self.worker is not None:
             return
-        fd = worker.keys.index(None)
+        fd = list(worker.keys).index(None)
         self.worker, self.fd = worker, fd
         worker.poll_of[fd] = self
         if self.plain:
@@ -175,7 +193,7 @@ class Client:
         if plain:
             return
         if position and self.started < 0:
-            self.started = self.session.floor
+            self.started = self.floor
         if gaps:
             self.gaps.append((gaps, len(self.received) - len(offsets)))
         self.position = position
@@ -259,8 +277,8 @@ class World:
                 worker.say(worker.hub.outgoing())
                 if worker.link.gathered:
                     worker.link.flush()
-                while worker.link.down:
-                    worker.hub.received(worker.link.down.popleft())
+                while worker.read():
+                    pass
                 worker.work(10**6)
                 while worker.link.up:
                     worker.link.take_up()

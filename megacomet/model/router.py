@@ -21,10 +21,11 @@ import attrs
 
 from megacomet.errors import Refused
 from megacomet.model.directory import Directory
-from megacomet.model.hub import ANSWER_BYTES
 from megacomet.model.message import Appended, Message, Publication, Published
+from megacomet.model.polls import ANSWER_BYTES
 from megacomet.model.position import parse_since
 from megacomet.model.receipts import Receipt, Token
+from megacomet.model.replies import Replies
 from megacomet.model.store import IMessageStore, Missed
 from megacomet.names import EVERYONE, is_mailbox
 from megacomet.wire import frames
@@ -77,6 +78,7 @@ class Router:
         self._status: dict[int, str] = {}
         self._receipt: Receipt | None = None
         self._now = 0.0
+        self._replies = Replies(store, self.publish)
         self.published = 0
         store.feed(self._feed)
 
@@ -202,8 +204,21 @@ class Router:
                     self._forget_deferred(frame.channel, link)
             elif frame.kind == frames.JOIN:
                 self._join(link, frame)
+            elif frame.kind == frames.HISTORY:
+                self._replies.history(self._sender(link), frame, now)
+            elif frame.kind == frames.PUBLISH:
+                self._replies.publish(self._sender(link), frame, now)
             else:
                 raise ValueError(f"a worker sent a record of kind {frame.kind}")
+
+    def _sender(self, link: ILink) -> Callable[[bytes], None]:
+        """Return what sends a record to a worker as long as its link stands."""
+
+        def send(record: bytes) -> None:
+            if link in self._slots:
+                link.send(record, None)
+
+        return send
 
     def _want(self, link: ILink, slot: int, channel: bytes) -> None:
         if is_mailbox(channel) and self._store.in_flight(channel):
@@ -312,8 +327,9 @@ class Router:
             if link in self._slots:
                 self._page(link, frame.number, missed)
 
-        # Every connection hears the channel of everyone, so what it missed of it is in its page.
-        self._store.read([*channels, EVERYONE], since, frame.offset, ANSWER_BYTES, now, done)
+        # Every connection hears the channel of everyone, so what it missed of it is in its first page.
+        everyone = [] if frame.flags & frames.LATE else [EVERYONE]
+        self._store.read([*channels, *everyone], since, frame.offset, ANSWER_BYTES, now, done)
 
     def _join_from_now(self, join: Join) -> None:
         """Channels start now; mailboxes give what waits, unless some of it is on its way to somebody."""

@@ -9,11 +9,12 @@ same bytes serve all connections with the same encoding.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Sequence
 from typing import Final, Literal
 
+from megacomet.wire.deflate import compress
 from megacomet.wire.encodings import channel_json, raw_form
+from megacomet.wire.websocket import PING, TEXT, frame
 
 #: Server-sent events. "Plain" is for HTTP/1.0, which knows no chunks; "raw" gives data in the raw form.
 SSE: Final = 1
@@ -29,8 +30,6 @@ WS: Final = 7
 _CHUNKED: Final = frozenset({SSE, SSE_RAW, NDJSON})
 _RAW: Final = frozenset({SSE_RAW, SSE_RAW_PLAIN})
 _WS_DEFLATE: Final = -1  # plus the bits of the window
-_TEXT: Final = 0x1
-_PING: Final = 0x9
 #: HTML, "Parsing an event stream": each of the three ends a line.
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 #: What breaks neither the line of an event nor a JSON string, and is not empty: an empty SSE id means "forget it".
@@ -91,11 +90,16 @@ def message(encoding: int, channel: bytes, id_: bytes, data: bytes) -> bytes:
     if encoding < NDJSON:
         return _piece(encoding, b'id: %b\ndata: {"channel":%b,"data":%b}\n\n' % (id_, channel_json(channel), data))
     payload = b'{"op":"message","channel":%b,"id":"%b","data":%b}' % (channel_json(channel), id_, data)
+    return socket_frame(encoding, TEXT, payload) if encoding > WS else _object(encoding, payload)
+
+
+def socket_frame(encoding: int, opcode: int, payload: bytes) -> bytes:
+    """Return a data frame for a WebSocket, compressed when that was agreed to and is shorter."""
     if encoding > WS:
-        packed = _compress(payload, encoding - _WS_DEFLATE)
+        packed = compress(payload, encoding - _WS_DEFLATE)
         if len(packed) < len(payload):
-            return _frame(_TEXT, packed, compressed=True)
-    return _object(encoding, payload)
+            return frame(opcode, packed, compressed=True)
+    return frame(opcode, payload)
 
 
 def position(encoding: int, where: bytes) -> bytes:
@@ -128,7 +132,8 @@ def ping(encoding: int, where: bytes, is_told: bool = True) -> bytes:
         return _piece(encoding, b": ping\n" + _position_event(where))
     if encoding < WS:
         return position(encoding, where)
-    return _frame(_PING, b"") + (position(encoding, where) if is_told else b"")
+    signal = frame(PING, b"")
+    return signal + position(encoding, where) if is_told else signal
 
 
 def gaps(encoding: int, channels: Sequence[bytes], before: bytes, where: bytes) -> bytes:
@@ -180,25 +185,8 @@ def _position_event(where: bytes) -> bytes:
 
 
 def _object(encoding: int, payload: bytes) -> bytes:
-    return _piece(encoding, payload + b"\n") if encoding < WS else _frame(_TEXT, payload)
+    return _piece(encoding, payload + b"\n") if encoding < WS else frame(TEXT, payload)
 
 
 def _piece(encoding: int, body: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(body), body) if encoding in _CHUNKED else body
-
-
-def _frame(opcode: int, payload: bytes, *, compressed: bool = False) -> bytes:
-    # RFC 6455, 5.2: a whole message, unmasked as all of a server's are. RFC 7692: the first reserved bit, compressed.
-    first = 0x80 | opcode | (0x40 if compressed else 0)
-    size = len(payload)
-    if size < 126:
-        return bytes((first, size)) + payload
-    if size < 65_536:
-        return bytes((first, 126)) + size.to_bytes(2, "big") + payload
-    return bytes((first, 127)) + size.to_bytes(8, "big") + payload
-
-
-def _compress(payload: bytes, bits: int) -> bytes:
-    # RFC 7692, 7.2.1: a flush ends with an empty block, of which the four bytes 00 00 ff ff are left out.
-    packer = zlib.compressobj(wbits=-bits)
-    return (packer.compress(payload) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
