@@ -23,8 +23,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from megacomet.model.announcements import Announcements
-from megacomet.model.answers import Box, IAnswers
-from megacomet.model.due import WINDOW, Due, Fanout
+from megacomet.model.answers import Box, IAnswers, cut_off_of
+from megacomet.model.due import WINDOW, Due, Fanout, marks
 from megacomet.model.entries import Entry, entry_of
 from megacomet.model.polls import Polls
 from megacomet.model.position import format_position
@@ -63,14 +63,7 @@ class Hub:
         window: int = WINDOW,
         page_messages: int = PAGE_MESSAGES,
     ) -> None:
-        """
-        Args:
-            keys: one row a descriptor.
-            answers: writes.
-            few: see `FEW`.
-            window: see `due.WINDOW`.
-            page_messages: see `streams.PAGE_MESSAGES`.
-        """
+        """Begin without listeners; the numbers are those of the constants with their names."""
         self.keys = keys
         self._few = few
         self._window = window
@@ -253,6 +246,9 @@ class Hub:
                 self._page_end(frame)
                 if out_of_time():
                     return False
+            elif frame.kind == frames.CUT_OFF:
+                rows = list(self._listeners.of(frame.channel))
+                self._result.counts[index] = self._answers.cut_off(rows, cut_off_of(frame), frame.channel)
             elif not self.requests.replied(index, frame, self.epoch):
                 raise ValueError(f"a record of kind {frame.kind} has no business in a box")
         assert self._box is not None
@@ -286,12 +282,7 @@ class Hub:
 
     def _begin_fanout(self, entry: Entry, rows: Collection[int] | None, is_counted: bool) -> None:
         """Mark the rows of a message: those given, or all."""
-        if rows is None:
-            due = self.keys.occupied()
-        else:
-            due = bytearray(len(self.keys))
-            for fd in rows:
-                due[fd] = 1
+        due = self.keys.occupied() if rows is None else marks(rows, len(self.keys))
         for fd in self._told.all_joining():
             if due[fd]:
                 due[fd] = 0
