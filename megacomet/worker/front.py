@@ -43,7 +43,7 @@ PATIENCE_S: Final = 10
 #: Who sends more than that on a stream that does not listen is no EventSource.
 MOST_HEARD_BYTES: Final = 8192
 
-_OPENED: Final = {b"/comet/events": open_events, b"/comet/stream": open_objects, b"/comet/ws": open_socket}
+_OPENINGS: Final = {b"/comet/events": open_events, b"/comet/stream": open_objects, b"/comet/ws": open_socket}
 _LIBRARY: Final = frozenset({b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"})
 _NOT_FOUND: Final = "nothing stands here"
 
@@ -92,14 +92,13 @@ class Front:
         self.hub = out.hub = hub(lot.rows.keys, out)
         self._sockets = out.sockets = Sockets(
             *(lot.rows, self.hub, out, settings, clock),
-            link_up=lambda: self.link.up,
-            touched=lambda: self.link.touch(),
+            link=lambda: self.link,
         )
         self._closing = Closing(lot.rows, clock, self._expire, lambda fd: out.farewell(fd, SHUTDOWN))
         self._handover = Handover(lot.rows, self._refusals.request, self._closing.look)
         self._pages: dict[bytes, Callable[[int, http.RequestHead], None]] = {
             b"/comet/poll": self._object,
-            **dict.fromkeys(_OPENED, self._stream),
+            **dict.fromkeys(_OPENINGS, self._stream),
             b"/healthz": self._small.health,
             b"/readyz": self._small.readiness,
         }
@@ -280,18 +279,9 @@ class Front:
         else:  # nothing to be read but a name: this is the way that is taken a million times
             self._park_mailbox(fd, mailbox_of(check_client_id(client)), math.inf)
 
-    def _events(self, fd: int, head: http.RequestHead) -> None:
-        self._stream(fd, head, open_events(head, self._answers.origin_of(head), self._settings.channels_per_connection))
-
-    def _objects(self, fd: int, head: http.RequestHead) -> None:
-        self._stream(
-            fd, head, open_objects(head, self._answers.origin_of(head), self._settings.channels_per_connection)
-        )
-
-    def _socket(self, fd: int, head: http.RequestHead) -> None:
-        self._stream(fd, head, open_socket(head, self._answers.origin_of(head), self._settings.channels_per_connection))
-
-    def _stream(self, fd: int, head: http.RequestHead, session: Session) -> None:
+    def _stream(self, fd: int, head: http.RequestHead) -> None:
+        read = _OPENINGS[head.target]
+        session = read(head, self._answers.origin_of(head), self._settings.channels_per_connection)
         if head.method == b"HEAD":
             assert isinstance(session.options, Opening)
             self._small.stream_head(fd, session.options)
