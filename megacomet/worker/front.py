@@ -292,6 +292,7 @@ class Front:
             assert isinstance(session.options, Opening)
             self._rows.answer(fd, self._answers.stream_head(session.options))
             return
+        self._heard.pop(fd, None)  # a number that had another stream before
         self._park(fd, PATIENCE_S)
         self.hub.park_session(fd, session)
 
