@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from megacomet.kinds import CROWDED, DRAINING, ENTRANCE, IDLE, PARKED, READING
 from megacomet.model.session import Session
+from megacomet.wire.websocket import TEXT, frame, masked_frame
 from megacomet.worker.closing import SLICE
 from megacomet.worker.front import MOST_HEARD_BYTES, PATIENCE_S
 from megacomet.worker.handover import NoLink
@@ -473,6 +474,17 @@ def test_what_another_stream_has_sent(house: House) -> None:
         client.sendall(b"x")
         house.turn()
         assert read_now(client) == b""
+
+
+def test_frames_behind_the_handshake_of_an_echo(make: Callable[..., House]) -> None:
+    """What came together with a handshake that is answered at once is read after it."""
+    house = make(ws_echo="/echo")
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    head = request("/echo", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", key)
+    client = house.send(head + masked_frame(TEXT, b"early", b"mask"))
+    assert client.recv(4096).endswith(b"\r\n\r\n")
+    house.turn()
+    assert client.recv(4096) == frame(TEXT, b"early")
 
 
 # -- heads
