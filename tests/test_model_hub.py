@@ -250,7 +250,7 @@ def test_the_rest_of_a_mailbox_goes_back() -> None:
 
 
 def test_the_head_is_true_for_who_is_told_it() -> None:
-    """The head moves on with the box; whoever is told it is given first what is due to it, though time ran out before."""
+    """The head moves on with the box; who is told it is first given what is due, though time ran out before."""
     desk = Desk()
     for fd in (3, 4):
         desk.hub.park_mailbox(fd, SUE)

@@ -944,8 +944,12 @@ def test_census(ground: Ground, front: Lines) -> None:
         ground.pair(line)
     away, _ = ground.pair(b"away\n")
     assert kinds.census(ground.rows.kinds) == {
-        **{"reading": 1, "idle": 2, "waiting": 3},
-        **{"streaming": 0, "writing": 1, "away": 1},
+        "reading": 1,
+        "idle": 2,
+        "waiting": 3,
+        "streaming": 0,
+        "writing": 1,
+        "away": 1,
     }
     ground.rows.close(away)
     assert ground.lot.counts() == {

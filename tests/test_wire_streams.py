@@ -256,6 +256,19 @@ def test_raw_texts_break_no_framing(text: str, arrives: str) -> None:
     assert stream.events == [Event("message", arrives, "a-1"), Event("message", "2", "a-2")]
 
 
+@given(
+    st.binary()
+    | st.lists(st.sampled_from([b"id: a", b"data", b"\n", b"\r", b"\r\n", b": x", b"data: b"])).map(b"".join)
+)
+def test_the_reader_reads_pieces_as_it_reads_the_whole(stream: bytes) -> None:
+    """Our own reader of events, on which these tests lean, does not depend on how the bytes come."""
+    # A CR at the end is a line end of which nobody can tell yet; none of our streams ends so.
+    whole, pieces = EventStream(stream + b"\n"), EventStream()
+    events = [event for each in stream + b"\n" for event in pieces.receive(bytes([each]))]
+    assert events == pieces.events == whole.events
+    assert (pieces.last_id, pieces.comments, pieces.retry_ms) == (whole.last_id, whole.comments, whole.retry_ms)
+
+
 @given(VALUES)
 def test_raw_values_are_read_back(value: object) -> None:
     """A value that is no text comes as its JSON."""

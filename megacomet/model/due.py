@@ -39,16 +39,16 @@ class Fanout:
     is_counted: bool = False
     at: int = 0
 
-    def take(self) -> list[int]:
-        """Return the next rows, at most `WINDOW`, and wipe their marks; none: it is done."""
+    def take(self, window: int = WINDOW) -> list[int]:
+        """Return the next rows, at most `window`, and wipe their marks; none: it is done."""
         due = self.due
         begin = due.find(1, self.at)
         if begin < 0:
             return []
-        end = self.at = begin + WINDOW
-        window = due[begin:end]
-        due[begin:end] = bytes(len(window))
-        return list(compress(range(begin, end), window))
+        end = self.at = begin + window
+        marks = due[begin:end]
+        due[begin:end] = bytes(len(marks))
+        return list(compress(range(begin, end), marks))
 
     def is_due(self, fd: int) -> bool:
         """Tell whether it is still to be written to a row."""

@@ -32,7 +32,7 @@ from megacomet.model.requests import Requests
 from megacomet.model.results import Result, Results
 from megacomet.model.row_keys import IRowKeys
 from megacomet.model.session import Session, is_frozen, thaw
-from megacomet.model.streams import Streams
+from megacomet.model.streams import PAGE_MESSAGES, Streams
 from megacomet.model.subscriptions import Subscriptions
 from megacomet.names import EVERYONE
 from megacomet.wire import frames
@@ -54,15 +54,33 @@ class Hub:
         requests: what they ask of the manager beside what they missed.
     """
 
-    def __init__(self, keys: IRowKeys, answers: IAnswers) -> None:
+    def __init__(
+        self,
+        keys: IRowKeys,
+        answers: IAnswers,
+        *,
+        few: int = FEW,
+        window: int = WINDOW,
+        page_messages: int = PAGE_MESSAGES,
+    ) -> None:
+        """
+        Args:
+            keys: one row a descriptor.
+            answers: writes.
+            few: see `FEW`.
+            window: see `due.WINDOW`.
+            page_messages: see `streams.PAGE_MESSAGES`.
+        """
         self.keys = keys
+        self._few = few
+        self._window = window
         self.epoch = b""
         self.head = 0
         self._answers = answers
         self._listeners = Subscriptions(keys)
         self._told = Announcements(keys, self._listeners)
         self.requests = Requests(answers)
-        self.streams = Streams(keys, self._told, answers)
+        self.streams = Streams(keys, self._told, answers, page_messages)
         self._held: dict[bytes, int] = {}
         self._boxes: deque[Box] = deque()
         self._box: Box | None = None
@@ -260,7 +278,7 @@ class Hub:
                 self._held[channel] = self._result.number
             return
         rows = self._listeners.of(channel) if channel != EVERYONE else None
-        if rows is None or len(rows) > FEW:
+        if rows is None or len(rows) > self._few:
             self._begin_fanout(entry, rows, is_counted)
         else:
             for fd in rows:
@@ -284,11 +302,12 @@ class Hub:
     def _give(self, fd: int, given: tuple[Entry], held: bool) -> bool:
         key = self.keys[fd]
         if isinstance(key, Session):
-            if key.join:
-                is_taken = self.streams.hold(fd, key, given[0])
-                if is_taken:
-                    self._written(given)
-                return is_taken
+            if key.is_joining(given[0].channel):
+                return False
+            if key.held is not None:
+                self._written(given)  # as with a backlog: who drops now resumes from before it
+                self.streams.hold(fd, key, given[0])
+                return True
             if self._polls.is_cut_off(fd):
                 return False
         elif not is_frozen(key) and (held or fd in self._due.few):  # a plain poll takes one message
@@ -319,6 +338,8 @@ class Hub:
         session = self.keys[fd]
         assert isinstance(session, Session)
         if session.is_stream:
+            if self._due.is_any(fd) and not self._answer(fd):
+                return
             self._written(self.streams.ended(fd, session, frame, self.epoch))
         elif (entries := self._polls.paged(fd, session, frame)) is not None:
             self._due.give(fd, entries)
@@ -339,7 +360,7 @@ class Hub:
     def _spread(self) -> None:
         """Write the oldest fan-out to some more of its rows."""
         fanout = self._due.fanouts[0]
-        fds = fanout.take()
+        fds = fanout.take(self._window)
         if not fds:
             self._due.fanouts.popleft()
             fanout.entry.result.awaited -= fanout.is_counted
@@ -355,7 +376,7 @@ class Hub:
         """Write to a row what is due to it; tells whether that worked."""
         key, entries = self.keys[fd], self._due.take(fd)
         assert key is not None
-        if is_frozen(key):
+        if is_frozen(key) or (isinstance(key, Session) and key.is_stream):
             # What waited in a mailbox may be older than what the connection was told: a position takes that back.
             late = any(entry.offset <= self._before for entry in entries if entry.channel[:1] == b"@")
             position = format_position(self.epoch, self.head) if late else b""

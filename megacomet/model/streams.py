@@ -38,14 +38,15 @@ class IPages(Protocol):
 class Streams:
     """The streams of a worker."""
 
-    def __init__(self, keys: IRowKeys, told: Announcements, pages: IPages) -> None:
+    def __init__(self, keys: IRowKeys, told: Announcements, pages: IPages, page_messages: int) -> None:
         self._keys = keys
         self._told = told
         self._pages = pages
+        self._page_messages = page_messages
 
     def thaw(self, fd: int) -> Session:
         """Put a session in the place of a live stream."""
-        session = Session(thaw(self._keys[fd]), None, limit=PAGE_MESSAGES, is_stream=True, is_open=True)
+        session = Session(thaw(self._keys[fd]), None, limit=self._page_messages, is_stream=True, is_open=True)
         self._keys[fd] = session
         return session
 
@@ -80,14 +81,12 @@ class Streams:
             if channel in here:
                 self._told.unlisten(channel, fd)
 
-    def hold(self, fd: int, session: Session, entry: Entry) -> bool:
-        """A message came for a session that joins; tells whether it waits for the page, else it is in the page."""
-        if session.is_joining(entry.channel) or session.held is None:
-            return False
+    def hold(self, fd: int, session: Session, entry: Entry) -> None:
+        """Have a message wait for the page of late channels."""
+        assert session.held is not None
         session.held.append(entry)
         if len(session.held) > MOST_HELD:
             self._pages.give_up(fd)
-        return True
 
     def ended(self, fd: int, session: Session, end: frames.Frame, epoch: bytes) -> list[Entry]:
         """The page of a stream is complete: write it, and go on to what is next.
@@ -104,6 +103,8 @@ class Streams:
             session.held = [e for e in session.held if e.offset > at]
         since = session.late_since if is_late else session.since
         page = make_page(epoch, since, frames.decode_names(end.data), entries, at)
+        if session.late:
+            page = self._say_when_it_is_over(session, page, format_position(epoch, at), is_over=is_late and not is_cut)
         if not self._pages.page(fd, session, page):
             return []
         session.is_open = True
@@ -115,6 +116,17 @@ class Streams:
         else:
             self._keys[fd] = freeze(session.channels + session.late)
         return missed
+
+    @staticmethod
+    def _say_when_it_is_over(session: Session, page: Page, at: bytes, *, is_over: bool) -> Page:
+        """Have a position at the end of a catch-up, and none before: it tells the client that one position holds again.
+
+        When nothing was missed the answer to the request says it, if there is one.
+        """
+        if not is_over or not session.late_since:
+            return page._replace(last=b"")
+        is_said = session.token is not None and not page.entries and not page.gaps
+        return page._replace(last=b"" if is_said else at)
 
     def _join_on(self, fd: int, session: Session, since: bytes, is_late: bool) -> None:
         if is_late:
