@@ -152,11 +152,13 @@ class Rows:
         Behind the last request of a connection there is nothing to be used: it is dropped.
         """
         state = self.kinds[fd] & STATE
-        if state in (PARKED, WRITING):
+        if state in (PARKED, WRITING, SOCKET):
             self.unread[fd] = data
         if state == PARKED:
             self.kinds[fd] += CROWDED - PARKED
             self.epoll.modify(fd, select.EPOLLRDHUP)
+        elif state == SOCKET:
+            self.attend(fd)
 
     # -- answers
 

@@ -336,7 +336,8 @@ class Router:
                 self._store.acknowledge(channel, since)
 
         def done(missed: Missed) -> None:
-            if missed.is_foreign:  # what was asked for is in doubt as a whole; that `*` is too says nothing more
+            # What was asked for is in doubt as a whole; that `*` is too says more only where nothing was asked for.
+            if missed.is_foreign and channels:
                 missed = attrs.evolve(missed, gaps=channels)
             if link in self._slots:
                 self._page(link, frame.number, missed)

@@ -291,6 +291,7 @@ class Front:
                 raise PeerError("forbidden", "this client was cut off")
             self._small.stay_away(fd, head)
             return
+        self._heard.pop(fd, None)  # a number that had another stream before
         self._park(fd, PATIENCE_S)
         self.hub.park_session(fd, session)
 
