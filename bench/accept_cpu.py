@@ -43,7 +43,9 @@ def _microseconds(running: AbstractContextManager[Server], clients: int) -> tupl
             after = _first_and_others(pids)
             if server.key:
                 # The workers tell their counts once a second.
-                measure.wait_for(lambda: server.polls() == clients, 10, f"{clients} polls by the server's own count")
+                measure.wait_for(
+                    lambda: server.counted("poll") == clients, 10, f"{clients} polls by the server's own count"
+                )
             swarm.finish()
     first, others = ((b - a) / clients * 1e6 for a, b in zip(before, after, strict=True))
     return first, others

@@ -17,12 +17,14 @@ class Options:
         workers: 0: the benchmark's own number.
         pairs: how often reference and server take turns.
         seconds: how long a rate is measured.
+        inputs: how many inputs are fuzzed with; 0: the benchmark's own number.
     """
 
     clients: int = 0
     workers: int = 0
     pairs: int = 5
     seconds: float = 10.0
+    inputs: int = 0
 
 
 @attrs.frozen

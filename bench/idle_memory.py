@@ -50,9 +50,10 @@ def run(options: Options) -> list[Figure]:
     ]
 
 
-def hold(server: Server, swarm: Load, clients: int, longest_s: float = 300.0) -> int:
-    """Wait until the load client's polls are the server's, and the server is quiet; returns its own count."""
+def hold(server: Server, swarm: Load, clients: int, longest_s: float = 300.0, transport: str = "poll") -> int:
+    """Wait until the load client's connections are the server's, and the server is quiet; returns its own count."""
     measure.wait_for(lambda: swarm.waits(clients), longest_s, f"{clients} clients connected")
-    measure.wait_for(lambda: server.polls() in (clients, -1), 60, f"{clients} polls by the server's own count")
+    what = f"{clients} of {transport} by the server's own count"
+    measure.wait_for(lambda: server.counted(transport) in (clients, -1), 60, what)
     measure.settled_cpu_s(server.pids())
-    return server.polls()
+    return server.counted(transport)

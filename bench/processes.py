@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -71,17 +72,24 @@ class Server:
         finally:
             connection.close()
 
-    def polls(self) -> int:
-        """Return how many long-polls the server itself counts, -1 when it does not say."""
+    def counted(self, transport: str) -> int:
+        """Return how many connections of a transport the server itself counts, -1 when it does not say."""
         status, body = self.get("/api/stats")
-        return int(json.loads(body)["connections"]["poll"]) if status == 200 else -1
+        return int(json.loads(body)["connections"][transport]) if status == 200 else -1
+
+    def push(self, data: str, **target: object) -> None:
+        """Push one message.
+
+        Raises:
+            RuntimeError: it was not accepted.
+        """
+        status, body = self.call("POST", "/api/push", json.dumps({**target, "data": data}))
+        if status != 200:
+            raise RuntimeError(f"push to {target}: {status} {body[:200]!r}")
 
     def push_to_everyone(self) -> None:
         """Push one message to all, such as the load client recognises."""
-        data = f"0 * {time.monotonic_ns()}"
-        status, body = self.call("POST", "/api/push", json.dumps({"everyone": True, "data": data}))
-        if status != 200:
-            raise RuntimeError(f"push to everyone: {status} {body[:200]!r}")
+        self.push(f"0 * {time.monotonic_ns()}", everyone=True)
 
 
 def free_port() -> int:
@@ -103,7 +111,7 @@ def megacomet(workers: int, *options: str, environ: Mapping[str, str] | None = N
         whole = {**os.environ, "MEGACOMET_STATE_DIR": state, "PYTHONPATH": path, **more}
         command = [str(Path(sys.executable).parent / "twistd"), "--nodaemon", "--pidfile=", "megacomet"]
         command += ["--port", str(port), "--workers", str(workers), *options]
-        with _running(command, whole, log) as process:
+        with running(command, whole, log) as process:
             server = Server(process, port, key_file=f"{state}/api-key")
             try:
                 measure.wait_for(lambda: _up(process, server, "/readyz"), _READY_S, "the server's readiness")
@@ -125,8 +133,8 @@ def bare_loop(workers: int) -> Iterator[Server]:
     """Run the bare loop; a line to `process.stdin` makes it write to all streams."""
     port = free_port()
     command = [sys.executable, str(HERE / "bare_loop.py"), str(workers), str(port)]
-    with _running(command, dict(os.environ), None, asked=False) as process:
-        measure.wait_for(lambda: _listens(port), _READY_S, "the bare loop")
+    with running(command, dict(os.environ), None, asked=False) as process:
+        measure.wait_for(lambda: listens(port), _READY_S, "the bare loop")
         yield Server(process, port)
 
 
@@ -134,21 +142,22 @@ def bare_loop(workers: int) -> Iterator[Server]:
 def bare_klein() -> Iterator[Server]:
     """Run the bare Klein endpoint."""
     port = free_port()
-    with _running([sys.executable, str(HERE / "bare_klein.py"), str(port)], dict(os.environ), None) as process:
-        measure.wait_for(lambda: _listens(port), _READY_S, "Klein")
+    with running([sys.executable, str(HERE / "bare_klein.py"), str(port)], dict(os.environ), None) as process:
+        measure.wait_for(lambda: listens(port), _READY_S, "Klein")
         yield Server(process, port, key="none")
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Tell whether somebody accepts connections there."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextlib.contextmanager
-def _running(
+def running(
     command: list[str], environ: dict[str, str], log: Any, asked: bool = True
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a server; `asked`: it is told to end by SIGTERM, else it ends with its input."""
+    """Run a server with all its processes; `asked`: it is told to end by SIGTERM, else it ends with its input."""
     process = subprocess.Popen(
         command, env=environ, cwd=ROOT, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
     )
@@ -250,18 +259,28 @@ class Load:
         return report
 
 
-@contextlib.contextmanager
-def load(server: Server, clients: int, *options: str) -> Iterator[Load]:
+def load(server: Server, clients: int, *options: str) -> AbstractContextManager[Load]:
     """Run the load client against the server; `--hold` for as long as the block lasts unless it is given."""
-    command = [sys.executable, "-m", "megacomet.swarm", "--url", server.url, "--clients", str(clients), "--json"]
+    command = ["megacomet.swarm", "--url", server.url, "--clients", str(clients), "--json"]
     command += options if "--hold" in options else ("--hold", "3600", *options)
+    return _loading(command, server.key)
+
+
+def readers(server: Server, streams: int, transport: str, path: str, *options: str) -> AbstractContextManager[Load]:
+    """Run the readers against the server for as long as the block lasts; `path` may hold `{n}`, the stream's number."""
+    command = ["bench.readers", "--port", str(server.port), "--streams", str(streams)]
+    return _loading([*command, "--transport", transport, "--path", path, *options], server.key)
+
+
+@contextlib.contextmanager
+def _loading(command: list[str], key: str) -> Iterator[Load]:
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "MEGACOMET_API_KEY": server.key},
+        env={**os.environ, "MEGACOMET_API_KEY": key},
         start_new_session=True,
     )
     run = Load(process)

@@ -1,6 +1,7 @@
-"""Where the server spends its CPU time: while it accepts, while it delivers a batch, while it takes single pushes.
+"""Where the server spends its CPU time: while it accepts long-polls, SSE streams or WebSockets, while it delivers a
+batch or broadcasts, while it takes single pushes.
 
-    python -m bench.profile accept|batch|push [--clients N] [--workers W]
+    python -m bench.profile accept|open-sse|open-ws|batch|fanout-sse|fanout-ws|push [--clients N] [--workers W]
 
 The kernel samples as often as its clock ticks (100 times a second of CPU time, mostly); the shares are what counts.
 """
@@ -14,57 +15,89 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from bench import measure
+from bench.fanout import broadcast, push
 from bench.idle_memory import hold
-from bench.processes import Load, Server, load, megacomet
+from bench.idle_streams import PATHS
+from bench.processes import Server, load, megacomet, readers
 
 _LINES = 30
+_BROADCASTS = 20
 _SAMPLING = str(Path(__file__).parent / "sampling")
 
 
-def _accept(server: Server, swarm: Load, clients: int) -> None:
-    hold(server, swarm, clients)
+def _swarm(*options: str) -> Callable[[Server, int], None]:
+    """Return a run of the load client that is sampled from when all have connected to its end."""
+
+    def run(server: Server, clients: int) -> None:
+        counted = (str(clients),) if options[-1] == "--batch" else ()
+        with load(server, clients, *options, *counted) as swarm:
+            measure.wait_for(lambda: swarm.waits(clients), 60, "all connected")
+            time.sleep(1)
+            _sampled(server)
+            if counted:
+                measure.wait_for(lambda: swarm.live["delivered"] >= clients, 60, "delivery")
+            else:
+                swarm.report()
+            _sampled(server)
+
+    return run
 
 
-def _deliver(server: Server, swarm: Load, clients: int) -> None:
-    measure.wait_for(lambda: swarm.live["delivered"] >= clients, 60, "delivery")
+def _accept(server: Server, clients: int) -> None:
+    with load(server, clients) as swarm:
+        hold(server, swarm, clients)
+        _sampled(server)
 
 
-def _push(server: Server, swarm: Load, clients: int) -> None:
-    swarm.report()
+def _opened(transport: str) -> Callable[[Server, int], None]:
+    def run(server: Server, clients: int) -> None:
+        with readers(server, clients, transport, PATHS[transport] + "?channel=c{n}") as streams:
+            hold(server, streams, clients, transport=transport)
+            _sampled(server)
+
+    return run
 
 
-#: what is done; options of the load client; whether connecting is left out
-PATHS = {
-    "accept": (_accept, ()),
-    "batch": (_deliver, ("--hold", "10", "--settle", "4", "--batch")),
-    "push": (_push, ("--hold", "5", "--settle", "4", "--push-connections", "16", "--push-rate", "0")),
+def _broadcast(transport: str) -> Callable[[Server, int], None]:
+    def run(server: Server, clients: int) -> None:
+        with readers(server, clients, transport, PATHS[transport] + "?channel=bench") as streams:
+            hold(server, streams, clients, transport=transport)
+            _sampled(server)
+            for n in range(1, _BROADCASTS + 1):
+                broadcast(push, server, streams, n * clients)
+            _sampled(server)
+
+    return run
+
+
+WORK = {
+    "accept": _accept,
+    "batch": _swarm("--hold", "10", "--settle", "4", "--batch"),
+    "push": _swarm("--hold", "5", "--settle", "4", "--push-connections", "16", "--push-rate", "0"),
+    "open-sse": _opened("sse"),
+    "open-ws": _opened("ws"),
+    "fanout-sse": _broadcast("sse"),
+    "fanout-ws": _broadcast("ws"),
 }
 
 
 def main(arguments: list[str]) -> None:
-    """Profile one path and print the top of each role."""
+    """Profile one kind of work and print the top of each role."""
     p = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
-    p.add_argument("path", choices=PATHS)
+    p.add_argument("work", choices=WORK)
     p.add_argument("--clients", type=int, default=20_000)
     p.add_argument("--workers", type=int, default=2)
     given = p.parse_args(arguments)
-    work, options = PATHS[given.path]
-    more = (str(given.clients),) if options[-1:] == ("--batch",) else ()
     with tempfile.TemporaryDirectory() as samples:
         environ = {"SAMPLES_DIR": samples, "PYTHONPATH": _SAMPLING}
         with megacomet(given.workers, environ=environ) as server:
             time.sleep(1)
             _sampled(server)
-            with load(server, given.clients, *options, *more) as swarm:
-                if given.path != "accept":
-                    measure.wait_for(lambda: swarm.waits(given.clients), 60, "all connected")
-                    time.sleep(1)
-                    _sampled(server)
-                work(server, swarm, given.clients)
-                _sampled(server)
+            WORK[given.work](server, given.clients)
         for role in ("manager", "worker"):
             _print(role, [f for f in Path(samples).iterdir() if f.name.startswith(role)])
 

@@ -8,6 +8,7 @@
         BadPosition           a `since` that is not a position
         BadData               `data` that is not JSON, not UTF-8, too deep or too large
         Refused               the store does not take a message (mailbox-full, store-full)
+      OpError                 a request of a WebSocket that is refused; carries a number of `OP_CODES`
 
 Callers test types and `code`, never the text. Whatever is not a MegaCometError is a bug.
 """
@@ -45,6 +46,22 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "version-not-supported": (505, "The HTTP version is not supported"),
     "mailbox-full": (507, "The mailbox is full"),
     "store-full": (507, "The message store is full"),
+}
+
+#: The published numbers of the errors that answer requests of a WebSocket, those of Centrifugo where it has the same.
+OP_CODES: Final[dict[int, str]] = {
+    100: "An error of the server",
+    101: "A valid token is needed",
+    102: "The channel is not known",
+    103: "The permission is missing",
+    104: "The op is not known",
+    106: "A limit is exceeded",
+    107: "The request is malformed",
+    108: "The op is not available",
+    109: "The token has expired",
+    111: "Too many requests at the moment",
+    112: "The position cannot be resumed from",
+    507: "The message store is full",
 }
 
 
@@ -127,3 +144,27 @@ class BadData(PeerError):
 
 class Refused(PeerError):
     """Raised when the store does not take a message; nothing that waits was dropped for it."""
+
+
+class OpError(MegaCometError):
+    """Raised when a request of a WebSocket is refused; the connection goes on.
+
+    Attributes:
+        code: a key of `OP_CODES`.
+        detail: what exactly is wrong, for the peer's developer.
+        id: the request's id as JSON; None: it has none, or none that could be read.
+    """
+
+    def __init__(self, code: int, detail: str = "", id_: bytes | None = None) -> None:
+        super().__init__(code, detail, id_)
+        self.code = code
+        self.detail = detail
+        self.id = id_
+
+    @property
+    def message(self) -> str:
+        """The text of the answer."""
+        return self.detail or OP_CODES[self.code]
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"

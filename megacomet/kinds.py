@@ -8,6 +8,9 @@ WRITING    an answer is on its way and did not fit                              
 RESUMING   answered; what was read before is used in the next turn
 DRAINING   answered and shut for writing: read and dropped, lest a reset          deadline: linger
            overtake the answer
+STREAM     a stream that nothing is expected from: what comes is dropped             deadline: the next ping
+SOCKET     a WebSocket                                                            deadline: the next ping, or the pong
+ASKING     a WebSocket of which a request is under way: EPOLLIN is off            deadline: the same
 AWAY       being handed to somebody else: not in the set, held open until they have it
 """
 
@@ -25,6 +28,9 @@ WRITING: Final = 6
 RESUMING: Final = 7
 DRAINING: Final = 8
 AWAY: Final = 9
+STREAM: Final = 10
+SOCKET: Final = 11
+ASKING: Final = 12
 
 #: What of a kind is the state; the rest are the flags.
 STATE: Final = 0x0F
@@ -32,7 +38,7 @@ STATE: Final = 0x0F
 CLOSES: Final = 0x10
 #: ... and the peer may still be sending: it gets the time to read why.
 LINGERS: Final = 0x20
-#: The front's own flag of a request, ...
+#: The front's own flag of a request, or of a stream, ...
 FRONT: Final = 0x40
 #: ... and of the listener that the connection came in by, for as long as it lasts.
 ENTRANCE: Final = 0x80
@@ -41,6 +47,7 @@ _NAMES: Final = {
     "reading": (READING,),
     "idle": (IDLE, RESUMING),
     "waiting": (PARKED, CROWDED),
+    "streaming": (STREAM, SOCKET, ASKING),
     "writing": (WRITING, DRAINING),
     "away": (AWAY,),
 }
@@ -48,6 +55,6 @@ _WITHOUT_FLAGS: Final = bytes(kind & STATE for kind in range(256))
 
 
 def census(kinds: bytearray) -> dict[str, int]:
-    """Count the rows by what they are about: `reading`, `idle`, `waiting`, `writing`, `away`."""
+    """Count the rows by what they are about: `reading`, `idle`, `waiting`, `streaming`, `writing`, `away`."""
     states = kinds.translate(_WITHOUT_FLAGS)
     return {name: sum(states.count(state) for state in of) for name, of in _NAMES.items()}

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from megacomet.accepting import RESERVE, SPARE, Entrances
-from megacomet.kinds import CROWDED, DRAINING, IDLE, LISTENER, PARKED, READING, STATE
+from megacomet.kinds import ASKING, CROWDED, DRAINING, IDLE, LISTENER, PARKED, READING, SOCKET, STATE, STREAM
 from megacomet.rows import Rows
 
 #: Events a turn, so that the rest of the reactor is never starved.
@@ -28,6 +28,8 @@ EVENTS: Final = 512
 DUE: Final = 512
 #: A request head has a few hundred bytes; what is longer comes in several events.
 READ_BYTES: Final = 4096
+#: A WebSocket may have long messages to send.
+HEAR_BYTES: Final = 16 * READ_BYTES
 
 
 class IFront(Protocol):
@@ -37,10 +39,16 @@ class IFront(Protocol):
         """Bytes came for a row that is READING; the first `known` of them were put back with `Rows.keep` before."""
 
     def gone(self, fd: int) -> None:
-        """The connection of a request that waits, of a row that has a key, has ended; it is closed after this."""
+        """The connection of a stream, or of a row that has a key, has ended; it is closed after this."""
 
     def due(self, fd: int) -> None:
-        """The deadline of a waiting request, or of a head of which a part has come, has passed."""
+        """The deadline of a waiting request, of a stream, or of a head of which a part has come, has passed."""
+
+    def heard(self, fd: int, data: bytes) -> None:
+        """Bytes came from a stream."""
+
+    def flushed(self, fd: int) -> None:
+        """A stream is owed nothing any more."""
 
     def turned(self) -> None:
         """A turn of the lot is over."""
@@ -83,6 +91,9 @@ class ParkingLot:
             self._resume,  # RESUMING
             self._drain,  # DRAINING
             self._ignore,  # AWAY
+            self._hear,  # STREAM
+            self._hear,  # SOCKET
+            self._asks,  # ASKING
         )
 
     # -- what the reactor wants of a reader
@@ -245,11 +256,47 @@ class ParkingLot:
             pass
         self.rows.close(fd)
 
+    def _hear(self, fd: int) -> None:
+        rows = self.rows
+        if not self._is_flushed(fd):
+            return
+        if rows.unread and fd in rows.unread:
+            data = rows.unread.pop(fd)
+            rows.attend(fd)
+        else:
+            try:
+                data = os.read(fd, HEAR_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+        if data:
+            self.front.heard(fd, data)
+        else:
+            self._end(fd, "gone")
+
+    def _asks(self, fd: int) -> None:
+        if self._is_flushed(fd) and self.rows.kinds[fd] & STATE == ASKING:
+            self._stirred_again(fd)
+
+    def _is_flushed(self, fd: int) -> bool:
+        """Send what a stream is owed; tells whether there is still a stream."""
+        rows = self.rows
+        if rows.backlogs and fd in rows.backlogs:
+            try:
+                if rows.send_more(fd):
+                    self.front.flushed(fd)
+            except OSError:
+                self._end(fd, "gone")
+                return False
+            return rows.kinds[fd] & STATE >= STREAM
+        return True
+
     # -- what becomes of rows
 
     def _due(self, fd: int) -> None:
         state = self.rows.kinds[fd] & STATE
-        if state in (PARKED, CROWDED) or (state == READING and fd in self.rows.unread):
+        if state in (PARKED, CROWDED, STREAM, SOCKET, ASKING) or (state == READING and fd in self.rows.unread):
             self.front.due(fd)
         elif state == DRAINING:
             self.rows.close(fd)
@@ -258,7 +305,7 @@ class ParkingLot:
 
     def _end(self, fd: int, why: str) -> None:
         try:
-            if self.rows.keys[fd] is not None:
+            if self.rows.keys[fd] is not None or self.rows.kinds[fd] & STATE >= STREAM:
                 self.front.gone(fd)
         finally:
             self.rows.drop(fd, why)

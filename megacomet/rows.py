@@ -14,8 +14,10 @@ import socket
 from math import inf
 from typing import Final
 
+from megacomet.backlog import Backlog
 from megacomet.deadlines import Deadlines
 from megacomet.kinds import (
+    ASKING,
     AWAY,
     CLOSES,
     CROWDED,
@@ -27,7 +29,9 @@ from megacomet.kinds import (
     PARKED,
     READING,
     RESUMING,
+    SOCKET,
     STATE,
+    STREAM,
     WRITING,
 )
 from megacomet.model.row_keys import RowKeys
@@ -49,6 +53,7 @@ class Rows:
     Attributes:
         keys: by descriptor: what waits there, the front's own; None where nothing does.
         kinds: by descriptor: state and flags.
+        forms: by descriptor: how what is written to a stream must look, the front's own; 0 where there is none.
         unread: what was read of a connection and is not used yet.
         backlogs: what was written to a connection and is not sent yet.
         owed: bytes of all backlogs together.
@@ -78,8 +83,9 @@ class Rows:
         """
         self.keys = RowKeys()
         self.kinds = bytearray()
+        self.forms = bytearray()
         self.unread: dict[int, bytes] = {}
-        self.backlogs: dict[int, bytearray] = {}
+        self.backlogs: dict[int, Backlog] = {}
         self.owed = 0
         self.deadlines = Deadlines(now)
         self.open = 0
@@ -98,6 +104,7 @@ class Rows:
         if more > 0:
             more = max(more, 256)
             self.kinds.extend(bytes(more))
+            self.forms.extend(bytes(more))
             self.keys.grow(len(self.kinds))
             self.deadlines.grow(len(self.kinds))
 
@@ -145,11 +152,13 @@ class Rows:
         Behind the last request of a connection there is nothing to be used: it is dropped.
         """
         state = self.kinds[fd] & STATE
-        if state in (PARKED, WRITING):
+        if state in (PARKED, WRITING, SOCKET):
             self.unread[fd] = data
         if state == PARKED:
             self.kinds[fd] += CROWDED - PARKED
             self.epoll.modify(fd, select.EPOLLRDHUP)
+        elif state == SOCKET:
+            self.attend(fd)
 
     # -- answers
 
@@ -169,35 +178,49 @@ class Rows:
         if sent == len(data):
             self._answered(fd)
             return True
-        rest = len(data) - sent
-        if rest > self._backlog_bytes or self.owed + rest > self._owed_bytes:
+        if not self._owe(fd, data, sent, self._backlog_bytes):
             self.drop(fd, "slow")
             return False
-        self.owed += rest
-        self.backlogs[fd] = bytearray(data[sent:])
         self.kinds[fd] = self.kinds[fd] & ~STATE | WRITING
         self.deadlines.arm(fd, STALL_S)
         # Nothing but OUT: the next request waits for this answer, and a peer that half-closes may still read.
         self.epoll.modify(fd, select.EPOLLOUT)
         return True
 
+    def _owe(self, fd: int, data: bytes, sent: int, most: int) -> bool:
+        """Keep what was not sent; False when that is too much."""
+        rest = len(data) - sent
+        backlog = self.backlogs.get(fd)
+        if rest + (backlog.size if backlog else 0) > most or self.owed + rest > self._owed_bytes:
+            return False
+        self.owed += rest
+        if backlog is None:
+            self.backlogs[fd] = Backlog(data, sent)
+        else:
+            backlog.push(data)
+        return True
+
     def flush(self, fd: int) -> None:
         """Send more of the backlog, and go on as `answer` would when it is empty."""
-        backlog = self.backlogs[fd]
         try:
-            sent = os.write(fd, backlog)
+            is_flushed = self._flush(fd)
         except BlockingIOError:
             return
         except OSError:
             self.drop(fd, "gone")
             return
-        del backlog[:sent]
-        self.owed -= sent
-        if backlog:
-            self.deadlines.arm(fd, STALL_S)
-        else:
-            del self.backlogs[fd]
+        if is_flushed:
             self._answered(fd, is_muted=True)
+        else:
+            self.deadlines.arm(fd, STALL_S)
+
+    def _flush(self, fd: int) -> bool:
+        backlog = self.backlogs[fd]
+        self.owed -= backlog.flush(fd)
+        if backlog.size:
+            return False
+        del self.backlogs[fd]
+        return True
 
     def _answered(self, fd: int, is_muted: bool = False) -> None:
         kind = self.kinds[fd]
@@ -240,6 +263,95 @@ class Rows:
         finally:
             borrowed.detach()
 
+    # -- streams
+
+    def stream(self, fd: int, form: int, seconds: float, *, is_socket: bool) -> None:
+        """The answer to the request has begun and does not end; the row is due after `seconds`."""
+        self.kinds[fd] = self.kinds[fd] & ENTRANCE | (SOCKET if is_socket else STREAM)
+        self.forms[fd] = form
+        self.deadlines.arm(fd, seconds)
+        if fd in self.unread:  # else it has the events already that a stream wants
+            self.attend(fd)
+
+    def attend(self, fd: int) -> None:
+        """Have the events that a stream wants."""
+        wanted = select.EPOLLRDHUP if self.kinds[fd] & STATE == ASKING else _OPEN
+        if fd in self.backlogs or fd in self.unread:  # OUT has the kernel wake us for what is in our own hands
+            wanted |= select.EPOLLOUT
+        self.epoll.modify(fd, wanted)
+
+    def ask(self, fd: int) -> None:
+        """A request of a WebSocket is under way: read no more until `listen`."""
+        self.kinds[fd] += ASKING - SOCKET
+        self.attend(fd)
+
+    def listen(self, fd: int) -> None:
+        """The request of a WebSocket is answered."""
+        self.kinds[fd] += SOCKET - ASKING
+        self.attend(fd)
+
+    def send(self, fd: int, data: bytes, most: int) -> str:
+        """Write to a stream, behind what it is owed already, of which it may be `most` bytes.
+
+        Returns:
+            "" when it is written or will be; else why it cannot be: nothing has been done about it.
+        """
+        sent = 0
+        if fd not in self.backlogs:
+            try:
+                sent = os.write(fd, data)
+            except BlockingIOError:
+                pass
+            except OSError:
+                return "gone"
+            if sent == len(data):
+                return ""
+        return self.send_later(fd, data, sent, most)
+
+    def send_later(self, fd: int, data: bytes, sent: int, most: int) -> str:
+        """Write the rest of what a stream did not take; see `send`."""
+        is_first = fd not in self.backlogs
+        if not self._owe(fd, data, sent, most):
+            return "slow"
+        if is_first:
+            self.attend(fd)
+        return ""
+
+    def send_more(self, fd: int) -> bool:
+        """Send more of what a stream is owed; tells whether it is owed nothing now.
+
+        Raises:
+            OSError: the connection is broken.
+        """
+        try:
+            is_flushed = self._flush(fd)
+        except BlockingIOError:
+            return False
+        if is_flushed:
+            self.attend(fd)
+        return is_flushed
+
+    def finish(self, fd: int, data: bytes, *, is_slow: bool = False) -> None:
+        """End a stream behind the last bytes; who is slow is sent no whole piece that waits before them."""
+        self.forms[fd] = 0
+        self.unread.pop(fd, None)
+        self.flag(fd, CLOSES | LINGERS)
+        backlog = self.backlogs.get(fd)
+        if backlog is not None and is_slow:
+            self.owed -= backlog.size
+            backlog.cut()
+            self.owed += backlog.size
+            if not backlog.size:
+                del self.backlogs[fd]
+        if fd in self.backlogs:
+            self.backlogs[fd].push(data)
+            self.owed += len(data)
+            self.kinds[fd] = self.kinds[fd] & ~STATE | WRITING
+            self.deadlines.arm(fd, STALL_S)
+            self.epoll.modify(fd, select.EPOLLOUT)
+        else:
+            self.answer(fd, data)
+
     # -- the end
 
     def release(self, fd: int) -> None:
@@ -266,10 +378,11 @@ class Rows:
             with contextlib.suppress(OSError):  # it never was registered: the kernel had no room
                 self.epoll.unregister(fd)
         self.kinds[fd] = FREE
+        self.forms[fd] = 0
         self.keys[fd] = None
         self.deadlines.disarm(fd)
         self.unread.pop(fd, None)
         if fd in self.backlogs:
-            self.owed -= len(self.backlogs.pop(fd))
+            self.owed -= self.backlogs.pop(fd).size
         self.open -= 1
         os.close(fd)

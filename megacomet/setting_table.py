@@ -165,6 +165,12 @@ class Settings:
     )
     channels_per_connection: int = _row(128, Whole(1, 1000), "Channels that one connection may hear.")
     client_publish: bool = _row(False, Flag(), "Whether browsers may publish over their WebSocket.")
+    ws_echo: str = _row(
+        "",
+        Text(r"/[!-~]{1,200}", "a path, such as /echo", empty=True),
+        "Path of a WebSocket that sends back what comes, up to 16 MB a message: for conformance suites.",
+        zero="there is none",
+    )
     origins: tuple[str, ...] = _row((), Many(_ORIGIN), "Origins whose pages may connect.", zero="any")
     metrics_open: bool = _row(False, Flag(), "Whether /metrics is served without a key.")
     log_format: str = _row(

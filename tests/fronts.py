@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from megacomet.kinds import STATE
-from megacomet.model.hub import Box
+from megacomet.model.answers import Box
 from megacomet.settings import Settings
 from megacomet.wire import frames
 from megacomet.worker.front import Front

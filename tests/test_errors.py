@@ -10,10 +10,12 @@ import pytest
 from megacomet import errors
 from megacomet.errors import (
     CATALOGUE,
+    OP_CODES,
     BadData,
     BadName,
     BadPosition,
     MegaCometError,
+    OpError,
     PeerError,
     Refused,
     SettingError,
@@ -60,6 +62,23 @@ def test_peers_faults_are_peer_errors(error: PeerError, code: str) -> None:
     """Whoever catches PeerError gets every fault of a peer, with its code."""
     assert isinstance(error, PeerError)
     assert error.code == code
+
+
+@pytest.mark.parametrize("code", OP_CODES)
+def test_op_codes_are_published_well(code: int) -> None:
+    """A code of an open connection has a title of one line, which is the message when nothing else is said."""
+    title = OP_CODES[code]
+    assert title == title.strip()
+    assert title.splitlines() == [title]
+    error = OpError(code)
+    assert (error.message, error.id) == (title, None)
+    assert str(error) == f"{code}: {title}"
+
+
+def test_op_error_says_what_and_whose() -> None:
+    """The detail is for the peer's developer, the id for its program."""
+    error = OpError(107, "no op", b'"a"')
+    assert (error.code, error.detail, error.message, error.id) == (107, "no op", "no op", b'"a"')
 
 
 def test_setting_error_names_setting_value_rule_and_source() -> None:

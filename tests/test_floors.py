@@ -28,6 +28,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.wire": 1,
     "megacomet.model": 2,
     "megacomet.accepting": 3,
+    "megacomet.backlog": 3,
     "megacomet.binding": 3,
     "megacomet.collector": 3,
     "megacomet.deadlines": 3,
@@ -63,10 +64,18 @@ IMPURE: Final = frozenset(
     {"asyncio", "autobahn", "klein", "multiprocessing", "sched", "select", "selectors", "signal", "socket", "ssl"}
     | {"subprocess", "threading", "time", "treq", "twisted", "werkzeug"}
 )
+#: The native code of Autobahn's codecs, alone: the packages around it bring 1 to 3 MB.
+AUTOBAHN_S_CODECS: Final = ("_nvx_utf8validator", "_nvx_xormasker")
+CODECS_FLOOR: Final = 1
 CLOCKS: Final = frozenset({("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")})
 #: What no process may hold that is forked to become a worker: Klein imports the reactor, twisted.web is weight.
-NOT_IN_WORKERS: Final = ("klein", "twisted.web", "treq", "werkzeug")
-IN_THE_ZYGOTE: Final = ("megacomet.zygote", "megacomet.worker.main")
+NOT_IN_WORKERS: Final = ("autobahn", "klein", "twisted.web", "treq", "werkzeug")
+IN_THE_ZYGOTE: Final = (
+    "megacomet.zygote",
+    "megacomet.worker.main",
+    "megacomet.wire.upgrade",
+    "megacomet.wire.websocket",
+)
 
 MODULE_MAX_LINES: Final = 399
 FUNCTION_MAX_LINES: Final = 50
@@ -152,6 +161,8 @@ def _about_import(module: str, entry: str, one: Import) -> Iterator[str]:
         yield from _about_ours(entry, module_named(one.target))
     elif floor <= PURE and one.target.split(".")[0] in IMPURE:
         yield f"floor {floor} does not know {one.target}"
+    elif floor != CODECS_FLOOR and one.target.split(".")[0] in AUTOBAHN_S_CODECS:
+        yield f"only the wire knows {one.target}"
     elif entry == "megacomet.worker" and any(within(one.target, name) for name in NOT_IN_WORKERS):
         yield f"a worker does not know {one.target}"
     if one.at_once and within(one.target, "twisted.internet.reactor") and module != "megacomet.tap":
@@ -231,11 +242,14 @@ def test_every_entry_has_a_room() -> None:
         ("megacomet.model.hub", "if TYPE_CHECKING:\n    from twisted.internet import defer", "does not know twisted"),
         ("megacomet.model.hub", "import datetime\nx = datetime.datetime.now()", "reads a clock"),
         ("megacomet.model.hub", "from . import store", "relative"),
+        ("megacomet.wire.http", "from autobahn.websocket import utf8validator", "floor 1 does not know autobahn"),
+        ("megacomet.parking", "from _nvx_xormasker import lib", "only the wire knows _nvx_xormasker.lib"),
         ("megacomet.parking", "from twisted.internet import reactor", "imports the reactor"),
         ("megacomet.parking", "class A:\n    import twisted.internet.reactor", "imports the reactor"),
         ("megacomet.parking", "from megacomet.worker import front", "floor 3 imports megacomet.worker"),
         ("megacomet.worker.front", "import twisted.web.http", "a worker does not know twisted.web.http"),
         ("megacomet.worker.front", "from klein import Klein", "a worker does not know klein.Klein"),
+        ("megacomet.worker.front", "import autobahn.nvx", "a worker does not know autobahn.nvx"),
         ("megacomet.worker.front", "from megacomet.manager import links", "its neighbour megacomet.manager.links"),
         ("megacomet.worker.front", "from megacomet.api.site import x", "floor 4 imports megacomet.api.site"),
         ("megacomet.manager.links", "import megacomet.worker", "its neighbour megacomet.worker"),
@@ -258,6 +272,7 @@ def test_the_test_sees(module: str, source: str, complaint: str) -> None:
     ("module", "source"),
     [
         ("megacomet.tap", "from twisted.internet import reactor\nfrom megacomet.options import Options"),
+        ("megacomet.wire.masking", "from _nvx_xormasker import ffi, lib"),
         ("megacomet.parking", "def f():\n    from twisted.internet import reactor"),
         ("megacomet.worker.front", "from twisted.internet.defer import Deferred\nimport megacomet.parking"),
         ("megacomet.model.hub", "from zope.interface import Interface\nfrom megacomet.names import EVERYONE"),
@@ -278,7 +293,7 @@ def test_the_test_sees_circles() -> None:
 
 @pytest.mark.parametrize("module", [name for name in IN_THE_ZYGOTE if name in MODULES])
 def test_what_is_forked_holds_no_reactor(module: str) -> None:
-    """What the zygote imports, however indirectly, brings neither a reactor nor Klein nor twisted.web."""
+    """What the zygote imports, however indirectly, brings neither a reactor nor Klein, twisted.web or Autobahn."""
     unwanted = ["twisted.internet.reactor", *NOT_IN_WORKERS]
     code = f"import sys, {module}; print(*[name for name in {unwanted!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -327,7 +327,7 @@ class BeatTests(LinksTestCase):
         self.up()
 
     def beat(self, waiting: int = 0, listening: bool = True, messages: int = 0) -> Any:
-        told = {"listening": listening, "rows": {"waiting": waiting}, "messages": messages}
+        told = {"listening": listening, "rows": {"waiting": waiting, "streaming": 0}, "messages": messages}
         counts = json.dumps(told).encode()
         return self.ask(self.worker, self.pump, link.Beat, counts=counts)
 
@@ -345,7 +345,7 @@ class BeatTests(LinksTestCase):
     def test_counts(self) -> None:
         """What a worker says of itself is kept for whoever asks."""
         self.beat(waiting=3)
-        self.assertEqual(self.downlink.counts["rows"], {"waiting": 3})
+        self.assertEqual(self.downlink.counts["rows"], {"waiting": 3, "streaming": 0})
 
     def test_messages_written(self) -> None:
         """Written messages are summed over all workers, and what one told stays when it is gone."""

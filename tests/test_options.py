@@ -83,7 +83,7 @@ def test_every_setting_is_an_option(row: Any) -> None:
         value = {str: "/a" if row.name == "state_dir" else "json" if row.name == "log_format" else "::1"}.get(
             type(row.default), row.default or 1
         )
-        value = "tcp:81" if row.name == "admin" else value
+        value = {"admin": "tcp:81", "ws_echo": "/echo"}.get(row.name, value)
         arguments = [f"{row.option}={value}"]
     options.parseOptions(arguments)
     assert getattr(options.settings, row.name) == value

@@ -546,7 +546,7 @@ def test_a_large_answer_goes_out_in_pieces(ground: Ground, front: Lines) -> None
     front.size = 50_000
     fd, client = ground.pair(b"0123456789\necho\n")
     assert state(ground, fd) == WRITING
-    assert 0 < len(ground.rows.backlogs[fd]) < 500_001
+    assert 0 < ground.rows.backlogs[fd].size < 500_001
     got = b""
     while len(got) < 500_001:
         got += client.recv(65536)
@@ -606,7 +606,7 @@ def test_those_who_do_not_read_have_a_bound_together() -> None:
     kept = [(fd, client) for fd, client in pairs if is_open(fd)]
     assert 1 <= len(kept) < 5
     assert (ground.rows.ended["slow"], ground.rows.ended["gone"]) == (5 - len(kept), 0)
-    assert 0 < ground.rows.owed == sum(map(len, ground.rows.backlogs.values())) <= 1_200_000
+    assert 0 < ground.rows.owed == sum(backlog.size for backlog in ground.rows.backlogs.values()) <= 1_200_000
     for _, client in kept:
         got = 0
         while got < 500_001:
@@ -627,8 +627,8 @@ def test_one_that_takes_nothing_is_closed_in_time(ground: Ground, front: Lines) 
     fd, client = ground.pair(b"x\n")
     for _ in range(3):
         ground.pass_s(rows.STALL_S - 1)
-        left = len(ground.rows.backlogs[fd])
-        while len(ground.rows.backlogs[fd]) == left:
+        left = ground.rows.backlogs[fd].size
+        while ground.rows.backlogs[fd].size == left:
             client.recv(4096)
             ground.settle()
     ground.pass_s(rows.STALL_S)
@@ -943,7 +943,14 @@ def test_census(ground: Ground, front: Lines) -> None:
     for line in (b"", b"ec", b"park\n", b"park last\n", b"park\nmore", b"echo\n", b"refuse\n"):
         ground.pair(line)
     away, _ = ground.pair(b"away\n")
-    assert kinds.census(ground.rows.kinds) == {"reading": 1, "idle": 2, "waiting": 3, "writing": 1, "away": 1}
+    assert kinds.census(ground.rows.kinds) == {
+        "reading": 1,
+        "idle": 2,
+        "waiting": 3,
+        "streaming": 0,
+        "writing": 1,
+        "away": 1,
+    }
     ground.rows.close(away)
     assert ground.lot.counts() == {
         "accepted": 0,

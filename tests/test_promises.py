@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -33,11 +35,11 @@ class Delivery(RuleBasedStateMachine):
         self.world = World(clients=8, history_messages=history, **self.parts)
         self.world.store.slow = slow
 
-    @rule(n=st.integers(0, 11), receipt=st.booleans())
+    @rule(n=st.integers(0, 12), receipt=st.booleans())
     def publish(self, n, receipt):
         self.world.publish(self.world.channels[n], receipt)
 
-    @rule(n=st.integers(4, 11), times=st.integers(1, 3))
+    @rule(n=st.integers(5, 12), times=st.integers(1, 3))
     def publish_to_mailbox(self, n, times):
         for _ in range(times):
             self.world.publish(self.world.channels[n])
@@ -45,6 +47,70 @@ class Delivery(RuleBasedStateMachine):
     @rule(c=client_numbers, w=worker_numbers, limit=st.sampled_from([1, 2, 100]), immediate=st.booleans())
     def poll(self, c, w, limit, immediate):
         self.world.clients[c].poll(self.world.workers[w], limit, immediate)
+
+    @rule(c=client_numbers, w=worker_numbers, limit=st.sampled_from([1, 2, 100]))
+    def stream(self, c, w, limit):
+        self.world.clients[c].stream(self.world.workers[w], limit)
+
+    @rule(w=worker_numbers)
+    def everyone_streams(self, w):
+        for n, client in enumerate(self.world.clients):
+            client.stream(self.world.workers[(n // 4 + w) % 2])
+        self.world.settle()
+
+    @rule(
+        c=client_numbers, channel=st.sampled_from([b"a", b"b", b"c"]), since=st.sampled_from(["now", "here", "oldest"])
+    )
+    def subscribe_late(self, c, channel, since):
+        self.world.clients[c].subscribe(channel, since)
+
+    @rule(c=client_numbers)
+    def ping(self, c):
+        self.world.clients[c].ping()
+
+    @rule(w=worker_numbers, n=st.integers(0, 4), answers=st.integers(0, 2), c=client_numbers)
+    def a_broadcast_stalls(self, w, n, answers, c):
+        """Some have it, some not; and one of them asks where it stands, and goes."""
+        for client in self.world.clients:
+            client.stream(self.world.workers[w])
+        self.world.settle()
+        self.world.publish(self.world.channels[n])
+        self.world.store.step()
+        self._has_a_turn(self.world.workers[w], answers)
+        self.world.clients[c].ping()
+        self.world.clients[c].drop()
+
+    @rule(c=client_numbers, answers=st.integers(0, 2), pieces=st.integers(1, 3), stays=st.booleans())
+    def catches_up_while_live(self, c, answers, pieces, stays):
+        client = self.world.clients[c]
+        for _ in range(4):
+            self.world.publish(b"b")
+        self.world.settle()
+        client.subscribe(b"b", "oldest")
+        if client.worker is None or client.worker.link is None:
+            return
+        for _ in range(pieces):  # of the page
+            client.worker.say(client.worker.hub.outgoing())
+            while client.worker.link.up:
+                client.worker.link.take_up()
+            self.world.publish(b"a")
+            self._has_a_turn(client.worker, answers)
+            if client.worker is None or client.worker.link is None:
+                return
+        if not stays:
+            client.drop()
+
+    @staticmethod
+    def _has_a_turn(worker, answers):
+        if worker.link:
+            worker.link.flush()
+            while worker.read():
+                pass
+        worker.work(answers)
+
+    @rule(c=client_numbers)
+    def connection_breaks(self, c):
+        self.world.clients[c].broken = True
 
     @rule(w=worker_numbers)
     def everyone_polls(self, w):
@@ -71,12 +137,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(w=worker_numbers, answers=st.integers(0, 3))
     def worker_has_a_turn(self, w, answers):
-        worker = self.world.workers[w]
-        if worker.link:
-            worker.link.flush()
-            while worker.link.down:
-                worker.hub.received(worker.link.down.popleft())
-        worker.work(answers)
+        self._has_a_turn(self.world.workers[w], answers)
 
     @rule(w=worker_numbers)
     def manager_flushes(self, w):
@@ -85,9 +146,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule(w=worker_numbers)
     def worker_reads(self, w):
-        worker = self.world.workers[w]
-        if worker.link and worker.link.down:
-            worker.hub.received(worker.link.down.popleft())
+        self.world.workers[w].read()
 
     @rule(w=worker_numbers, answers=st.integers(0, 5))
     def worker_works(self, w, answers):
@@ -158,20 +217,45 @@ class ForgetfulDirectory(Directory):
 
 
 class OvertakingHub(Hub):
-    """Ends a box before its fan-out is over: the head moves on, the rest would be answered later."""
+    """Gives a row a later message before the fan-outs that it is in."""
 
-    def _answer_due(self, out_of_time):
-        super()._answer_due(out_of_time)
-        return True
+    def _answer(self, fd):
+        fanouts, self._due.fanouts = self._due.fanouts, deque()
+        try:
+            return super()._answer(fd)
+        finally:
+            self._due.fanouts = fanouts
+            if self.keys[fd] is None:
+                self._due.leave(fd)
+
+
+class HastyHub(Hub):
+    """Tells a stream where it stands before it was given what is due to it."""
+
+    def position(self, fd):
+        return b"%b-%d" % (self.epoch, self.head) if self.streams.is_live(fd) else b""
+
+
+class ImpatientHub(Hub):
+    """Does not let live messages wait for what a stream catches up with."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.streams.hold = self._pass
+
+    def _pass(self, fd, session, entry):
+        self._answers.write(fd, [entry], b"")
 
 
 class RepeatingHub(Hub):
     """Says of a message that was written that it was not."""
 
     def _answer(self, fd):
-        before = dict(self._unwritten)
-        super()._answer(fd)
-        self._unwritten = before
+        results = [(entry.result, entry.result.unwritten.copy()) for entry in self._due.to(fd)]
+        is_written = super()._answer(fd)
+        for result, unwritten in results:
+            result.unwritten = unwritten
+        return is_written
 
 
 @pytest.mark.parametrize(
@@ -180,9 +264,14 @@ class RepeatingHub(Hub):
         {"store_class": ForgetfulStore},
         {"directory_class": ForgetfulDirectory},
         {"hub": OvertakingHub},
+        {"hub": HastyHub},
+        {"hub": ImpatientHub},
         {"hub": RepeatingHub},
     ],
-    ids=["a store that forgets", "a directory that forgets", "a fan-out that is overtaken", "a hub that repeats"],
+    ids=[
+        *("a store that forgets", "a directory that forgets", "a fan-out that is overtaken"),
+        *("a position too early", "a catch-up that is overtaken", "a hub that repeats"),
+    ],
 )
 def test_the_checker_catches(parts):
     """A double that breaks one promise is found out."""

@@ -43,6 +43,7 @@ CONTRACT = {
     "backlog_bytes": 1_000_000,
     "channels_per_connection": 128,
     "client_publish": False,
+    "ws_echo": "",
     "origins": (),
     "metrics_open": False,
     "log_format": "text",

@@ -30,6 +30,14 @@ def test_negative_counts_as_zero() -> None:
     assert (histogram.count, histogram.quantile(1.0)) == (1, 0)
 
 
+def test_seen_several_times() -> None:
+    """A duration that many deliveries share is counted for each of them in one go."""
+    histogram = filled([1 << 40])
+    histogram.record(5_000, 99)
+    assert (histogram.count, histogram.max_ns) == (100, 1 << 40)
+    assert histogram.quantile(0.99) < 6_000
+
+
 def test_beyond_the_last_bucket() -> None:
     """A duration that no bucket is large enough for is counted in the last one, and the maximum is exact."""
     histogram = filled([1 << 80])

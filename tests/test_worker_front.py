@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from megacomet.kinds import CROWDED, DRAINING, ENTRANCE, IDLE, PARKED, READING
 from megacomet.model.session import Session
+from megacomet.wire.websocket import TEXT, frame, masked_frame
 from megacomet.worker.closing import SLICE
-from megacomet.worker.front import PATIENCE_S
+from megacomet.worker.front import MOST_HEARD_BYTES, PATIENCE_S
 from megacomet.worker.handover import NoLink
 from megacomet.worker.room import ANSWER_BYTES, share_of
 
@@ -271,7 +272,7 @@ def test_a_bad_poll(house: House, query: str, code: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.headers["x-request-id"] == "id-1"
     assert answer.headers["access-control-allow-origin"] == "*"
-    assert (house.waiting(), house.front.refused[code]) == ([], 1)
+    assert (house.waiting(), house.front.counts()["refused"].get(code)) == ([], 1)
 
 
 def test_a_request_id_is_made(house: House) -> None:
@@ -457,6 +458,35 @@ def test_half_closed(house: House) -> None:
     assert (read_all(other), house.rows.open) == (b"", 0)
 
 
+# -- streams
+
+
+def test_what_another_stream_has_sent(house: House) -> None:
+    """A stream that sends too much is closed; the next one with its number begins anew."""
+    for _ in range(2):
+        client = house.get("/comet/events?channel=news")
+        house.pages(head=0)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 OK")
+        client.sendall(b"x" * MOST_HEARD_BYTES)
+        house.turn()
+        house.turn()
+        assert read_now(client) == b"(nothing)"
+        client.sendall(b"x")
+        house.turn()
+        assert read_now(client) == b""
+
+
+def test_frames_behind_the_handshake_of_an_echo(make: Callable[..., House]) -> None:
+    """What came together with a handshake that is answered at once is read after it."""
+    house = make(ws_echo="/echo")
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    head = request("/echo", "Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13", key)
+    client = house.send(head + masked_frame(TEXT, b"early", b"mask"))
+    assert client.recv(4096).endswith(b"\r\n\r\n")
+    house.turn()
+    assert client.recv(4096) == frame(TEXT, b"early")
+
+
 # -- heads
 
 
@@ -592,9 +622,6 @@ def test_requests_cut_anywhere(house: House, cuts: list[int]) -> None:
         "/comet",
         "/comet/",
         "/comet/poll/",
-        "/comet/events",
-        "/comet/stream",
-        "/comet/ws",
         "/megacomet.js",
         "/megacomet.mjs",
         "/megacomet.d.ts",

@@ -47,7 +47,7 @@ class Worker:
     def counts(self) -> dict[str, object]:
         if self.broken is not None:
             raise self.broken
-        return {"listening": True, "rows": {"waiting": 1}, "messages": 0}
+        return {"listening": True, "rows": {"waiting": 1, "streaming": 0}, "messages": 0}
 
     def take_back(self, fd: int, unread: bytes) -> None:
         self.told.append(("take back", fd, unread))
@@ -215,7 +215,7 @@ class DialTests(UplinkTestCase):
     def test_the_first_beat(self) -> None:
         """A linked worker beats at once, and learns how the server stands."""
         manager = self.link()
-        self.assertEqual(manager.counts, [{"listening": True, "rows": {"waiting": 1}, "messages": 0}])
+        self.assertEqual(manager.counts, [{"listening": True, "rows": {"waiting": 1, "streaming": 0}, "messages": 0}])
         self.assertEqual((self.uplink.ready, self.uplink.workers), (True, 2))
 
     def test_refused(self) -> None:

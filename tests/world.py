@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections import deque
 
 from megacomet.errors import Refused
+from megacomet.model.answers import Box
 from megacomet.model.directory import Directory
-from megacomet.model.hub import Box, Hub
+from megacomet.model.hub import Hub
 from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication
 from megacomet.model.position import OLDEST
 from megacomet.model.receipts import Token
 from megacomet.model.router import Router
+from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
 from megacomet.model.store import Retention
 from megacomet.names import EVERYONE, is_mailbox, mailbox_of
@@ -98,9 +100,10 @@ class Worker:
 
     def __init__(self, world, hub_class):
         self.world = world
-        self.keys = [None] * ROWS
-        self.hub = hub_class(self.keys, self)
-        self.poll_of: dict[int, Client] = {}
+        self.keys = RowKeys()
+        self.keys.grow(ROWS)
+        self.hub = hub_class(self.keys, self, few=1, window=2, page_messages=2)
+        self.client_of: dict[int, Client] = {}
         self.link = None
         self.connect()
 
@@ -121,9 +124,56 @@ class Worker:
 
     def answer(self, fd, key, messages, position, gaps):
         """The hub's IAnswers."""
-        client = self.poll_of.pop(fd)
+        client = self.client_of.pop(fd)
         client.answered(messages, position, gaps, plain=not isinstance(key, Session))
         return True
+
+    # the hub's IAnswers for streams
+
+    def _stream(self, fd):
+        """The client of a stream, None when the connection turns out to be broken."""
+        client = self.client_of[fd]
+        if client.broken:
+            client.drop()
+            return None
+        return client
+
+    def page(self, fd, session, page):
+        client = self._stream(fd)
+        if client is None:
+            return False
+        client.paged(session, page)
+        return True
+
+    def write(self, fd, entries, position):
+        client = self._stream(fd)
+        if client is None:
+            return False
+        assert not client.waits_for_more, f"{client.name}: overtaken in the middle of what it catches up with"
+        client.take(entries)
+        client.stand_at(position)
+        return True
+
+    def spread(self, fds, entry):
+        polls = [fd for fd in fds if not self.client_of[fd].is_stream]
+        written = [fd for fd in fds if self.client_of[fd].is_stream and self.write(fd, [entry], b"")]
+        return len(written), polls
+
+    def give_up(self, fd):
+        self.client_of[fd].drop()
+
+    def read(self):
+        """The worker reads a box; from the end of a page on its client is live."""
+        if self.link and self.link.down:
+            box = self.link.down.popleft()
+            for frame in frames.decode(box.blob):
+                if frame.kind == frames.PAGE_END and (
+                    client := self.client_of.get(self.hub._told.joining(frame.number))
+                ):
+                    client.floor = frame.offset
+            self.hub.received(box)
+            return True
+        return False
 
     def work(self, answers):
         """Work off until so many turns of the clock are over."""
@@ -140,57 +190,163 @@ class Worker:
 
 
 class Client:
-    """One client: plain ones poll their mailbox without a position, the others resume from theirs."""
+    """One client: plain ones poll their mailbox without a position, the others resume from theirs, on any transport."""
 
     def __init__(self, world, name, channels, plain):
-        self.world, self.name, self.channels, self.plain = world, name, channels, plain
+        self.world, self.name, self.plain = world, name, plain
         self.mailbox = mailbox_of(name)
+        self.channels = list(channels)
+        #: by channel, from which offset on it must have everything; a channel that is missing was promised nothing
+        self.since: dict[bytes, int] = {}
         self.position = b""
-        self.received: list[int] = []
-        self.gaps: list[tuple[list[bytes], int]] = []
-        self.started = -1
+        self.received: list[tuple[bytes, int]] = []
+        self.gaps: set[bytes] = set()
+        self.floor = -1
+        self.has_subscribed_late = False
+        #: channels that it catches up with: where it stands on them, until one position holds for all
+        self.catching: dict[bytes, bytes] = {}
         self.worker = None
         self.fd = -1
+        self.is_stream = self.broken = self.waits_for_more = False
+
+    # coming and going
+
+    def _arrive(self, worker):
+        self.worker, self.fd = worker, list(worker.keys).index(None)
+        worker.client_of[self.fd] = self
+        self.is_stream = self.broken = self.waits_for_more = False
 
     def poll(self, worker, limit=100, immediate=False):
         if self.worker is not None:
             return
-        fd = worker.keys.index(None)
-        self.worker, self.fd = worker, fd
-        worker.poll_of[fd] = self
+        self._arrive(worker)
         if self.plain:
-            worker.hub.park_mailbox(fd, self.mailbox)
+            worker.hub.park_mailbox(self.fd, self.mailbox)
         else:
-            self.session = Session(
-                (*self.channels, self.mailbox), None, since=self.position, limit=limit, immediate=immediate
-            )
-            worker.hub.park_session(fd, self.session)
+            channels = (*self.channels, self.mailbox)
+            session = Session(channels, None, since=self.position, limit=limit, immediate=immediate)
+            worker.hub.park_session(self.fd, session)
 
-    def answered(self, messages, position, gaps, plain):
-        self.worker = None
-        offsets = [int(position.split(b"-")[1]) for _, position, _ in messages]
-        for (channel, _, data), offset in zip(messages, offsets, strict=True):
-            assert self.world.log[offset] == (channel, data), "a message changed on its way"
-        self.received += offsets
-        if plain:
+    def stream(self, worker, limit=100):
+        if self.worker is not None or self.plain:
             return
-        if position and self.started < 0:
-            self.started = self.session.floor
-        if gaps:
-            self.gaps.append((gaps, len(self.received) - len(offsets)))
-        self.position = position
+        self._arrive(worker)
+        self.is_stream = True
+        session = Session((*self.channels, self.mailbox), None, since=self.position, limit=limit, is_stream=True)
+        worker.hub.park_session(self.fd, session)
+
+    def subscribe(self, channel, since):
+        """Hear another channel: from now, from where the client stands, or from the beginning."""
+        if self.worker is None or not self.is_stream or channel in self.channels:
+            return
+        hub = self.worker.hub
+        if not self.ping():
+            return
+        since = {"now": b"", "here": self.position, "oldest": b"oldest"}[since]
+        since = self.catching.get(channel, since)
+        hub.streams.subscribe(self.fd, (channel,), since, since)
+
+    def ping(self):
+        """Be told a position; tells whether there was one."""
+        if self.worker is None or not self.is_stream:
+            return False
+        position = self.worker.hub.position(self.fd)
+        if position:
+            self.stand_at(position)
+        return bool(position)
 
     def drop(self):
         """The connection is gone."""
         if self.worker is not None:
             worker, self.worker = self.worker, None
-            del worker.poll_of[self.fd]
+            del worker.client_of[self.fd]
             worker.hub.leave(self.fd)
 
     def give_up(self):
-        """The poll's time is over."""
-        if self.worker is not None:
+        """The poll's time is over; a stream ends in order."""
+        if self.worker is not None and self.is_stream:
+            self.ping()
+            self.drop()
+        elif self.worker is not None:
             self.worker.hub.expire(self.fd)
+
+    # what comes
+
+    def take(self, entries):
+        """Messages came; the id of the last one is where a stream stands."""
+        for entry in entries:
+            assert self.world.log[entry.offset] == (entry.channel, entry.data), "a message changed on its way"
+            self.received.append((entry.channel, entry.offset))
+            self.stand_at(entry.id)
+
+    def stand_at(self, position):
+        self.position = position or self.position
+
+    def paged(self, session, page):
+        """A stream's page: its first one, one after a lost link, or one of late channels."""
+        self.gaps |= set(page.gaps)
+        if session.joins_late:
+            self._paged_late(session, page)
+            return
+        if not session.is_open:
+            if not self.since:
+                self._begin()
+            self.stand_at(page.first)
+        if page.gaps:
+            self.stand_at(page.passed)
+        self.take(page.entries)
+        self.stand_at(page.last)
+
+    def _paged_late(self, session, page):
+        """As a careful client does: what comes on a channel that it catches up with does not take back the others."""
+        (channel,) = session.late
+        self.has_subscribed_late = True
+        if session.token is not None:  # the ok
+            since = session.token
+            if b"-" not in since:  # what is kept, or from now
+                first = next((e.offset - 1 for e in page.entries if e.channel == channel), self._offset(page.first))
+                since = b"e-%d" % first
+            self.since.setdefault(channel, self._offset(since))
+            self.catching.setdefault(channel, page.first)
+        if page.gaps:
+            self.catching[channel] = page.passed
+        for entry in page.entries:
+            if entry.channel == channel:
+                stood = self.position
+                self.take([entry])
+                self.position = stood
+                self.catching[channel] = entry.id
+            else:
+                self.take([entry])
+        is_complete = page.last or not session.late_since
+        if session.token is not None and not page.entries and not page.gaps:
+            self.stand_at(page.first)
+            is_complete = True
+        self.waits_for_more = not is_complete
+        if is_complete:
+            self.stand_at(page.last)
+            self.catching.pop(channel, None)
+            self.channels.append(channel)
+
+    def _offset(self, position):
+        return int(position.split(b"-")[1]) if b"-" in position else 0
+
+    def _begin(self):
+        self.since = dict.fromkeys((*self.channels, EVERYONE), self.floor)
+
+    def answered(self, messages, position, gaps, plain):
+        """A poll's answer."""
+        self.worker = None
+        for channel, id_, data in messages:
+            offset = self._offset(id_)
+            assert self.world.log[offset] == (channel, data), "a message changed on its way"
+            self.received.append((channel, offset))
+        if plain:
+            return
+        if position and not self.since:
+            self._begin()
+        self.gaps |= set(gaps)
+        self.position = position
 
 
 class World:
@@ -213,7 +369,7 @@ class World:
         names = [b"c%d" % n for n in range(clients)]
         groups = [(), (b"a",), (b"a", b"b"), (b"b",)]
         self.clients = [Client(self, n, groups[i % 4], plain=i % 4 == 0) for i, n in enumerate(names)]
-        self.channels = [b"a", b"b", b"a", EVERYONE, *(mailbox_of(n) for n in names)]
+        self.channels = [b"a", b"b", b"a", b"c", EVERYONE, *(mailbox_of(n) for n in names)]
 
     def publish(self, channel, receipt=False):
         data = b'"%d"' % (len(self.log) + self.refused)
@@ -233,7 +389,7 @@ class World:
         worker = self.workers[n]
         link, worker.link = worker.link, None
         self.deaths += 1
-        for client in list(worker.poll_of.values()):
+        for client in list(worker.client_of.values()):
             client.worker = None
         if link:
             self.router.detach(link, link.unanswered(), self.now)
@@ -259,8 +415,8 @@ class World:
                 worker.say(worker.hub.outgoing())
                 if worker.link.gathered:
                     worker.link.flush()
-                while worker.link.down:
-                    worker.hub.received(worker.link.down.popleft())
+                while worker.read():
+                    pass
                 worker.work(10**6)
                 while worker.link.up:
                     worker.link.take_up()
@@ -278,6 +434,8 @@ class World:
             for n, client in enumerate(self.clients):
                 client.poll(self.workers[n % len(self.workers)], immediate=True)
             self.settle()
+            for client in self.clients:
+                client.give_up()
             if before == [len(c.received) for c in self.clients]:
                 break
         for client in self.clients:
@@ -288,26 +446,28 @@ class World:
 
     def _check_plain(self, client):
         mine = [o for o, (channel, _) in self.log.items() if channel == client.mailbox]
+        got = [offset for channel, offset in client.received if channel == client.mailbox]
         for offset in mine:
-            times = client.received.count(offset)
+            times = got.count(offset)
             assert times >= 1, f"{client.name}: {offset} was lost"
             assert times <= 1 + self.deaths, f"{client.name}: {offset} came {times} times"
         if not self.deaths:
-            got = [o for o in client.received if o in set(mine)]
             assert got == sorted(got), f"{client.name}: out of order {got}"
 
     def _check_resuming(self, client):
-        assert client.received == sorted(set(client.received)), f"{client.name}: repeated or disordered"
+        for channel in {*client.channels, client.mailbox, EVERYONE}:
+            got = [offset for c, offset in client.received if c == channel]
+            assert got == sorted(set(got)), f"{client.name}: repeated or disordered on {channel}: {got}"
+        if not client.has_subscribed_late:
+            got = [offset for channel, offset in client.received if not is_mailbox(channel)]
+            assert got == sorted(got), f"{client.name}: out of order over its channels: {got}"
         got = set(client.received)
-        gaps = {channel for channels, _ in client.gaps for channel in channels}
         for offset, (channel, _) in self.log.items():
-            if is_mailbox(channel):
-                due = channel == client.mailbox
-            else:
-                due = (channel in client.channels or channel == EVERYONE) and offset > client.started
-            if due and offset not in got:
-                assert channel in gaps, f"{client.name}: {offset} on {channel} was lost silently"
-        for channel in gaps:
+            is_due = channel not in client.catching and offset > client.since.get(channel, offset)
+            is_due = is_due or channel == client.mailbox
+            if is_due and (channel, offset) not in got:
+                assert channel in client.gaps, f"{client.name}: {offset} on {channel} was lost silently"
+        for channel in client.gaps:
             assert self._dropped(channel), f"{client.name}: told of a gap on {channel} that is none"
 
     def _dropped(self, channel):

@@ -132,7 +132,7 @@ class Downlink(link.LinkEnd):
         said = json.loads(counts)
         self._links.written += said["messages"] - self.counts.get("messages", said["messages"])
         self.counts = said
-        self.listening = bool(said["rows"]["waiting"])
+        self.listening = bool(said["rows"]["waiting"] or said["rows"]["streaming"])
         return {"ready": self._links.ready, "workers": self._links.workers}
 
     @link.Adopt.responder

@@ -6,6 +6,8 @@ this side says so, so a LEAVE is only said of what was said to be here.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from megacomet.model.row_keys import IRowKeys
 from megacomet.model.session import Session
 from megacomet.model.subscriptions import Subscriptions
@@ -60,6 +62,10 @@ class Announcements:
         """The join is answered: return the descriptor of its session, None when it is gone."""
         return self._joins.pop(join, None)
 
+    def all_joining(self) -> Iterable[int]:
+        """Return the descriptors of all sessions that join."""
+        return self._joins.values()
+
     def outgoing(self) -> list[bytes]:
         """Return the records since the last call.
 
@@ -84,8 +90,11 @@ class Announcements:
     def _join_record(self, join: int) -> bytes:
         session = self._keys[self._joins[join]]
         assert isinstance(session, Session)
-        names = frames.encode_names(session.channels)
-        return frames.encode(frames.JOIN, number=join, offset=session.limit, channel=session.since, data=names)
+        is_late = session.joins_late
+        names = frames.encode_names(session.late if is_late else session.channels)
+        since = session.late_since if is_late else session.since
+        flags = frames.LATE if is_late else 0
+        return frames.encode(frames.JOIN, flags=flags, number=join, offset=session.limit, channel=since, data=names)
 
     def everything(self) -> list[bytes]:
         """Return the records that tell a manager that knows nothing; every session joins anew."""
@@ -107,6 +116,6 @@ class Announcements:
         """Whether everybody on the channel waits for a page, which will bring what waits."""
         for fd in self._listeners.of(channel):
             key = self._keys[fd]
-            if not isinstance(key, Session) or not key.join:
+            if not isinstance(key, Session) or not key.is_joining(channel):
                 return False
         return True

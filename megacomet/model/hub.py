@@ -1,12 +1,14 @@
 """The worker's rules: which connection gets which message, in which order, and what the manager is told of it.
 
-Theory of operation. A connection that waits is a row: a plain mailbox poll is its channel's name, everything else a
-`Session`. The manager's boxes are worked off one after the other, each in two passes: the first reads all records and
-notes for each connection what it gets, the second answers the connections in slices. The head moves on when a box is
-worked off, so a position that is told never passes a message that is still on its way to a row.
+Theory of operation. A connection that waits is a row: a plain mailbox poll is its channel's name, a live stream its
+channels side by side, everything else a `Session`. The manager's boxes are worked off one after the other. The first
+pass reads all records and notes for each row what it gets: messages for few rows one by one, those for many as a
+fan-out (`due`). The second pass writes to the few, in slices; the fan-outs go on between boxes. From the first pass
+on the head is the box's, because whatever tells a row its position gives it all that is due to it first.
 
 A session is *joining* until its page has come: live messages pass it by, because they are in the page. What the page
-says comes through the same ordered stream, so there is no in-between.
+says comes through the same ordered stream, so there is no in-between. A stream that subscribes to more from a position
+waits with what it already hears until the page is there (`joins`).
 
 A message of a mailbox that finds nobody is returned, and waits in the manager again. From then on later ones of that
 mailbox must not overtake it: the channel is *held* for plain polls until the manager has said (by the number of the
@@ -18,63 +20,27 @@ It knows no descriptors' meaning, no sockets and no clock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from megacomet.model.announcements import Announcements
-from megacomet.model.position import format_position, parse_since
+from megacomet.model.answers import Box, IAnswers, cut_off_of
+from megacomet.model.due import WINDOW, Due, Fanout, marks
+from megacomet.model.entries import Entry, entry_of
+from megacomet.model.polls import Polls
+from megacomet.model.position import format_position
+from megacomet.model.requests import Requests
+from megacomet.model.results import Result, Results
 from megacomet.model.row_keys import IRowKeys
-from megacomet.model.session import Session
+from megacomet.model.session import Session, is_frozen, thaw
+from megacomet.model.streams import PAGE_MESSAGES, Streams
 from megacomet.model.subscriptions import Subscriptions
 from megacomet.names import EVERYONE
 from megacomet.wire import frames
 
-#: A poll's answer takes no more messages after so many bytes of data (the wire contract, section 5).
-ANSWER_BYTES = 1_000_000
-#: What `_paged` would say of a row that got no page in this box.
-_LIVE: tuple[list[bytes], int] = ([], 0)
-
-
-class IAnswers(Protocol):
-    """Writes answers to connections."""
-
-    def answer(
-        self,
-        fd: int,
-        key: bytes | Session,
-        messages: list[tuple[bytes, bytes, bytes]],
-        position: bytes,
-        gaps: list[bytes],
-    ) -> bool:
-        """Answer the poll that waits on a descriptor; its row is no longer the hub's.
-
-        Args:
-            messages: (channel, id, data) in order; empty when it timed out.
-            position: what the connection may resume from; b"" when it was never looked at, so there is none.
-            gaps: channels of which something was missed.
-
-        Returns:
-            Whether the answer was written, or taken over to be written.
-        """
-
-
-class Entry(NamedTuple):
-    """One message on its way to rows: the index of its record in the box and what a connection is given of it."""
-
-    record: int
-    channel: bytes
-    id: bytes
-    data: bytes
-    offset: int
-
-
-class Box(NamedTuple):
-    """What came down the link at once."""
-
-    number: int
-    head: int
-    answered: int
-    blob: bytes
+#: A message to more rows than that is a fan-out; what it costs beside its writes (a byte a row) is paid back by then.
+FEW = WINDOW
+#: So many fan-outs may be under way; then the next box waits. Each holds a byte a row.
+MOST_FANOUTS = 64
 
 
 class Hub:
@@ -83,25 +49,41 @@ class Hub:
     Attributes:
         keys: one row a descriptor; shared with the parking lot.
         epoch: of the manager's log.
-        head: everything up to it that concerns this worker was handed to its connections.
+        head: everything up to it that concerns this worker was handed to its connections, or is due to them.
+        streams: those of the listeners that stay when they were given something.
+        requests: what they ask of the manager beside what they missed.
     """
 
-    def __init__(self, keys: IRowKeys, answers: IAnswers) -> None:
+    def __init__(
+        self,
+        keys: IRowKeys,
+        answers: IAnswers,
+        *,
+        few: int = FEW,
+        window: int = WINDOW,
+        page_messages: int = PAGE_MESSAGES,
+    ) -> None:
+        """Begin without listeners; the numbers are those of the constants with their names."""
         self.keys = keys
+        self._few = few
+        self._window = window
         self.epoch = b""
         self.head = 0
         self._answers = answers
         self._listeners = Subscriptions(keys)
         self._told = Announcements(keys, self._listeners)
+        self.requests = Requests(answers)
+        self.streams = Streams(keys, self._told, answers, page_messages)
         self._held: dict[bytes, int] = {}
         self._boxes: deque[Box] = deque()
         self._box: Box | None = None
-        self._pending: dict[int, tuple[Entry, ...]] = {}
-        self._due: Iterator[int] | None = None
-        #: joins whose page came in this box: descriptor -> channels with a gap, position if the limit cut it off
-        self._paged: dict[int, tuple[list[bytes], int]] = {}
-        self._unwritten: dict[int, bytes] = {}
-        self._counts: dict[int, int] = {}
+        self._before = 0
+        self._due = Due()
+        self._records: Iterator[tuple[int, frames.Frame]] = iter(())
+        self._rows: Iterator[int] | None = None
+        self._polls = Polls(answers)
+        self._results = Results()
+        self._result = Result(0)
 
     # -- rows come and go
 
@@ -111,7 +93,7 @@ class Hub:
         self._told.listen(channel, fd)
 
     def park_session(self, fd: int, session: Session) -> None:
-        """Let a session wait; it is answered from the page of its join, or live after it."""
+        """Let a session wait: a poll is answered from the page of its join, or live after it; a stream begins so."""
         self.keys[fd] = session
         for channel in session.channels:
             self._told.listen(channel, fd)
@@ -123,22 +105,31 @@ class Hub:
         if key is None:
             return
         self.keys[fd] = None
-        self._pending.pop(fd, None)
-        if not isinstance(key, Session):
-            self._told.unlisten(key, fd)
-            return
-        self._paged.pop(fd, None)
-        if key.join:
-            self._told.give_up(key.join)
-        for channel in key.channels:
+        self._due.leave(fd)
+        if is_frozen(key):
+            self.requests.forget(fd)
+            channels = thaw(key)
+        elif isinstance(key, Session):
+            self._polls.forget(fd)
+            if key.join:
+                self._told.give_up(key.join)
+                self._results.page_ended(key.join)
+            channels = key.channels + key.late
+        else:
+            channels = (key,)
+        for channel in channels:
             self._told.unlisten(channel, fd)
 
     def expire(self, fd: int) -> None:
         """The poll's time is over: it gets what is at hand, else an empty answer."""
-        if fd in self._pending:
+        key = self.keys[fd]
+        if key is None:
+            return
+        if self._due.is_any(fd):
             self._answer(fd)
-        elif self.keys[fd] is not None:
-            self._answer_empty(fd)
+        else:
+            self.leave(fd)
+            self._polls.answer_empty(fd, key, self.epoch, self.head)
 
     def waiting(self) -> list[int]:
         """Return the descriptors of all rows that wait."""
@@ -149,11 +140,21 @@ class Hub:
         """How many channels have a listener here."""
         return len(self._listeners)
 
+    def position(self, fd: int) -> bytes:
+        """Write to a live stream what is due to it, and return where it stands then.
+
+        Returns:
+            b"" when it is no live stream (any more): there is no position that may be told.
+        """
+        if is_frozen(self.keys[fd]) and (not self._due.is_any(fd) or self._answer(fd)) and is_frozen(self.keys[fd]):
+            return format_position(self.epoch, self.head)
+        return b""
+
     # -- what the manager is told
 
     def outgoing(self) -> list[bytes]:
         """Return the records for the manager that were gathered since the last call."""
-        return self._told.outgoing()
+        return self._told.outgoing() + self.requests.outgoing()
 
     def linked(self, epoch: bytes, head: int) -> list[bytes]:
         """A link to a manager stands: return the records that tell it everything that listens here."""
@@ -162,17 +163,29 @@ class Hub:
 
     def unlinked(self) -> None:
         """The link is lost: what was not worked off is the manager's again, every session will join anew."""
-        for key in self.keys:
-            if isinstance(key, Session) and not key.join:
-                key.since = format_position(self.epoch, max(self.head, key.floor))
+        for fd, key in enumerate(self.keys):
+            if is_frozen(key):
+                self.streams.thaw(fd).since = format_position(self.epoch, self._stands_at(fd))
+            elif isinstance(key, Session):
+                if not key.join:
+                    key.since = format_position(self.epoch, self._stands_at(fd))
+                elif key.joins_late:
+                    held = min((e.offset - 1 for e in key.held or ()), default=self.head)
+                    key.since = format_position(self.epoch, min(held, self._stands_at(fd)))
+                    key.held = key.held and []
         self._boxes.clear()
-        self._pending.clear()
-        self._unwritten.clear()
-        self._counts.clear()
-        self._paged.clear()
+        self._due.clear()
+        self._polls.clear()
         self._held.clear()
         self._told.clear()
-        self._box = self._due = None
+        self._results.clear()
+        self._box = self._rows = None
+        self.requests.unlinked()
+
+    def _stands_at(self, fd: int) -> int:
+        """Return up to where a row has been given everything."""
+        due = self._due.to(fd)
+        return due[0].offset - 1 if due else self.head
 
     # -- what the manager sends
 
@@ -183,171 +196,198 @@ class Hub:
     @property
     def busy(self) -> bool:
         """Whether there is something to work off."""
-        return self._box is not None or bool(self._boxes)
+        return self._box is not None or bool(self._boxes) or bool(self._due.fanouts)
 
     def work(self, out_of_time: Callable[[], bool]) -> list[bytes]:
-        """Work boxes off, in order, until there is none or `out_of_time` says so.
+        """Work boxes and fan-outs off, in order, until there is nothing or `out_of_time` says so.
+
+        A box waits for a few rows of a fan-out at most, and the fan-outs never wait for more than a box.
 
         Returns:
             The results of the boxes that ended, in order, for their answers. `outgoing` is to be sent before them.
         """
-        results = []
         while self.busy:
-            if self._box is None:
+            if self._box is None and self._boxes and len(self._due.fanouts) < MOST_FANOUTS:
                 self._begin(self._boxes.popleft())
-            if not self._answer_due(out_of_time):
-                break
-            results.append(self._finish())
+            if self._box is not None:
+                if not self._read(out_of_time) or not self._answer_due(out_of_time):
+                    break
+                self._finish()
+            if self._due.fanouts:
+                self._spread()
             if out_of_time():
                 break
-        return results
+        return [self._told_of(result) for result in self._results.take()]
+
+    def _told_of(self, result: Result) -> bytes:
+        for channel in result.unwritten.values():
+            self._held[channel] = result.number
+            if channel in self._listeners:
+                self._told.ask(channel)
+        return result.records(lambda channel: channel not in self._listeners)
 
     def _begin(self, box: Box) -> None:
-        self._box = box
+        self._box, self._before = box, self.head
+        self._result = self._results.begin(box.number)
         if self._held:
             self._held = {channel: number for channel, number in self._held.items() if number > box.answered}
-        for index, frame in enumerate(frames.decode(box.blob)):
+        self._records = enumerate(frames.decode(box.blob))
+
+    def _read(self, out_of_time: Callable[[], bool]) -> bool:
+        """Note what the box brings, and to whom; False when time was over before its end."""
+        if self._rows is not None:
+            return True
+        for index, frame in self._records:
             if frame.kind == frames.MESSAGE:
                 self._message(index, frame)
             elif frame.kind == frames.PAGE:
                 self._page(index, frame)
             elif frame.kind == frames.PAGE_END:
                 self._page_end(frame)
-            else:
+                if out_of_time():
+                    return False
+            elif frame.kind == frames.CUT_OFF:
+                rows = list(self._listeners.of(frame.channel))
+                self._result.counts[index] = self._answers.cut_off(rows, cut_off_of(frame), frame.channel)
+            elif not self.requests.replied(index, frame, self.epoch):
                 raise ValueError(f"a record of kind {frame.kind} has no business in a box")
-        self._due = iter(list(self._pending))
+        assert self._box is not None
+        self.head = max(self.head, self._box.head)
+        self._rows = iter(list(self._due.few))
+        return True
 
     def _message(self, index: int, frame: frames.Frame) -> None:
         channel = frame.channel
-        entry = Entry(index, channel, format_position(self.epoch, frame.offset), frame.data, frame.offset)
-        if frame.flags & frames.WANTS_RECEIPT:
-            self._counts[index] = 0
-        given = (entry,)  # one object for all that get it: a broadcast has as many rows as the worker
+        entry = entry_of(self.epoch, index, frame, self._result)
+        self.head = max(self.head, entry.offset)
+        is_counted = bool(frame.flags & frames.WANTS_RECEIPT)
+        if is_counted:
+            self._result.counts[index] = 0
+        given = (entry,)  # one object for all that get it
         if channel[:1] == b"@":
-            self._unwritten[index] = channel
+            self._result.unwritten[index] = channel
             held = channel in self._held
             taken = False
             for fd in self._listeners.of(channel):
                 taken |= self._give(fd, given, held)
             if not taken:
-                self._hold(channel)
+                self._held[channel] = self._result.number
+            return
+        rows = self._listeners.of(channel) if channel != EVERYONE else None
+        if rows is None or len(rows) > self._few:
+            self._begin_fanout(entry, rows, is_counted)
         else:
-            for fd in self.waiting() if channel == EVERYONE else self._listeners.of(channel):
+            for fd in rows:
                 self._give(fd, given, False)
+
+    def _begin_fanout(self, entry: Entry, rows: Collection[int] | None, is_counted: bool) -> None:
+        """Mark the rows of a message: those given, or all."""
+        due = self.keys.occupied() if rows is None else marks(rows, len(self.keys))
+        for fd in self._told.all_joining():
+            if due[fd]:
+                due[fd] = 0
+                self._give(fd, (entry,), False)
+        self._due.begin(Fanout(entry, due, is_counted))
+        self._result.awaited += is_counted
 
     def _give(self, fd: int, given: tuple[Entry], held: bool) -> bool:
         key = self.keys[fd]
-        pending = self._pending.get(fd)
-        if not isinstance(key, Session):
-            if held or pending is not None:  # a plain poll takes one message
+        if isinstance(key, Session):
+            if key.is_joining(given[0].channel):
                 return False
-        elif key.join or self._paged.get(fd, _LIVE)[1]:
+            if key.held is not None:
+                self._written(given)  # as with a backlog: who drops now resumes from before it
+                self.streams.hold(fd, key, given[0])
+                return True
+            if self._polls.is_cut_off(fd):
+                return False
+        elif not is_frozen(key) and (held or fd in self._due.few):  # a plain poll takes one message
             return False
-        self._pending[fd] = given if pending is None else pending + given
+        self._due.give(fd, given)
         return True
 
-    def _hold(self, channel: bytes) -> None:
-        assert self._box is not None
-        self._held[channel] = self._box.number
-
     def _page(self, index: int, frame: frames.Frame) -> None:
-        if frame.channel[:1] == b"@":
-            self._unwritten[index] = frame.channel
         fd = self._told.joining(frame.number)
+        if frame.channel[:1] == b"@":
+            self._result.unwritten[index] = frame.channel
+            if fd is not None:
+                self._result.pages.add(frame.number)
         if fd is None:
             return
         session = self.keys[fd]
         assert isinstance(session, Session)
         if session.missed is None:
             session.missed = []
-        session.missed.append(
-            Entry(index, frame.channel, format_position(self.epoch, frame.offset), frame.data, frame.offset)
-        )
+        session.missed.append(entry_of(self.epoch, index, frame, self._result))
 
     def _page_end(self, frame: frames.Frame) -> None:
+        # One stream carries pages and messages, so everything up to where the page was made has come by now.
+        self.head = max(self.head, frame.offset)
         fd = self._told.joined(frame.number)
         if fd is None:
             return
         session = self.keys[fd]
         assert isinstance(session, Session)
-        session.join, session.floor = 0, frame.offset
-        entries, session.missed = tuple(Entry(*e) for e in session.missed or ()), None
-        gaps = frames.decode_names(frame.data)
-        if entries or gaps or session.immediate:
-            more = bool(frame.flags & frames.MORE)
-            self._paged[fd] = (gaps, entries[-1].offset if more and entries else 0)
-            self._pending[fd] = entries
-            session.limit = max(session.limit, len(entries))
+        if session.is_stream:
+            if self._due.is_any(fd) and not self._answer(fd):
+                return
+            self._written(self.streams.ended(fd, session, frame, self.epoch))
+        elif (entries := self._polls.paged(fd, session, frame)) is not None:
+            self._due.give(fd, entries)
+        self._results.page_ended(frame.number)
 
     # -- answers
 
     def _answer_due(self, out_of_time: Callable[[], bool]) -> bool:
         """Answer what the box brought; False when time was over before the last."""
-        assert self._due is not None
-        for fd in self._due:
-            if fd in self._pending:
+        assert self._rows is not None
+        for fd in self._rows:
+            if fd in self._due.few:
                 self._answer(fd)
                 if out_of_time():
                     return False
         return True
 
-    def _answer(self, fd: int) -> None:
-        """Answer a row with what the box brought for it."""
-        key, entries = self.keys[fd], self._pending[fd]
-        assert key is not None
-        gaps, position = self._paged.get(fd, _LIVE)
-        taken = entries
-        if isinstance(key, Session):
-            taken = self._within_limits(entries, key.limit)
-            if position or len(taken) < len(entries):
-                position = max(taken[-1].offset, self._offset_of(key.since))
-            position = position or max(key.floor, self.head, taken[-1].offset if taken else 0)
-        else:
-            position = entries[0].offset
-        self.leave(fd)
-        messages = [(e.channel, e.id, e.data) for e in taken]
-        if self._answers.answer(fd, key, messages, format_position(self.epoch, position), gaps):
-            for entry in taken:
-                self._unwritten.pop(entry.record, None)
-                if entry.record in self._counts:
-                    self._counts[entry.record] += 1
+    def _spread(self) -> None:
+        """Write the oldest fan-out to some more of its rows."""
+        fanout = self._due.fanouts[0]
+        fds = fanout.take(self._window)
+        if not fds:
+            self._due.fanouts.popleft()
+            fanout.entry.result.awaited -= fanout.is_counted
+            return
+        connections, polls = self._answers.spread(fds, fanout.entry)
+        if fanout.is_counted:
+            fanout.entry.count(connections)
+        for fd in polls:
+            self._due.few[fd] = (fanout.entry, *self._due.few.pop(fd, ()))
+            self._answer(fd)
 
-    def _offset_of(self, since: bytes) -> int:
-        """Return where a reader stood: what waited in its mailbox from before must not take it back."""
-        stood = parse_since(since)
-        return stood.offset if stood is not None and stood.epoch == self.epoch else 0
+    def _answer(self, fd: int) -> bool:
+        """Write to a row what is due to it; tells whether that worked."""
+        key, entries = self.keys[fd], self._due.take(fd)
+        assert key is not None
+        if is_frozen(key) or (isinstance(key, Session) and key.is_stream):
+            # What waited in a mailbox may be older than what the connection was told: a position takes that back.
+            late = any(entry.offset <= self._before for entry in entries if entry.channel[:1] == b"@")
+            position = format_position(self.epoch, self.head) if late else b""
+            is_written = self._answers.write(fd, entries, position)
+        else:
+            entries, stands_at, gaps = self._polls.choose(fd, key, entries, self.epoch, self.head)
+            self.leave(fd)
+            is_written = self._polls.answer(fd, key, entries, format_position(self.epoch, stands_at), gaps)
+        if is_written:
+            self._written(entries)
+        return is_written
 
     @staticmethod
-    def _within_limits(entries: tuple[Entry, ...], limit: int) -> tuple[Entry, ...]:
-        total = 0
-        for n, entry in enumerate(entries):
-            total += len(entry.data)
-            if n and (n >= limit or total > ANSWER_BYTES):
-                return entries[:n]
-        return entries
+    def _written(entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            entry.result.written(entry.record)
 
-    def _answer_empty(self, fd: int) -> None:
-        key = self.keys[fd]
-        assert key is not None
-        position = b""  # a plain poll was promised nothing
-        if isinstance(key, Session):
-            position = key.since if key.join else format_position(self.epoch, max(self.head, key.floor))
-        self.leave(fd)
-        self._answers.answer(fd, key, [], position, [])
-
-    def _finish(self) -> bytes:
-        assert self._box is not None
-        records = [frames.encode(frames.RECEIPT, number=index, offset=count) for index, count in self._counts.items()]
-        for index, channel in self._unwritten.items():
-            self._hold(channel)
-            absent = channel not in self._listeners
-            records.append(frames.encode(frames.RETURNED, flags=frames.ABSENT if absent else 0, number=index))
-            if not absent:
-                self._told.ask(channel)
-        self.head = max(self.head, self._box.head)
-        self._pending.clear()
-        self._paged.clear()
-        self._unwritten.clear()
-        self._counts.clear()
-        self._box = self._due = None
-        return b"".join(records)
+    def _finish(self) -> None:
+        """The box was worked off, but for its fan-outs."""
+        self._result.is_over = True
+        self._due.few.clear()
+        self._polls.clear()
+        self._box = self._rows = None

@@ -21,13 +21,15 @@ import attrs
 
 from megacomet.errors import Refused
 from megacomet.model.directory import Directory
-from megacomet.model.hub import ANSWER_BYTES
 from megacomet.model.message import Appended, Message, Publication, Published
+from megacomet.model.polls import ANSWER_BYTES
 from megacomet.model.position import parse_since
 from megacomet.model.receipts import Receipt, Token
+from megacomet.model.replies import Replies
 from megacomet.model.store import IMessageStore, Missed
 from megacomet.names import EVERYONE, is_mailbox
 from megacomet.wire import frames
+from megacomet.wire.cutoff import CutOff
 
 #: The directory forgets a dead worker's entries in so many buckets a call of `expire`.
 SWEEP_BUCKETS = 1024
@@ -77,6 +79,7 @@ class Router:
         self._status: dict[int, str] = {}
         self._receipt: Receipt | None = None
         self._now = 0.0
+        self._replies = Replies(store, self.publish)
         self.published = 0
         store.feed(self._feed)
 
@@ -162,6 +165,19 @@ class Router:
             token,
         )
 
+    def cut_off(self, mailbox: bytes, cut: CutOff, done: Callable[[int], None]) -> None:
+        """End the connections of a client, wherever they are; `done` is told how many there were.
+
+        Every worker is told: the client may be kept out, and comes to any of them.
+        """
+        receipt = Receipt(done)
+        flags = frames.RECONNECT if cut.reconnect else 0
+        record = frames.encode(frames.CUT_OFF, flags=flags, number=cut.code, offset=cut.block_s, channel=mailbox)
+        for link in self._links.values():
+            receipt.handed()
+            link.send(record, Token(mailbox, 0, receipt))
+        receipt.reported(0)
+
     # -- workers
 
     def attach(self, link: ILink) -> None:
@@ -202,8 +218,21 @@ class Router:
                     self._forget_deferred(frame.channel, link)
             elif frame.kind == frames.JOIN:
                 self._join(link, frame)
+            elif frame.kind == frames.HISTORY:
+                self._replies.history(self._sender(link), frame, now)
+            elif frame.kind == frames.PUBLISH:
+                self._replies.publish(self._sender(link), frame, now)
             else:
                 raise ValueError(f"a worker sent a record of kind {frame.kind}")
+
+    def _sender(self, link: ILink) -> Callable[[bytes], None]:
+        """Return what sends a record to a worker as long as its link stands."""
+
+        def send(record: bytes) -> None:
+            if link in self._slots:
+                link.send(record, None)
+
+        return send
 
     def _want(self, link: ILink, slot: int, channel: bytes) -> None:
         if is_mailbox(channel) and self._store.in_flight(channel):
@@ -307,13 +336,15 @@ class Router:
                 self._store.acknowledge(channel, since)
 
         def done(missed: Missed) -> None:
-            if missed.is_foreign:  # what was asked for is in doubt as a whole; that `*` is too says nothing more
+            # What was asked for is in doubt as a whole; that `*` is too says more only where nothing was asked for.
+            if missed.is_foreign and channels:
                 missed = attrs.evolve(missed, gaps=channels)
             if link in self._slots:
                 self._page(link, frame.number, missed)
 
-        # Every connection hears the channel of everyone, so what it missed of it is in its page.
-        self._store.read([*channels, EVERYONE], since, frame.offset, ANSWER_BYTES, now, done)
+        # Every connection hears the channel of everyone, so what it missed of it is in its first page.
+        everyone = [] if frame.flags & frames.LATE else [EVERYONE]
+        self._store.read([*channels, *everyone], since, frame.offset, ANSWER_BYTES, now, done)
 
     def _join_from_now(self, join: Join) -> None:
         """Channels start now; mailboxes give what waits, unless some of it is on its way to somebody."""
@@ -338,31 +369,14 @@ class Router:
             self._directory.add(channel, slot)
 
     def _page(self, link: ILink, number: int, missed: Missed) -> None:
-        for message in missed.messages:
+        for offset, channel, data in missed.messages:
             token = None
-            if is_mailbox(message.channel):
-                self._store.claim(message.channel, message.offset)
-                token = Token(message.channel, message.offset, None)
-            link.send(
-                frames.encode(
-                    frames.PAGE,
-                    number=number,
-                    offset=message.offset,
-                    channel=message.channel,
-                    data=message.data,
-                ),
-                token,
-            )
-        link.send(
-            frames.encode(
-                frames.PAGE_END,
-                flags=frames.MORE if missed.more else 0,
-                number=number,
-                offset=missed.head,
-                data=frames.encode_names(missed.gaps),
-            ),
-            None,
-        )
+            if is_mailbox(channel):
+                self._store.claim(channel, offset)
+                token = Token(channel, offset, None)
+            link.send(frames.encode(frames.PAGE, number=number, offset=offset, channel=channel, data=data), token)
+        flags, gaps = frames.MORE if missed.more else 0, frames.encode_names(missed.gaps)
+        link.send(frames.encode(frames.PAGE_END, flags=flags, number=number, offset=missed.head, data=gaps), None)
 
     # -- time
 

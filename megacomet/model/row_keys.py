@@ -24,14 +24,18 @@ _PART: Final = 8
 #: In the first byte of a field: no key; else the length of the name that follows, or the key is in the dict.
 _NONE: Final = 0
 _ELSEWHERE: Final = 0xFF
+_IS_KEY: Final = bytes(1) + b"\1" * 255
 
 
 class IRowKeys(Protocol):
-    """Keys by descriptor; a list of them will do, too."""
+    """Keys by descriptor."""
 
     def __getitem__(self, fd: int, /) -> Any: ...
     def __setitem__(self, fd: int, key: Any, /) -> None: ...
     def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+    def occupied(self) -> bytearray:
+        """Return by descriptor 1 where there is a key, else 0."""
 
 
 class RowKeys:
@@ -86,6 +90,10 @@ class RowKeys:
     def __iter__(self) -> Iterator[Any]:
         lengths = self._fields[: self._rows * self._width : self._width]
         return (self[fd] if length else None for fd, length in enumerate(lengths))
+
+    def occupied(self) -> bytearray:
+        """Return by descriptor 1 where there is a key, else 0."""
+        return bytearray(self._fields[: self._rows * self._width : self._width]).translate(_IS_KEY)
 
     def _consider_widening(self) -> None:
         """Widen all fields when that is worth it. Entries are looked through each time their number has doubled."""

@@ -24,13 +24,13 @@ class Histogram:
         self.count = 0
         self.max_ns = 0
 
-    def record(self, duration_ns: int) -> None:
-        """Count one duration; a negative one counts as zero."""
+    def record(self, duration_ns: int, times: int = 1) -> None:
+        """Count a duration, once or as often as it was seen; a negative one counts as zero."""
         units = duration_ns >> _UNIT_BITS if duration_ns > 0 else 0
         shift = units.bit_length() - _PER_POWER_BITS - 1
         bucket = units if shift <= 0 else (shift << _PER_POWER_BITS) + (units >> shift)
-        self._counts[bucket if bucket < _BUCKETS else _BUCKETS - 1] += 1
-        self.count += 1
+        self._counts[bucket if bucket < _BUCKETS else _BUCKETS - 1] += times
+        self.count += times
         if duration_ns > self.max_ns:
             self.max_ns = duration_ns
 

@@ -53,6 +53,17 @@ def channel_json(channel: bytes) -> bytes:
     return json_string(channel)
 
 
+def message_objects(messages: Iterable[tuple[bytes, bytes, bytes]]) -> bytes:
+    """Return messages as the items of a JSON array, without its brackets.
+
+    Args:
+        messages: channel, id and data of each, in order.
+    """
+    return b",".join(
+        [b'{"channel":%b,"id":"%b","data":%b}' % (channel_json(channel), id_, data) for channel, id_, data in messages]
+    )
+
+
 def poll_body(position: bytes, messages: Iterable[tuple[bytes, bytes, bytes]], gaps: Iterable[bytes]) -> bytes:
     """Return the body of a poll's answer.
 
@@ -61,9 +72,6 @@ def poll_body(position: bytes, messages: Iterable[tuple[bytes, bytes, bytes]], g
         messages: channel, id and data of each, in order.
         gaps: the channels that something is missing from.
     """
-    items = [
-        b'{"channel":%b,"id":"%b","data":%b}' % (channel_json(channel), id_, data) for channel, id_, data in messages
-    ]
     names = b",".join(map(channel_json, gaps))
     gap = b'true,"gaps":[%b]' % names if names else b"false"
-    return b'{"position":"%b","messages":[%b],"gap":%b}' % (position, b",".join(items), gap)
+    return b'{"position":"%b","messages":[%b],"gap":%b}' % (position, message_objects(messages), gap)

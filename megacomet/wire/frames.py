@@ -10,12 +10,21 @@ Down, from the manager to a worker:
     MESSAGE   offset, channel, data         to every connection on the channel; flag RECEIPT asks for a count
     PAGE      number=join, offset, channel, data      one missed message for the connection that sent the join
     PAGE_END  number=join, offset=head, data=names of the channels with a gap; flag MORE when the limit cut it off
+    PAST      number=request, offset, channel, data   one message of a history that was asked for
+    PAST_END  number=request, offset=where the reader stands, flags MORE, GAP
+    PUBLISHED number=request, offset        the publication has this offset
+    REFUSED   number=request, data=code     it was refused
+    CUT_OFF   number=close code, offset=seconds, channel=mailbox; flag RECONNECT: the client may come back, else not
+              for so long; the connections that were ended are told as a RECEIPT
 
 Up, from a worker to the manager:
 
     WANT      channel                       this worker has a listener; what waits in a mailbox is sent as MESSAGE
     LEAVE     channel                       this worker has no listener any more
-    JOIN      number=join, offset=limit, channel=since as text, data=names; answered by PAGE records and PAGE_END
+    JOIN      number=join, offset=limit, channel=since as text, data=names; answered by PAGE records and PAGE_END;
+              flag LATE: the connection hears everyone's channel already
+    HISTORY   number=request, offset=limit, channel, data=since as text; answered by PAST records and PAST_END
+    PUBLISH   number=request, offset=bytes of the key, channel, data=key and data; answered by PUBLISHED or REFUSED
 
 In the answer to a box of the down stream:
 
@@ -32,16 +41,29 @@ from typing import Final, NamedTuple
 MESSAGE: Final = 1
 PAGE: Final = 2
 PAGE_END: Final = 3
+PAST: Final = 4
+PAST_END: Final = 5
+PUBLISHED: Final = 6
+REFUSED: Final = 7
+CUT_OFF: Final = 8
 WANT: Final = 16
 LEAVE: Final = 17
 JOIN: Final = 18
+HISTORY: Final = 19
+PUBLISH: Final = 20
 RETURNED: Final = 32
 RECEIPT: Final = 33
 
 #: On MESSAGE: the publisher wants to know how many connections it was written to.
 WANTS_RECEIPT: Final = 1
-#: On PAGE_END: the limit of the join cut the page off; nothing after its last message was looked at.
+#: On PAGE_END and PAST_END: the limit cut it off; nothing after its last message was looked at.
 MORE: Final = 1
+#: On PAST_END: something after the position is, or may be, no longer kept.
+GAP: Final = 2
+#: On CUT_OFF: the client is to come back.
+RECONNECT: Final = 1
+#: On JOIN: the page has nothing of the channel of everyone, which the connection hears already.
+LATE: Final = 1
 #: On RETURNED: the worker has nobody on the channel; the directory forgets it.
 ABSENT: Final = 1
 

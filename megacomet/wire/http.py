@@ -361,6 +361,12 @@ def response(
     return b"%b%bContent-Length: %d\r\n\r\n%b" % (opening, headers, len(body), b"" if head_only else body)
 
 
+def stream_head(headers: bytes, *, is_chunked: bool, cache_control: bytes) -> bytes:
+    """Return the head of an answer without an end: in chunks, or up to the end of the connection (HTTP/1.0)."""
+    coding = b"Transfer-Encoding: chunked\r\n" if is_chunked else b""
+    return b"%b%b%b\r\n" % (_opening(200, is_chunked, 1, cache_control), headers, coding)
+
+
 @lru_cache(maxsize=256)
 def _opening(status: int, keep_alive: bool, minor: int, cache_control: bytes) -> bytes:
     try:

@@ -11,19 +11,29 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 from megacomet.errors import PeerError
-from megacomet.wire import http
+from megacomet.wire import http, streams
 from megacomet.wire.encodings import jsonp, poll_body, raw_form
 from megacomet.wire.problems import is_request_id, problem_response
+from megacomet.wire.upgrade import switching
+from megacomet.worker.openings import Opening
 from megacomet.worker.polls import Form
 
 ALLOW: Final = b"GET, HEAD, OPTIONS"
 JSON: Final = b"Content-Type: application/json\r\n"
 TEXT: Final = b"Content-Type: text/plain; charset=utf-8\r\n"
 SCRIPT_TYPE: Final = b"Content-Type: text/javascript; charset=utf-8\r\n"
+EVENTS_TYPE: Final = b"Content-Type: text/event-stream; charset=utf-8\r\n"
+OBJECTS_TYPE: Final = b"Content-Type: application/x-ndjson\r\n"
+#: nginx passes on at once what it does not buffer; caches and compressors keep their hands off.
+UNBUFFERED: Final = b"X-Accel-Buffering: no\r\n"
+STREAM_CACHE: Final = b"no-cache, no-transform"
 #: Within so many seconds those who were turned away come back, each at a moment of its own.
 RETRY_WITHIN_S: Final = 10
+#: An EventSource waits so long before it comes back, milliseconds, chosen by chance for the same reason.
+RETRY_MS: Final = (2000, 5000)
 
-_TEMPORARY: Final = frozenset({"too-many-requests", "overloaded", "shutting-down"})
+#: What passes: whoever is told so comes back later.
+TEMPORARY: Final = frozenset({"too-many-requests", "overloaded", "shutting-down"})
 
 
 class Answers:
@@ -55,6 +65,10 @@ class Answers:
         """Return the lines that every answer of the public port has, for a page of the origin."""
         date = self.date
         return date + http.cors(origin, self.origins) if origin else self._common
+
+    def origin_of(self, head: http.RequestHead) -> bytes:
+        """Return a page's origin if the answer depends on it."""
+        return head.headers.get(b"origin", b"") if self.origins else b""
 
     def poll(
         self,
@@ -94,6 +108,24 @@ class Answers:
         lines += SCRIPT_TYPE if form.is_script or form.callback else JSON
         return http.response(200, lines, body, keep_alive=keep_alive, minor=minor, head_only=head_only)
 
+    def stream_head(self, opening: Opening) -> bytes:
+        """Return the head of an answer that does not end: 101 for a WebSocket, else 200."""
+        lines = self.lines(opening.origin)
+        if opening.upgrade is not None:
+            return switching(opening.upgrade, b"Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\n" + lines)
+        sse = streams.transport(opening.encoding) == "sse"
+        is_chunked = streams.is_chunked(opening.encoding)
+        lines += EVENTS_TYPE if sse else OBJECTS_TYPE
+        return http.stream_head(lines + UNBUFFERED, is_chunked=is_chunked, cache_control=STREAM_CACHE)
+
+    def come_back(self, retry_ms: int, origin: bytes, *, minor: int, head_only: bool) -> bytes:
+        """Return what an EventSource is told instead of an error that is temporary: it would stay away for ever."""
+        body = streams.retry(streams.SSE_PLAIN, retry_ms)
+        lines = self.lines(origin) + EVENTS_TYPE + UNBUFFERED
+        return http.response(
+            200, lines, body, keep_alive=False, minor=minor, head_only=head_only, cache_control=STREAM_CACHE
+        )
+
     def problem(self, error: PeerError, head: http.RequestHead | None, *, keep_alive: bool, cors: bool = True) -> bytes:
         """Return the answer for an error.
 
@@ -112,6 +144,6 @@ class Answers:
             minor=head.minor if head is not None else 1,
             head_only=head is not None and head.method == b"HEAD",
             allow=ALLOW if error.code == "method-not-allowed" else b"",
-            retry_after=random.randint(1, RETRY_WITHIN_S) if error.code in _TEMPORARY else None,
+            retry_after=random.randint(1, RETRY_WITHIN_S) if error.code in TEMPORARY else None,
             cors=self.lines(headers.get(b"origin", b"")) if cors else self.date,
         )

@@ -1,4 +1,5 @@
-"""How a worker's connections end when it stops: polls are answered, idle ones closed, in slices over turns.
+"""How a worker's connections end when it stops: polls are answered, streams told to come back, idle ones
+closed, in slices over turns.
 
 It goes over all rows once, and again each second for those who came in meanwhile.
 """
@@ -12,7 +13,21 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
-from megacomet.kinds import CLOSES, CROWDED, FRONT, IDLE, LINGERS, LISTENER, PARKED, READING, STATE, WRITING
+from megacomet.kinds import (
+    ASKING,
+    CLOSES,
+    CROWDED,
+    FRONT,
+    IDLE,
+    LINGERS,
+    LISTENER,
+    PARKED,
+    READING,
+    SOCKET,
+    STATE,
+    STREAM,
+    WRITING,
+)
 from megacomet.rows import Rows
 
 #: Rows a turn.
@@ -27,18 +42,22 @@ class Closing:
         done: fires when no connection is left.
     """
 
-    def __init__(self, rows: Rows, clock: IReactorTime, expire: Callable[[int], None]) -> None:
+    def __init__(
+        self, rows: Rows, clock: IReactorTime, expire: Callable[[int], None], farewell: Callable[[int], None]
+    ) -> None:
         """
         Args:
             rows: the connections.
             clock: for work that goes on in the next turn.
             expire: answers what waits on a row with what is at hand.
+            farewell: ends a stream.
         """
         self.begun = False
         self.done: Deferred[None] = Deferred()
         self._rows = rows
         self._clock = clock
         self._expire = expire
+        self._farewell = farewell
         self._left: Iterator[int] | None = None
 
     def begin(self) -> None:
@@ -66,6 +85,8 @@ class Closing:
             self._rows.flag(fd, kind & (FRONT | LINGERS) | CLOSES)
             if state != WRITING:
                 self._expire(fd)
+        elif state in (STREAM, SOCKET, ASKING):
+            self._farewell(fd)
         elif state in (READING, IDLE):
             self._rows.close(fd)
         # The others end by themselves: what resumes is answered 503, what drains or is away does so within its time.

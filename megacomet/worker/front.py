@@ -7,7 +7,6 @@ It has no state of its own for a connection: the rows have it.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -16,15 +15,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from megacomet.errors import PeerError
-from megacomet.kinds import (
-    CLOSES,
-    ENTRANCE,
-    FRONT,
-    IDLE,
-    LINGERS,
-    STATE,
-    census,
-)
+from megacomet.kinds import ASKING, CLOSES, ENTRANCE, IDLE, SOCKET, STATE, STREAM, census
+from megacomet.model.answers import IAnswers
 from megacomet.model.hub import Hub
 from megacomet.model.position import format_position
 from megacomet.model.row_keys import IRowKeys
@@ -33,25 +25,27 @@ from megacomet.names import check_client_id, mailbox_of
 from megacomet.parking import ParkingLot
 from megacomet.settings import Settings
 from megacomet.wire import http
-from megacomet.worker.answers import JSON, TEXT, Answers
+from megacomet.worker.answers import Answers
+from megacomet.worker.blocks import Blocks
 from megacomet.worker.closing import Closing
+from megacomet.worker.deliveries import OLD, Deliveries
 from megacomet.worker.handover import Handover, ILink
-from megacomet.worker.polls import SCRIPT, Form, Poll, object_poll, script_poll
+from megacomet.worker.openings import Opening, count_forms, open_echo, open_events, open_objects, open_socket
+from megacomet.worker.polls import Poll, object_poll, script_poll
+from megacomet.worker.refusals import Refusals, is_managers
+from megacomet.worker.small_pages import SmallPages
+from megacomet.worker.sockets import SHUTDOWN, Sockets
 
 #: Of the entrance: the original's ports, where there are only `/<client>.js`, one answer a connection.
 CLASSIC: Final = ENTRANCE
-#: Of a request: HTTP/1.0, which must be told when the connection stays open.
-OLD: Final = FRONT
-#: A poll that wants its answer at once waits for the manager's page so long, seconds.
+#: A poll that wants its answer at once, and a stream, wait for the manager's page so long, seconds.
 PATIENCE_S: Final = 10
+#: Who sends more than that on a stream that does not listen is no EventSource.
+MOST_HEARD_BYTES: Final = 8192
 
+_OPENINGS: Final = {b"/comet/events": open_events, b"/comet/stream": open_objects, b"/comet/ws": open_socket}
 _LIBRARY: Final = frozenset({b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"})
-_MANAGERS: Final = frozenset({b"api", b"console", b"metrics"})
 _NOT_FOUND: Final = "nothing stands here"
-
-
-def _is_managers(target: bytes) -> bool:
-    return target[1:].partition(b"/")[0] in _MANAGERS
 
 
 class Front:
@@ -59,8 +53,6 @@ class Front:
 
     Attributes:
         hub: the listeners; fed by the link.
-        refused: errors told, by code.
-        written: messages written to connections.
     """
 
     _log = Logger()
@@ -73,7 +65,7 @@ class Front:
         *,
         unix_s: Callable[[], float],
         most: int = 0,
-        hub: Callable[[IRowKeys, Front], Hub] = Hub,
+        hub: Callable[[IRowKeys, IAnswers], Hub] = Hub,
     ) -> None:
         """Stand before a lot; nothing is handed over before `link` is set.
 
@@ -92,17 +84,28 @@ class Front:
         self._unix_s = unix_s
         self._most = most
         self._answers = Answers(settings.origins, unix_s())
-        self._closing = Closing(lot.rows, clock, self._expire)
-        self._handover = Handover(lot.rows, self._refuse, self._closing.look)
+        self._small = SmallPages(lot.rows, self._answers, lambda: self.link)
+        self._refusals = Refusals(lot.rows, self._answers)
+        self._blocks = Blocks(clock.seconds)
+        self._out = out = Deliveries(lot.rows, self._answers, settings, self._blocks)
+        out.expire = self._expire
+        self.hub = out.hub = hub(lot.rows.keys, out)
+        self._sockets = out.sockets = Sockets(
+            *(lot.rows, self.hub, out, settings, clock),
+            link=lambda: self.link,
+        )
+        self._closing = Closing(lot.rows, clock, self._expire, lambda fd: out.farewell(fd, SHUTDOWN))
+        self._handover = Handover(lot.rows, self._refusals.request, self._closing.look)
         self._pages: dict[bytes, Callable[[int, http.RequestHead], None]] = {
             b"/comet/poll": self._object,
-            b"/healthz": self._health,
-            b"/readyz": self._readiness,
+            **dict.fromkeys(_OPENINGS, self._stream),
+            b"/healthz": self._small.health,
+            b"/readyz": self._small.readiness,
         }
         self._is_hub_touched = False
-        self.refused: Counter[str] = Counter()
-        self.written = 0
-        self.hub = hub(lot.rows.keys, self)
+        if settings.ws_echo:
+            self._pages[settings.ws_echo.encode()] = self._echo
+        self._heard: dict[int, int] = {}
         lot.front = self
 
     @property
@@ -134,14 +137,17 @@ class Front:
 
     def counts(self) -> dict[str, Any]:
         """Return the figures of this worker, as JSON knows them."""
+        rows = census(self._rows.kinds)
         return {
-            "connections": {"poll": census(self._rows.kinds)["waiting"], "sse": 0, "stream": 0, "ws": 0},
-            "rows": census(self._rows.kinds),
-            "messages": self.written,
+            "connections": {"poll": rows["waiting"], **count_forms(self._rows.forms)},
+            "rows": rows,
+            "messages": self._out.written,
+            "encoded": self._out.encoded,
+            "compressed": self._out.compressed,
             "channels": self.hub.channels,
             "handed_over": self._handover.taken,
             "backlog_bytes": self._rows.owed,
-            "refused": dict(self.refused),
+            "refused": dict(self._refusals.counts),
             **self._lot.counts(),
         }
 
@@ -154,14 +160,14 @@ class Front:
             end = http.find_head_end(data, known)
             if end < 0:
                 if len(data) > http.MAX_HEAD_BYTES:
-                    self._refuse(fd, http.oversized(data))
+                    self._refusals.request(fd, http.oversized(data))
                 else:
                     rows.keep(fd, data)
                 return
             try:
                 head = http.parse_head(data[:end])
             except PeerError as e:
-                self._refuse(fd, e)
+                self._refusals.request(fd, e)
                 return
             self._serve(fd, head, data)
             if end == len(data):
@@ -176,13 +182,34 @@ class Front:
         """Nobody reads the answer to the poll any more; see `parking.IFront`."""
         self._is_hub_touched = True
         self.hub.leave(fd)
+        self._heard.pop(fd, None)
+        self._sockets.forget(fd)
 
     def due(self, fd: int) -> None:
-        """The time of a poll or a head is over; see `parking.IFront`."""
-        if self._rows.keys[fd] is not None:
+        """The time of a poll, of a ping or of a head is over; see `parking.IFront`."""
+        state = self._rows.kinds[fd] & STATE
+        if state == STREAM:
+            self._out.ping(fd)
+        elif state in (SOCKET, ASKING):
+            self._sockets.due(fd)
+        elif self._rows.keys[fd] is not None:
             self._expire(fd)
         else:
-            self._refuse(fd, PeerError("head-timeout"))
+            self._refusals.request(fd, PeerError("head-timeout"))
+
+    def heard(self, fd: int, data: bytes) -> None:
+        """Bytes came from a stream; see `parking.IFront`."""
+        if self._rows.kinds[fd] & STATE == SOCKET:
+            self._sockets.heard(fd, data)
+            return
+        heard = self._heard[fd] = self._heard.get(fd, 0) + len(data)
+        if heard > MOST_HEARD_BYTES:
+            self._is_hub_touched = True
+            self._out.lose(fd, "failed")
+
+    def flushed(self, fd: int) -> None:
+        """A stream is owed nothing any more; see `parking.IFront`."""
+        self._sockets.flushed(fd)
 
     def turned(self) -> None:
         """Have the manager told, once a turn, who came and went; see `parking.IFront`."""
@@ -190,33 +217,6 @@ class Front:
             self._is_hub_touched = False
             self.link.touch()
         self._closing.look()
-
-    # -- what the hub wants
-
-    def answer(
-        self,
-        fd: int,
-        key: bytes | Session,
-        messages: list[tuple[bytes, bytes, bytes]],
-        position: bytes,
-        gaps: list[bytes],
-    ) -> bool:
-        """Answer the poll that waits on a row; see `hub.IAnswers`."""
-        kind = self._rows.kinds[fd]
-        form = key.options if isinstance(key, Session) else SCRIPT
-        assert isinstance(form, Form)
-        try:
-            data = self._answers.poll(
-                form, messages, position, gaps, keep_alive=not kind & CLOSES, minor=0 if kind & OLD else 1
-            )
-            is_written = self._rows.answer(fd, data)
-        except Exception:
-            self._log.failure("the answer to connection {fd} failed", fd=fd)
-            self._rows.drop(fd, "failed")
-            return False
-        if is_written:
-            self.written += len(messages)
-        return is_written
 
     # -- requests
 
@@ -233,7 +233,7 @@ class Front:
                     self._script(fd, head)
             elif is_classic:
                 raise PeerError("not-found", _NOT_FOUND)
-            elif _is_managers(target):
+            elif is_managers(target):
                 self._hand_over(fd, head, data)
             elif target == b"*":
                 self._is_to_be_answered(fd, head)
@@ -243,7 +243,7 @@ class Front:
             else:
                 raise PeerError("not-found", _NOT_FOUND)
         except PeerError as e:
-            self._refuse(fd, e, head)
+            self._refusals.request(fd, e, head)
 
     def _is_to_be_answered(self, fd: int, head: http.RequestHead) -> bool:
         """Check what all paths of the worker have in common; False when that was the answer.
@@ -270,22 +270,41 @@ class Front:
             raise PeerError("shutting-down")
         return True
 
-    def _origin(self, head: http.RequestHead) -> bytes:
-        """Return the origin if the answer depends on it."""
-        return head.headers.get(b"origin", b"") if self._answers.origins else b""
-
     def _script(self, fd: int, head: http.RequestHead) -> None:
         client = http.split_path(head.target)[0][:-3]
         if head.query or b"last-event-id" in head.headers or head.method == b"HEAD" or self._answers.origins:
-            self._poll(fd, head, script_poll(client, head, self._origin(head)))
+            self._poll(fd, head, script_poll(client, head, self._answers.origin_of(head)))
+        elif self._blocks.is_any((mailbox_of(client),)):
+            self._small.stay_away(fd, head)
         else:  # nothing to be read but a name: this is the way that is taken a million times
             self._park_mailbox(fd, mailbox_of(check_client_id(client)), math.inf)
+
+    def _stream(self, fd: int, head: http.RequestHead) -> None:
+        read = _OPENINGS[head.target]
+        session = read(head, self._answers.origin_of(head), self._settings.channels_per_connection)
+        if head.method == b"HEAD":
+            assert isinstance(session.options, Opening)
+            self._small.stream_head(fd, session.options)
+            return
+        if self._blocks.is_any(session.channels):
+            if head.target == b"/comet/ws":
+                raise PeerError("forbidden", "this client was cut off")
+            self._small.stay_away(fd, head)
+            return
+        self._heard.pop(fd, None)  # a number that had another stream before
+        self._park(fd, PATIENCE_S)
+        self.hub.park_session(fd, session)
+
+    def _echo(self, fd: int, head: http.RequestHead) -> None:
+        opening = open_echo(head, self._answers.origin_of(head))
+        self._park(fd, PATIENCE_S)
+        self._out.echo(fd, opening)
 
     def _object(self, fd: int, head: http.RequestHead) -> None:
         settings = self._settings
         poll = object_poll(
             head,
-            self._origin(head),
+            self._answers.origin_of(head),
             timeout_s=settings.poll_timeout_s,
             most_channels=settings.channels_per_connection,
         )
@@ -293,7 +312,12 @@ class Front:
 
     def _poll(self, fd: int, head: http.RequestHead, poll: Poll) -> None:
         if head.method == b"HEAD":
-            self._answer_head(fd, head, poll.form)
+            self._small.poll_head(
+                fd, head, poll.form, self.hub.epoch and format_position(self.hub.epoch, self.hub.head)
+            )
+            return
+        if self._blocks.is_any(poll.channels):
+            self._small.stay_away(fd, head)
             return
         if poll.is_plain:
             self._park_mailbox(fd, poll.channels[0], poll.timeout_s)
@@ -311,33 +335,6 @@ class Front:
         self._rows.park(fd, timeout_s)
         self._is_hub_touched = True
 
-    def _answer_head(self, fd: int, head: http.RequestHead, form: Form) -> None:
-        position = format_position(self.hub.epoch, self.hub.head) if self.hub.epoch else b""
-        keep_alive = not self._rows.kinds[fd] & CLOSES
-        data = self._answers.poll(form, [], position, [], keep_alive=keep_alive, minor=head.minor, head_only=True)
-        self._rows.answer(fd, data)
-
-    def _health(self, fd: int, head: http.RequestHead) -> None:
-        if not self.link.up:
-            raise PeerError("overloaded", "the manager is away")
-        self._page(fd, head, TEXT, b"ok")
-
-    def _readiness(self, fd: int, head: http.RequestHead) -> None:
-        if not (self.link.up and self.link.ready):
-            raise PeerError("overloaded", "not all workers listen")
-        self._page(fd, head, JSON, b'{"ready":true,"workers":%d}' % self.link.workers)
-
-    def _page(self, fd: int, head: http.RequestHead, content_type: bytes, body: bytes) -> None:
-        data = http.response(
-            200,
-            self._answers.lines(self._origin(head)) + content_type,
-            body,
-            keep_alive=not self._rows.kinds[fd] & CLOSES,
-            minor=head.minor,
-            head_only=head.method == b"HEAD",
-        )
-        self._rows.answer(fd, data)
-
     def _hand_over(self, fd: int, head: http.RequestHead, data: bytes) -> None:
         if self._settings.admin:
             raise PeerError("not-found", _NOT_FOUND)
@@ -346,17 +343,6 @@ class Front:
         if head.target.startswith(b"/api") and b"authorization" not in head.headers:
             raise PeerError("unauthorized", "Authorization: Bearer <key> is missing")
         self._handover.give(fd, data)
-
-    def _refuse(self, fd: int, error: PeerError, head: http.RequestHead | None = None) -> None:
-        """Tell what is wrong; without a request that could be read, or with a body in the way, close then."""
-        rows = self._rows
-        self.refused[error.code] += 1
-        is_last = head is None or head.content_length > 0 or head.chunked or error.status == 503
-        if is_last:
-            rows.flag(fd, CLOSES | LINGERS)
-        keep_alive = not rows.kinds[fd] & CLOSES
-        cors = head is None or not _is_managers(head.target)
-        rows.answer(fd, self._answers.problem(error, head, keep_alive=keep_alive, cors=cors))
 
     # -- the end
 
@@ -372,5 +358,13 @@ class Front:
         return self._closing.done
 
     def _expire(self, fd: int) -> None:
+        """Give a poll what is at hand; a stream whose page did not come cannot begin."""
         self._is_hub_touched = True
-        self.hub.expire(fd)
+        key = self._rows.keys[fd]
+        if isinstance(key, Session) and key.is_stream:
+            self.hub.leave(fd)
+            assert isinstance(key.options, Opening)
+            error = PeerError("shutting-down") if self._closing.begun else PeerError("overloaded", "no answer in time")
+            self._refusals.opening(fd, key.options, error)
+        else:
+            self.hub.expire(fd)

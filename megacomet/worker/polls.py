@@ -1,5 +1,7 @@
 """What a poll asks for: from a request head to channels, position, time and form (the wire contract, section 5).
 
+Channels and position are asked for in the same way by streams (`openings`).
+
 Pure: it answers with values or with the `PeerError` to be told, and knows nothing of connections.
 """
 
@@ -91,7 +93,7 @@ def script_poll(client: bytes, head: RequestHead, origin: bytes) -> Poll:
     channels = (mailbox_of(check_client_id(client)),)
     pairs = dict(query_pairs(head.query)) if head.query else {}
     form = _form(SCRIPT, pairs, origin)
-    return Poll(channels, _since(pairs, head), 1, _timeout(pairs, math.inf), form)
+    return Poll(channels, since_of(pairs, head), 1, _timeout(pairs, math.inf), form)
 
 
 def object_poll(head: RequestHead, origin: bytes, *, timeout_s: float, most_channels: int) -> Poll:
@@ -106,20 +108,30 @@ def object_poll(head: RequestHead, origin: bytes, *, timeout_s: float, most_chan
     Raises:
         PeerError: those of `script_poll`, `reserved-channel`, `no-channel`.
     """
+    channels, pairs = wanted_channels(head, most_channels)
+    if not channels:
+        raise PeerError("no-channel", "name a channel= or a client=")
+    form = _form(OBJECT, pairs, origin)
+    return Poll(channels, since_of(pairs, head), _limit(pairs), _timeout(pairs, timeout_s), form)
+
+
+def wanted_channels(head: RequestHead, most: int) -> tuple[tuple[bytes, ...], dict[bytes, bytes]]:
+    """Return the channels that a query names, the client's mailbox last, and the query's other parameters.
+
+    Raises:
+        PeerError: `bad-name`, `reserved-channel`, `bad-request`.
+    """
     queried = query_pairs(head.query)
     pairs = dict(queried)
     channels = dict.fromkeys(check_channel(value) for name, value in queried if name == b"channel")
     for channel in channels:
         if is_reserved(channel):
             raise PeerError("reserved-channel", "mailboxes are reached by client=, and everybody hears * anyway")
-    if len(channels) > most_channels:
-        raise PeerError("bad-request", f"a poll has at most {most_channels} channels")
+    if len(channels) > most:
+        raise PeerError("bad-request", f"a connection has at most {most} channels")
     if b"client" in pairs:
         channels[mailbox_of(check_client_id(pairs[b"client"]))] = None
-    if not channels:
-        raise PeerError("no-channel", "name a channel= or a client=")
-    form = _form(OBJECT, pairs, origin)
-    return Poll(tuple(channels), _since(pairs, head), _limit(pairs), _timeout(pairs, timeout_s), form)
+    return tuple(channels), pairs
 
 
 def _form(common: Form, pairs: Mapping[bytes, bytes], origin: bytes) -> Form:
@@ -131,7 +143,12 @@ def _form(common: Form, pairs: Mapping[bytes, bytes], origin: bytes) -> Form:
     return Form(common.is_script, callback or b"", origin)
 
 
-def _since(pairs: Mapping[bytes, bytes], head: RequestHead) -> bytes:
+def since_of(pairs: Mapping[bytes, bytes], head: RequestHead) -> bytes:
+    """Return from where a request wants to go on, b"" for from now.
+
+    Raises:
+        PeerError: `bad-position`.
+    """
     # An EventSource repeats its old URL and puts the news into the header, so the header wins; empty is absent.
     since = head.headers.get(b"last-event-id") or pairs.get(b"lastEventId") or pairs.get(b"since") or b""
     parse_since(since)

@@ -25,7 +25,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementedBy
 
 from megacomet import link
-from megacomet.model.hub import Box, Hub
+from megacomet.model.answers import Box
+from megacomet.model.hub import Hub
 
 #: The hub works off boxes for so long, then the rest of the reactor has its turn, seconds.
 SLICE_S: Final = 0.005

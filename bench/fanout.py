@@ -1,0 +1,208 @@
+"""How fast one message reaches 50,000 SSE or WebSocket subscribers, beside the bare loop and Nchan, alternating.
+
+    python -m bench.fanout [--clients N] [--workers W] [--pairs P] SIDE …     # megacomet, bare, nchan: only these
+
+Deliveries/s is the number of subscribers over the time from just before the publish to the last delivery that the load
+client saw. All servers stand at once, each with its subscribers, and publish in turn, so that what else the machine
+does meets all of them; a pair is a set of fresh servers and the median of its messages' ratios. The load client is the
+same for all, and so is what it does for a delivery. The bare loop speaks no WebSocket: its SSE stands in for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+
+import attrs
+
+from bench import measure, nchan
+from bench.figures import Figure, Options, at_least, ratios
+from bench.processes import Load, Server, bare_loop, megacomet, readers
+
+CLIENTS = 50_000
+WORKERS = 8
+MESSAGES = 5
+OF_BARE = 0.8
+OF_NCHAN = 1.4
+
+
+@attrs.frozen
+class Side:
+    """One of those that are compared.
+
+    Attributes:
+        paths: where to subscribe, by transport.
+        publish: publishes one message and returns its time in ns, taken just before.
+    """
+
+    name: str
+    running: Callable[[int], AbstractContextManager[Server]]
+    paths: dict[str, str]
+    publish: Callable[[Server], int]
+
+
+@attrs.frozen
+class Message:
+    """What one message gave: deliveries/s, CPU a delivery of the server and of the load client."""
+
+    per_s: float
+    server_us: float
+    client_us: float
+
+
+#: The messages of each side, by set of fresh servers.
+Sets = dict[str, list[list[Message]]]
+
+
+def push(server: Server) -> int:
+    """Push one message to MegaComet's channel `bench`; returns its time."""
+    now = time.monotonic_ns()
+    server.push(f"t={now:020d}", channel="bench")
+    return now
+
+
+def write_to_all(server: Server) -> int:
+    """Let the bare loop write one event to all streams; returns its time."""
+    assert server.process.stdin is not None
+    now = time.monotonic_ns()
+    server.process.stdin.write(b"\n")
+    server.process.stdin.flush()
+    return now
+
+
+def quiet_megacomet(workers: int) -> AbstractContextManager[Server]:
+    """Run MegaComet without pings meanwhile, which the others do not send either."""
+    return megacomet(workers, "--ping-s", "3600")
+
+
+BARE = Side("bare loop", bare_loop, {"sse": "/stream"}, write_to_all)
+OURS = Side(
+    *("MegaComet", quiet_megacomet),
+    *({"sse": "/comet/events?channel=bench", "ws": "/comet/ws?channel=bench"}, push),
+)
+NCHAN = Side("Nchan", nchan.nchan, {"sse": "/events?channel=bench", "ws": "/ws?channel=bench"}, nchan.publish)
+SIDES = {"bare": BARE, "megacomet": OURS, "nchan": NCHAN}
+
+
+def run(options: Options) -> list[Figure]:
+    """Measure sets of fresh servers."""
+    nchan.brought()
+    figures, sides = [], (BARE, OURS, NCHAN)
+    for transport in ("sse", "ws"):
+        sets = _measured(options, transport, sides)
+        figures += _told(transport, sets)
+        for side, bound in ((BARE, OF_BARE), (NCHAN, OF_NCHAN)):
+            pairs = [_ratio(*both) for both in zip(sets[OURS.name], sets[side.name], strict=True)]
+            ratio, detail = ratios(pairs, [1.0] * len(pairs))
+            figures.append(at_least(f"{transport.upper()}, ratio to {side.name}", ratio, "x", bound, detail))
+    return figures
+
+
+def _ratio(ours: Sequence[Message], others: Sequence[Message]) -> float:
+    return statistics.median(a.per_s / b.per_s for a, b in zip(ours, others, strict=True))
+
+
+def _measured(options: Options, transport: str, sides: Sequence[Side]) -> Sets:
+    sets: Sets = {side.name: [] for side in sides}
+    for _ in range(options.pairs):
+        for name, messages in _one_set(sides, transport, options.clients or CLIENTS, options.workers or WORKERS):
+            sets[name].append(messages)
+    return sets
+
+
+def _one_set(sides: Sequence[Side], transport: str, clients: int, workers: int) -> Iterator[tuple[str, list[Message]]]:
+    """Run one fresh server of each side with its subscribers, and let them publish in turn."""
+    with contextlib.ExitStack() as stack:
+        crowds = [stack.enter_context(_crowded(side, transport, clients, workers)) for side in sides]
+        for _ in range(MESSAGES):
+            for crowd in crowds:
+                crowd.publish()
+        for crowd in crowds:
+            yield crowd.side.name, crowd.finish()
+
+
+@contextlib.contextmanager
+def _crowded(side: Side, transport: str, clients: int, workers: int) -> Iterator[_Crowd]:
+    """Run a server and its subscribers, who are connected when the block begins."""
+    if transport not in side.paths:
+        transport = "sse"
+    with side.running(workers) as server, readers(server, clients, transport, side.paths[transport]) as load:
+        measure.wait_for(lambda: load.waits(clients), 120, f"{clients} subscribers of {side.name}")
+        measure.settled_cpu_s(server.pids())
+        yield _Crowd(side, server, load, clients)
+
+
+class _Crowd:
+    """A server and its subscribers."""
+
+    def __init__(self, side: Side, server: Server, load: Load, clients: int) -> None:
+        self.side = side
+        self._server = server
+        self._load = load
+        self._clients = clients
+        self._pids, self._load_pids = server.pids(), load.pids()
+        self._messages: list[Message] = []
+
+    def publish(self) -> None:
+        """Publish one message and wait until all have it and the server is quiet."""
+        before = self._cpu_s()
+        received = (len(self._messages) + 1) * self._clients
+        took_s = broadcast(self.side.publish, self._server, self._load, received) / 1e9
+        measure.settled_cpu_s(self._pids)
+        spent = ((b - a) / self._clients * 1e6 for a, b in zip(before, self._cpu_s(), strict=True))
+        self._messages.append(Message(self._clients / took_s, *spent))
+
+    def _cpu_s(self) -> tuple[float, float]:
+        return measure.cpu_s(self._pids), measure.cpu_s(self._load_pids)
+
+    def finish(self) -> list[Message]:
+        """End the subscribers; returns what the messages gave.
+
+        Raises:
+            RuntimeError: a subscriber has not received every message, once.
+        """
+        report, sent = self._load.finish(), len(self._messages)
+        if report["least"] != sent or report["most"] != sent:
+            raise RuntimeError(f"{self.side.name}: {report['least']} to {report['most']} of {sent} messages received")
+        return self._messages
+
+
+def broadcast(publish: Callable[[Server], int], server: Server, load: Load, received: int) -> int:
+    """Publish one message and wait until so many were received in all; returns how long that took in ns."""
+    began = publish(server)
+    measure.wait_for(lambda: load.told("received") >= received, 60, f"{received} deliveries")
+    return load.told("last_ns") - began
+
+
+def _told(transport: str, sets: Sets) -> list[Figure]:
+    figures = []
+    for name, some in sets.items():
+        every = [attrs.astuple(message) for messages in some for message in messages]
+        middle = [statistics.median(values) for values in zip(*every, strict=True)]
+        detail = " ".join(f"{statistics.median(m.per_s for m in messages):,.0f}" for messages in some)
+        detail += f"; CPU a delivery {middle[1]:.2f} us, in the load client {middle[2]:.2f} us"
+        figures.append(Figure(f"{transport.upper()}, {name}", middle[0], "deliveries/s", detail=detail))
+    return figures
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Measure some of the sides, without ratios."""
+    p = argparse.ArgumentParser(prog="python -m bench.fanout", description=__doc__)
+    p.add_argument("sides", nargs="+", choices=SIDES)
+    p.add_argument("--clients", type=int, default=CLIENTS)
+    p.add_argument("--workers", type=int, default=WORKERS)
+    p.add_argument("--pairs", type=int, default=1)
+    given = p.parse_args(arguments)
+    options = Options(given.clients, given.workers, given.pairs)
+    for transport in ("sse", "ws"):
+        for figure in _told(transport, _measured(options, transport, [SIDES[name] for name in given.sides])):
+            print(figure, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,123 @@
+"""Messages on their way to rows: what is due to each, in which order, and to many rows a few at a time.
+
+Theory of operation. A message to few rows is noted with each of them until the box is worked off. A message to a large
+channel marks its rows, one byte each, and is then written to some of them at a time, so that others have their turn in
+between. Fan-outs go on one after the other, in the order of the log. A row that must get something else before its
+turn (a later message to itself, a position) is given all that is due to it first, and its marks are wiped: so each
+connection is written in the order of the log over all its channels, and once. Without that rule one position for all
+channels would lie (a model run lost ten messages a broadcast).
+
+A row that comes after a message was begun is not marked: it has the message from its page, or began after it.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import compress
+
+import attrs
+
+from megacomet.model.entries import Entry
+
+#: Rows that are looked at together: so many are written before the clock is asked again.
+WINDOW = 64
+
+
+@attrs.define(eq=False)
+class Fanout:
+    """One message that is being written to many rows.
+
+    Attributes:
+        entry: the message.
+        due: by descriptor, 1 where it is still to be written.
+        is_counted: whether its publisher wants to know to how many it was written.
+        at: rows below it are done.
+    """
+
+    entry: Entry
+    due: bytearray
+    is_counted: bool = False
+    at: int = 0
+
+    def take(self, window: int = WINDOW) -> list[int]:
+        """Return the next rows, at most `window`, and wipe their marks; none: it is done."""
+        due = self.due
+        begin = due.find(1, self.at)
+        if begin < 0:
+            return []
+        end = self.at = begin + window
+        taken = due[begin:end]
+        due[begin:end] = bytes(len(taken))
+        return list(compress(range(begin, end), taken))
+
+    def is_due(self, fd: int) -> bool:
+        """Tell whether it is still to be written to a row."""
+        return fd < len(self.due) and self.due[fd] != 0
+
+
+class Due:
+    """What is still to be written to the rows of a worker.
+
+    Attributes:
+        few: by descriptor, messages that go to few rows, in order.
+        fanouts: those that are under way, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.few: dict[int, tuple[Entry, ...]] = {}
+        self.fanouts: deque[Fanout] = deque()
+
+    def begin(self, fanout: Fanout) -> None:
+        """Put a fan-out behind the others; its message is newer than theirs."""
+        self.fanouts.append(fanout)
+
+    def give(self, fd: int, given: tuple[Entry, ...]) -> None:
+        """Something more is due to a row."""
+        there = self.few.get(fd)
+        self.few[fd] = given if there is None else there + given
+
+    def leave(self, fd: int) -> None:
+        """The row is free: nothing is due to it."""
+        self.few.pop(fd, None)
+        for fanout in self.fanouts:
+            if fd < len(fanout.due):
+                fanout.due[fd] = 0
+
+    def to(self, fd: int) -> list[Entry]:
+        """Return what is due to a row, in order."""
+        entries = [fanout.entry for fanout in self.fanouts if fanout.is_due(fd)]
+        if not entries:
+            return list(self.few.get(fd, ()))
+        entries += self.few.get(fd, ())
+        entries.sort(key=_offset)
+        return entries
+
+    def take(self, fd: int) -> tuple[Entry, ...]:
+        """Return what is due to a row, in order; it is due no more."""
+        if not self.fanouts:  # mostly
+            return self.few.pop(fd, ())
+        entries = tuple(self.to(fd))
+        self.leave(fd)
+        return entries
+
+    def is_any(self, fd: int) -> bool:
+        """Tell whether something is due to a row."""
+        return fd in self.few or any(fanout.is_due(fd) for fanout in self.fanouts)
+
+    def clear(self) -> None:
+        """Forget all."""
+        self.few.clear()
+        self.fanouts.clear()
+
+
+def marks(rows: Iterable[int], size: int) -> bytearray:
+    """Return by descriptor 1 for the rows, else 0."""
+    marked = bytearray(size)
+    for fd in rows:
+        marked[fd] = 1
+    return marked
+
+
+def _offset(entry: Entry) -> int:
+    return entry.offset
