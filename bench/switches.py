@@ -14,7 +14,7 @@ from bench.figures import Figure, Options, all_of, at_least
 from bench.kill_worker import a_worker
 from bench.processes import Load, load, megacomet
 
-CLIENTS = 2_000
+CLIENTS = 1_000
 WORKERS = 4
 DELIVERIES = 1_000_000
 KILLS = 3

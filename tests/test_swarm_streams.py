@@ -262,6 +262,7 @@ def test_no_answer_of_a_poll(body: bytes) -> None:
     [
         ("sse", b"Content-Type: text/html", "no text/event-stream"),
         ("sse", b"Content-Type: text/event-stream", "a stream without chunks"),
+        ("sse", b"Content-Type: text/event-stream\r\nContent-Length: 13", "told to come back later"),
         ("sse", b"Content-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked", ""),
         ("stream", b"Content-Type: application/json\r\nTransfer-Encoding: chunked", "no application/x-ndjson"),
         ("ws", b"Sec-WebSocket-Accept: x", "a wrong Sec-WebSocket-Accept"),

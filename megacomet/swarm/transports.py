@@ -152,7 +152,9 @@ class EventSource:
         return b"GET /comet/events?%b%b%b" % (query, self._tail[:-2], b"Last-Event-ID: %b\r\n\r\n" % position)
 
     def fault(self, head: bytes) -> str:
-        return _fault(head, b"text/event-stream")
+        # In place of 429 and 503, which an EventSource does not survive: a stream that ends at once.
+        ends = header(head, b"content-length")
+        return "told to come back later" if ends else _fault(head, b"text/event-stream")
 
     def receive(self, held: Any, data: bytes) -> tuple[list[Event], Any]:
         return cut_sse(held + data if held else data)
