@@ -46,11 +46,10 @@ def cut(data: bytes, ended: bool = False) -> Answer | None:
     Raises:
         BadAnswer: this can never become an answer.
     """
-    read = cut_head(data)
-    if read is None:
+    end = _end_of_head(data)
+    if end < 0:
         return None
-    status, head = read
-    start = len(head) + 4
+    head, status, start = data[:end], int(data[9:12]), end + 4
     if 100 <= status < 200:
         return _behind(cut(data[start:], ended), start)
     low = head.lower()
@@ -71,15 +70,8 @@ def cut_head(data: bytes) -> tuple[int, bytes] | None:
     Raises:
         BadAnswer: this can never become an answer.
     """
-    end = data.find(b"\r\n\r\n")
-    if data[:7] != b"HTTP/1."[: len(data)]:
-        raise BadAnswer(f"not an HTTP answer: {data[:40]!r}")
-    if end < 0:
-        return None
-    head = data[:end]
-    if not head[9:12].isdigit():
-        raise BadAnswer(f"no status: {head[:40]!r}")
-    return int(head[9:12]), head
+    end = _end_of_head(data)
+    return None if end < 0 else (int(data[9:12]), data[:end])
 
 
 def header(head: bytes, name: bytes) -> bytes:
@@ -93,6 +85,16 @@ def header(head: bytes, name: bytes) -> bytes:
     if at < 0:
         return b""
     return head[at + len(name) + 3 :].split(b"\r\n", 1)[0].strip()
+
+
+def _end_of_head(data: bytes) -> int:
+    """Return where the head ends, -1 when it is not complete; the status is looked at."""
+    if data[:7] != b"HTTP/1."[: len(data)]:
+        raise BadAnswer(f"not an HTTP answer: {data[:40]!r}")
+    end = data.find(b"\r\n\r\n")
+    if end >= 0 and not data[9:12].isdigit():
+        raise BadAnswer(f"no status: {data[:40]!r}")
+    return end
 
 
 def _behind(answer: Answer | None, interim: int) -> Answer | None:

@@ -6,7 +6,6 @@ row that is free is skipped, and a close is believed only when the read says so.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 import select
@@ -55,7 +54,7 @@ class Clients:
         self._partial: dict[int, Any] = {}
         self._known = bytearray(plan.count)
         self._transport_of = bytearray(map(plan.mix.first, range(plan.first, plan.first + plan.count)))
-        names = transports.Names(plan.host, plan.prefix, plan.first, plan.rooms, plan.listens)
+        names = transports.Names(plan.host, plan.prefix, plan.first, plan.rooms, plan.listens, plan.since)
         self._pollers, self._streamers = transports.made(names, plan.mix.numbers)
         self._opening = Opening(plan.count, plan.rate, clock)
         self._switching = Switching(plan.count, plan.switch_s, plan.first) if plan.switch_s else None
@@ -317,8 +316,10 @@ class Clients:
     @staticmethod
     def _write(descriptor: int, data: bytes) -> None:
         """Write a little; when that fails, the next read tells why."""
-        with contextlib.suppress(OSError):
+        try:
             os.write(descriptor, data)
+        except OSError:
+            pass
 
     # leaving
 

@@ -39,6 +39,7 @@ class Names:
     Attributes:
         first: index of the first client over all processes; its name is the prefix and the index.
         listens: whether a client, by its index over all processes, listens to rooms.
+        positions: whether they are asked for.
     """
 
     host: str
@@ -46,6 +47,7 @@ class Names:
     first: int
     rooms: Rooms = NO_ROOMS
     listens: Callable[[int], bool] = lambda client: False
+    positions: bool = True
 
     @property
     def path(self) -> bytes:
@@ -98,6 +100,7 @@ class Script:
     def __init__(self, names: Names) -> None:
         self._start = b"GET /%b" % names.path
         self._first = names.first
+        self._positions = names.positions
         self._tail = _tail(names)
 
     def request(self, client: int, position: bytes) -> bytes:
@@ -106,7 +109,8 @@ class Script:
         return b"%b%d.js%b" % (self._start, self._first + client, self._tail)
 
     def read(self, answer: Answer) -> list[Event]:
-        return [(MESSAGE, header(answer.head, b"megacomet-position"), b"", answer.body)]
+        position = header(answer.head, b"megacomet-position") if self._positions else b""
+        return [(MESSAGE, position, b"", answer.body)]
 
 
 class Poll:
