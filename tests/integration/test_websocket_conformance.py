@@ -1,7 +1,7 @@
 """RFC 6455 and 7692, rule by rule, against the echo: what a client sends, over one socket each, and what comes back.
 
-The cases are in the style, and mostly in the order, of Autobahn's suite; its numbers stand beside them. Where the server
-is to close, nothing is sent behind what is wrong: it has to see it by then.
+The cases are in the style, and mostly in the order, of Autobahn's suite; its numbers stand beside them. Where the
+server is to close, nothing is sent behind what is wrong: it has to see it by then.
 """
 
 from __future__ import annotations
