@@ -7,6 +7,7 @@ values hold is defined in `megacomet.wire.frames`.
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import Any, ClassVar, Final, cast
 
@@ -75,6 +76,10 @@ class LinkEnd(amp.AMP):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         amp.BinaryBoxProtocol.connectionLost(self, reason)
+        # A descriptor comes with the first byte of its box. When that was the last of a process that was killed, nobody
+        # else would ever close it, and whoever is at its other end would wait for ever.
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
         self.transport = None
 
 
