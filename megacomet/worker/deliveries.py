@@ -13,7 +13,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from megacomet.kinds import CLOSES, FRONT, LINGERS, SOCKET, STATE
+from megacomet.kinds import CLOSES, FRONT, LINGERS
 from megacomet.model.entries import Entry, Page
 from megacomet.model.hub import Hub
 from megacomet.model.session import Session
@@ -23,7 +23,7 @@ from megacomet.wire import ops, streams, websocket
 from megacomet.wire.cutoff import REASONS, CutOff
 from megacomet.worker.answers import RETRY_MS, Answers
 from megacomet.worker.blocks import Blocks
-from megacomet.worker.openings import ECHO, ENCODING, TOLD, Opening
+from megacomet.worker.openings import ENCODING, TOLD, Opening
 from megacomet.worker.polls import SCRIPT, Form
 from megacomet.worker.sockets import SLOW, Sockets
 
@@ -201,14 +201,10 @@ class Deliveries:
 
     def ping(self, fd: int) -> None:
         """Write a ping, and where the stream stands; it is due again after a while."""
-        position = self.hub.position(fd)
+        position = self.hub.position(fd) or self.hub.streams.stood_at(fd)
         rows = self._rows
         form = rows.forms[fd]
         if not form:  # what was due to it could not be written
-            return
-        is_socket = rows.kinds[fd] & STATE == SOCKET
-        if not position and not is_socket and not form & ECHO:
-            rows.deadlines.arm(fd, self._ping_s)  # it waits for a page, and has no position that may be told
             return
         if position != self._pings_at:
             self._pings.clear()
@@ -217,7 +213,7 @@ class Deliveries:
         if data is None:
             if position:
                 data = streams.ping(form & ENCODING, position, bool(form & TOLD))
-            else:
+            else:  # a WebSocket that catches up, or an echo
                 data = websocket.frame(websocket.PING, b"")
             self._pings[form] = data
         if self._send(fd, data, self._most):
