@@ -41,6 +41,7 @@ class Deliveries:
         hub: whose rows these are; to be set before anything is written.
         sockets: the WebSockets among them; to be set as well.
         expire: answers what waits on a row with what is at hand; to be set as well.
+        left: called when a stream was taken from the hub, of which the manager is to be told; to be set as well.
         blocks: the clients that are kept out.
         written: messages written to connections.
         encoded: how often a message was put into a form; of these, how often it was compressed.
@@ -51,6 +52,7 @@ class Deliveries:
     hub: Hub
     sockets: Sockets
     expire: Callable[[int], None]
+    left: Callable[[], None]
 
     def __init__(self, rows: Rows, answers: Answers, settings: Settings, blocks: Blocks) -> None:
         self._rows = rows
@@ -221,18 +223,27 @@ class Deliveries:
 
     def lose(self, fd: int, why: str) -> None:
         """A stream cannot be written to: its row is free then."""
-        self.hub.leave(fd)
-        self.sockets.forget(fd)
+        self._leave(fd)
         rows = self._rows
-        if why == "slow" and streams.is_websocket(rows.forms[fd] & ENCODING):
-            rows.ended["slow"] += 1
-            rows.finish(fd, SLOW, is_slow=True)
+        # Without a backlog a part of what was too much may be on its way, and a close frame would stand in its middle.
+        if why == "slow" and streams.is_websocket(rows.forms[fd] & ENCODING) and fd in rows.backlogs:
+            self._close_slow(fd)
         else:
             rows.drop(fd, why)
 
+    def _close_slow(self, fd: int) -> None:
+        self._rows.ended["slow"] += 1
+        self._rows.finish(fd, SLOW, is_slow=True)
+
+    def _leave(self, fd: int) -> None:
+        self.hub.leave(fd)
+        self.sockets.forget(fd)
+        self.left()
+
     def give_up(self, fd: int) -> None:
-        """Too much waits for the page of a stream."""
-        self.lose(fd, "slow")
+        """Too much waits for the page of a stream that subscribes to more, which only WebSockets do."""
+        self._leave(fd)
+        self._close_slow(fd)
 
     def farewell(self, fd: int, close: bytes, *, comes_back: bool = True) -> None:
         """End a stream in order, behind what is due to it.
@@ -245,8 +256,7 @@ class Deliveries:
         form = self._rows.forms[fd]
         if not form:
             return
-        self.hub.leave(fd)
-        self.sockets.forget(fd)
+        self._leave(fd)
         encoding = form & ENCODING
         data = streams.ending(encoding)
         if streams.is_websocket(encoding):
