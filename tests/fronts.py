@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from megacomet.kinds import STATE
 from megacomet.model.answers import Box
+from megacomet.model.hub import Hub
 from megacomet.settings import Settings
 from megacomet.wire import frames
 from megacomet.worker.front import Front
@@ -76,12 +77,12 @@ def parse_all(data: bytes) -> list[Answer]:
 class House(Ground):
     """A front on a lot; closes all at the end of the test."""
 
-    def __init__(self, most: int = 0, **settings: Any) -> None:
+    def __init__(self, most: int = 0, hub: type[Hub] = Hub, **settings: Any) -> None:
         self.settings = Settings(state_dir="/nonexistent", **settings)
         super().__init__(make_lot(self.settings, now=0.0, descriptors=1_000_000))
         self.clock = Clock()
         self.link = FakeLink()
-        self.front = Front(self.lot, self.settings, self.clock, unix_s=lambda: 784111777.0, most=most)
+        self.front = Front(self.lot, self.settings, self.clock, unix_s=lambda: 784111777.0, most=most, hub=hub)
         self.front.link = self.link
         self.hub = self.front.hub
         self.hub.linked(EPOCH, 0)

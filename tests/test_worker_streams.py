@@ -276,7 +276,7 @@ def test_a_gap_as_objects(house: House) -> None:
 
 @pytest.mark.parametrize("since", ["e0-3", "e1-99"])
 def test_a_position_of_another_log(house: House, since: str) -> None:
-    """Of another life of it, or ahead of its head: the client's own, the gap, and then what is kept from its beginning."""
+    """Of another life of it, or ahead of its head: the own one, the gap, and what is kept from its beginning."""
     client = house.get(f"/comet/stream?channel=a&since={since}")
     house.pages((b"a", b"5", 5), head=8, gaps=(b"a",))
     assert body(client) == [
