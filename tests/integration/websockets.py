@@ -248,7 +248,6 @@ class EventLines(_Lines):
             fields = self._fields()
             if fields is None:
                 return None
-            self.retry_ms = int(fields.get("retry", self.retry_ms))
             if "data" not in fields:
                 continue
             op, data = fields.get("event", "message"), json.loads(fields["data"])
@@ -264,6 +263,8 @@ class EventLines(_Lines):
                 return fields
             name, _, value = line.decode().rstrip("\n").partition(": ")
             fields[name] = value
+            if name == "retry":  # holds when its line is read, not with the event
+                self.retry_ms = int(value)
         return None
 
 
