@@ -461,6 +461,9 @@ def test_ipv6() -> None:
         ["--part", "5/4"],
         ["--rate", "-1"],
         ["--rate", "inf"],
+        ["--transport", "smoke"],
+        ["--mix", "sse=0"],
+        ["--channels", "0"],
         ["--unknown"],
     ],
 )
@@ -483,6 +486,13 @@ def test_wrong_option(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
         ["--batch", "1", "--push-rate", "1", "--key-file", "/dev/null"],
         ["--key-file", "/nonexistent"],
         ["--prefix", "a b"],
+        ["--transport", "ws", "--mix", "sse=1"],
+        ["--channels", "1"],
+        ["--channels", "1", "--mix", "script=5"],
+        ["--channels", "3", "--rooms", "2", "--transport", "ws"],
+        ["--channels", "3", "--rooms", "5", "--transport", "ws", "--part", "1/2"],
+        ["--publish-rooms", "1", "--transport", "ws", "--key-file", "/dev/null"],
+        ["--publish-rooms", "1", "--channels", "1", "--transport", "ws"],
         ["--clients", "100000000", "--processes", "1"],
     ],
 )
@@ -490,6 +500,30 @@ def test_unusable_options(arguments: list[str]) -> None:
     """Options that cannot work are refused before anything is opened."""
     with pytest.raises(Unusable):
         parse(arguments, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "positions"),
+    [
+        ([], False),
+        (["--since"], True),
+        (["--transport", "script"], False),
+        (["--transport", "poll"], True),
+        (["--mix", "script=1,sse=1"], True),
+        (["--switch", "1"], True),
+    ],
+)
+def test_who_goes_by_positions(arguments: list[str], positions: bool) -> None:
+    """Scripts alone do so only when asked to."""
+    assert parse(arguments, {}).since is positions
+
+
+def test_rooms_of_a_part() -> None:
+    """Each of several machines has rooms of its own, ten times as many as a client's when nothing is said."""
+    options = parse(["--channels", "2", "--transport", "ws", "--part", "2/3"], {})
+    assert (options.shared.first, options.shared.count, options.shared.channels) == (6, 7, 2)
+    assert not options.publishes
+    assert parse(["--transport", "ws"], {}).shared.count == 0
 
 
 def test_key() -> None:

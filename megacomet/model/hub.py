@@ -123,11 +123,9 @@ class Hub:
     def expire(self, fd: int) -> None:
         """The poll's time is over: it gets what is at hand, else an empty answer."""
         key = self.keys[fd]
-        if key is None:
-            return
         if self._due.is_any(fd):
             self._answer(fd)
-        else:
+        elif key is not None:
             self.leave(fd)
             self._polls.answer_empty(fd, key, self.epoch, self.head)
 
@@ -165,13 +163,13 @@ class Hub:
         """The link is lost: what was not worked off is the manager's again, every session will join anew."""
         for fd, key in enumerate(self.keys):
             if is_frozen(key):
-                self.streams.thaw(fd).since = format_position(self.epoch, self._stands_at(fd))
+                self.streams.thaw(fd).since = format_position(self.epoch, self._due.stands_at(fd, self.head))
             elif isinstance(key, Session):
                 if not key.join:
-                    key.since = format_position(self.epoch, self._stands_at(fd))
+                    key.since = format_position(self.epoch, self._due.stands_at(fd, self.head))
                 elif key.joins_late:
                     held = min((e.offset - 1 for e in key.held or ()), default=self.head)
-                    key.since = format_position(self.epoch, min(held, self._stands_at(fd)))
+                    key.since = format_position(self.epoch, min(held, self._due.stands_at(fd, self.head)))
                     key.held = key.held and []
         self._boxes.clear()
         self._due.clear()
@@ -181,11 +179,6 @@ class Hub:
         self._results.clear()
         self._box = self._rows = None
         self.requests.unlinked()
-
-    def _stands_at(self, fd: int) -> int:
-        """Return up to where a row has been given everything."""
-        due = self._due.to(fd)
-        return due[0].offset - 1 if due else self.head
 
     # -- what the manager sends
 
@@ -198,10 +191,19 @@ class Hub:
         """Whether there is something to work off."""
         return self._box is not None or bool(self._boxes) or bool(self._due.fanouts)
 
-    def work(self, out_of_time: Callable[[], bool]) -> list[bytes]:
+    @property
+    def has_boxes(self) -> bool:
+        """Whether there is something to work off beside fan-outs."""
+        return self._box is not None or (bool(self._boxes) and len(self._due.fanouts) < MOST_FANOUTS)
+
+    def work(self, out_of_time: Callable[[], bool], may_spread: Callable[[], bool] = lambda: True) -> list[bytes]:
         """Work boxes and fan-outs off, in order, until there is nothing or `out_of_time` says so.
 
         A box waits for a few rows of a fan-out at most, and the fan-outs never wait for more than a box.
+
+        Args:
+            out_of_time: whether others are to have their turn.
+            may_spread: whether it is the turn of fan-outs; asked when there are some.
 
         Returns:
             The results of the boxes that ended, in order, for their answers. `outgoing` is to be sent before them.
@@ -214,7 +216,10 @@ class Hub:
                     break
                 self._finish()
             if self._due.fanouts:
-                self._spread()
+                if may_spread():
+                    self._spread()
+                elif not self.has_boxes:
+                    break
             if out_of_time():
                 break
         return [self._told_of(result) for result in self._results.take()]
