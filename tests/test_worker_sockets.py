@@ -839,6 +839,104 @@ def test_too_much_waits_during_a_broadcast(house: House) -> None:
     assert house.waiting() == [clients[2].fd]
 
 
+# -- connections that break while they are written to
+
+
+def broken(client: SocketClient) -> None:
+    """Have a connection break, of which the house has no event yet."""
+    client.socket.close()
+
+
+def test_who_is_gone_when_it_is_answered(make: Callable[..., House]) -> None:
+    """Whatever is written: the row is free then, and what came behind the request is forgotten."""
+    house = make(client_publish=True, ws_echo="/echo", ping_s=1)
+    requests: list[dict[str, Any]] = [
+        {"op": "publish", "channel": "a", "data": 1, "id": 1},
+        {"op": "history", "channel": "news", "id": 1},
+        {"op": "subscribe", "channels": ["b"], "id": 1},
+        {"op": "subscribe", "channels": ["b"], "since": "e1-1", "id": 1},
+    ]
+    for asked in requests:
+        client = SocketClient(house)
+        client.send(text(asked) + text({"op": "ping", "id": 2}))
+        broken(client)
+        for frame in house.told():
+            number = frame.number
+            if frame.kind == frames.PUBLISH:
+                house.box(frames.encode(frames.PUBLISHED, number=number, offset=8), head=8)
+            elif frame.kind == frames.HISTORY:
+                house.box(frames.encode(frames.PAST_END, number=number, offset=8), head=8)
+            elif frame.kind == frames.JOIN:
+                house.page(frame, (b"b", b"1", 5), head=8)
+        house.pump()
+        assert house.rows.open == 0
+        assert house.waiting() == []
+
+
+def test_who_is_gone_before_its_answer_at_once(house: House) -> None:
+    """The client has sent a flood and gone: nothing is served any more."""
+    for data in (
+        masked_frame(PING, b"", MASK) * 3 + text({"op": "ping", "id": 1}),
+        text({"op": "ping", "id": 1}) * 3,
+        text("x") * 9,
+        text({"op": "unsubscribe", "channels": ["news"], "id": 1}) * 2,
+        masked_frame(CLOSE, b"", MASK),
+    ):
+        client = SocketClient(house)
+        client.socket.sendall(data)
+        broken(client)
+        house.turn()
+        assert house.states() == []
+
+
+def test_an_echo_that_is_gone(echo: House) -> None:
+    """The same."""
+    client = SocketClient(echo, "/echo")
+    client.socket.sendall(text("x") * 2)
+    broken(client)
+    echo.turn()
+    assert echo.states() == []
+
+
+def test_who_is_gone_when_its_ping_is_due(make: Callable[..., House]) -> None:
+    """A ping that cannot be written, or what was due before it, ends the connection."""
+    house = make(ping_s=1)
+    client = SocketClient(house)
+    broken(client)
+    house.pass_s(2)
+    assert (house.waiting(), house.rows.open) == ([], 0)
+    clients = [SocketClient(house) for _ in range(70)]
+    house.queue(message(b"news", b"1", 9), head=9)
+    house.work(briefly=True)
+    broken(clients[-1])
+    house.pass_s(2)
+    assert clients[-1].fd not in house.waiting()
+    assert len(house.waiting()) == 69
+
+
+def test_who_is_gone_with_a_broadcast_due(house: House) -> None:
+    """Asked to do something, stopped, or in its turn: what is due is written first, and shows that it is gone."""
+    clients = [SocketClient(house) for _ in range(70)]
+    house.queue(message(b"news", b"1", 9, is_counted=True), head=9)
+    house.work(briefly=True)
+    asking = [
+        (clients[-1], {"op": "subscribe", "channels": ["b"], "id": 1}),
+        (clients[-2], {"op": "unsubscribe", "channels": ["news"], "id": 1}),
+    ]
+    for client, asked in asking:
+        client.socket.sendall(text(asked))
+        broken(client)
+        house.turn()
+    broken(clients[-3])
+    broken(clients[0])
+    house.front.stop()
+    [receipt] = frames.decode(house.work())
+    assert receipt.offset == 67
+    house.pump()
+    house.settle()
+    assert house.waiting() == []
+
+
 # -- the end
 
 
