@@ -339,6 +339,8 @@ class Hub:
             self._written(self.streams.ended(fd, session, frame, self.epoch))
         elif (entries := self._polls.paged(fd, session, frame)) is not None:
             self._due.give(fd, entries)
+            self._result.ending.append(frame.number)
+            return
         self._results.page_ended(frame.number)
 
     # -- answers
@@ -392,7 +394,7 @@ class Hub:
 
     def _finish(self) -> None:
         """The box was worked off, but for its fan-outs."""
-        self._result.is_over = True
+        self._results.finish(self._result)
         self._due.few.clear()
         self._polls.clear()
         self._box = self._rows = None
