@@ -326,8 +326,7 @@ class Hub:
         session.missed.append(entry_of(self.epoch, index, frame, self._result))
 
     def _page_end(self, frame: frames.Frame) -> None:
-        # One stream carries pages and messages, so everything up to where the page was made has come by now.
-        self.head = max(self.head, frame.offset)
+        self.head = max(self.head, frame.offset)  # one stream carries pages and messages: all up to it has come
         fd = self._told.joined(frame.number)
         if fd is None:
             return
