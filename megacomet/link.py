@@ -7,6 +7,8 @@ values hold is defined in `megacomet.wire.frames`.
 
 from __future__ import annotations
 
+import os
+import socket
 from typing import Any, ClassVar, Final, cast
 
 from twisted.internet.interfaces import ITransport
@@ -74,7 +76,26 @@ class LinkEnd(amp.AMP):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         amp.BinaryBoxProtocol.connectionLost(self, reason)
+        # A descriptor comes with the first byte of its box. When that was the last of a process that was killed, nobody
+        # else would ever close it, and whoever is at its other end would wait for ever.
+        while self._descriptors:
+            os.close(self._descriptors.popitem()[1])
         self.transport = None
+
+
+def connect(path: str) -> socket.socket:
+    """Connect to a UNIX socket, now or not at all: the kernel has the other end's queue at hand.
+
+    Raises:
+        OSError: nobody listens there, or too many wait there.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def transport_of(protocol: amp.AMP) -> Server:

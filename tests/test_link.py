@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -147,6 +148,18 @@ class LinkEndTests(SynchronousTestCase):
         self.assertEqual(answers, [{}, ConnectionDone])
         self.assertIsNone(near.transport)
         self.assertIsNone(far.transport)
+
+    def test_a_descriptor_without_its_box(self) -> None:
+        """A connection of which the other end was killed in the middle of handing it over is closed."""
+        near, far = link.LinkEnd(), link.LinkEnd()
+        pump = self.connected(near, far)
+        ours, client = socket.socketpair()
+        self.addCleanup(client.close)
+        link.transport_of(near).sendFileDescriptor(ours.detach())
+        link.transport_of(near).loseConnection()
+        pump.flush()
+        client.setblocking(False)
+        self.assertEqual(client.recv(1), b"")
 
     def test_nothing_is_logged(self) -> None:
         """AMP tells of each connection with the names of classes: an end of a link does not."""

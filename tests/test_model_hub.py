@@ -329,3 +329,30 @@ def test_an_unknown_record(kind: int) -> None:
     desk = Desk()
     with pytest.raises(ValueError, match=f"a record of kind {kind} has no business in a box"):
         desk.box(frames.encode(kind, channel=SUE))
+
+
+def test_a_page_over_two_boxes_that_are_worked_off_in_slices() -> None:
+    """What a page brought of a mailbox is not returned before the poll that it answers has been written to."""
+    desk = Desk()
+    session = desk.session(3, SUE, since=b"e1-5")
+    desk.hub.received(Box(1, 10, 0, page(session, 7, SUE)))
+    assert desk.hub.work(lambda: False) == []
+    desk.hub.received(Box(2, 10, 0, page(session, 8, SUE) + end(session, 10)))
+    turns = iter([True, True, True])
+    results = []
+    while desk.hub.busy:
+        results += desk.hub.work(lambda: next(turns, True))
+    assert results == [b"", b""]
+    assert [(fd, len(messages)) for fd, messages, _, _ in desk.answers] == [(3, 2)]
+
+
+def test_a_page_over_two_boxes_whose_poll_is_gone() -> None:
+    """What nobody took of it is returned, for both boxes."""
+    desk = Desk()
+    session = desk.session(3, SUE, since=b"e1-5")
+    desk.hub.received(Box(1, 10, 0, page(session, 7, SUE)))
+    assert desk.hub.work(lambda: False) == []
+    desk.hub.leave(3)
+    desk.hub.received(Box(2, 10, 0, page(session, 8, SUE) + end(session, 10)))
+    returned = [[f.kind for f in frames.decode(blob)] for blob in desk.hub.work(lambda: False)]
+    assert returned == [[frames.RETURNED], [frames.RETURNED]]

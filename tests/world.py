@@ -23,6 +23,8 @@ from megacomet.names import EVERYONE, is_mailbox, mailbox_of
 from megacomet.wire import frames
 
 ROWS = 16
+#: So few that pages are spread over boxes.
+BOX_RECORDS = 3
 
 
 class SlowStore(MemoryStore):
@@ -59,6 +61,7 @@ class Link:
         self.world, self.worker = world, worker
         self.gathered, self.down, self.flights, self.up = [], deque(), deque(), deque()
         self.boxes = self.answered = 0
+        self.head = world.router.head
 
     @property
     def has_room(self) -> bool:
@@ -68,13 +71,17 @@ class Link:
         self.gathered.append((record, token))
 
     def flush(self):
-        """Put what was gathered into a box; also an empty one, for the head."""
-        self.boxes += 1
-        tokens = {n: t for n, (_, t) in enumerate(self.gathered) if t is not None}
-        blob = b"".join(r for r, _ in self.gathered)
-        self.gathered = []
-        self.down.append(Box(self.boxes, self.world.router.head, self.answered, blob))
-        self.flights.append((self.boxes, tokens))
+        """Put what was gathered into boxes, cut between any two records; also an empty one, for the head."""
+        while True:
+            some, self.gathered = self.gathered[:BOX_RECORDS], self.gathered[BOX_RECORDS:]
+            self.boxes += 1
+            tokens = {n: t for n, (_, t) in enumerate(some) if t is not None}
+            if not self.gathered:  # else records up to the log's head are still to come
+                self.head = self.world.router.head
+            self.down.append(Box(self.boxes, self.head, self.answered, b"".join(r for r, _ in some)))
+            self.flights.append((self.boxes, tokens))
+            if not self.gathered:
+                return
 
     def take_up(self):
         """The manager reads one thing that the worker sent."""

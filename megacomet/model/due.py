@@ -101,6 +101,11 @@ class Due:
         self.leave(fd)
         return entries
 
+    def stands_at(self, fd: int, head: int) -> int:
+        """Return up to where a row has been given everything, when the head is what nothing is due behind."""
+        entries = self.to(fd)
+        return entries[0].offset - 1 if entries else head
+
     def is_any(self, fd: int) -> bool:
         """Tell whether something is due to a row."""
         return fd in self.few or any(fanout.is_due(fd) for fanout in self.fanouts)

@@ -123,11 +123,9 @@ class Hub:
     def expire(self, fd: int) -> None:
         """The poll's time is over: it gets what is at hand, else an empty answer."""
         key = self.keys[fd]
-        if key is None:
-            return
         if self._due.is_any(fd):
             self._answer(fd)
-        else:
+        elif key is not None:
             self.leave(fd)
             self._polls.answer_empty(fd, key, self.epoch, self.head)
 
@@ -165,13 +163,13 @@ class Hub:
         """The link is lost: what was not worked off is the manager's again, every session will join anew."""
         for fd, key in enumerate(self.keys):
             if is_frozen(key):
-                self.streams.thaw(fd).since = format_position(self.epoch, self._stands_at(fd))
+                self.streams.thaw(fd).since = format_position(self.epoch, self._due.stands_at(fd, self.head))
             elif isinstance(key, Session):
                 if not key.join:
-                    key.since = format_position(self.epoch, self._stands_at(fd))
+                    key.since = format_position(self.epoch, self._due.stands_at(fd, self.head))
                 elif key.joins_late:
                     held = min((e.offset - 1 for e in key.held or ()), default=self.head)
-                    key.since = format_position(self.epoch, min(held, self._stands_at(fd)))
+                    key.since = format_position(self.epoch, min(held, self._due.stands_at(fd, self.head)))
                     key.held = key.held and []
         self._boxes.clear()
         self._due.clear()
@@ -181,11 +179,6 @@ class Hub:
         self._results.clear()
         self._box = self._rows = None
         self.requests.unlinked()
-
-    def _stands_at(self, fd: int) -> int:
-        """Return up to where a row has been given everything."""
-        due = self._due.to(fd)
-        return due[0].offset - 1 if due else self.head
 
     # -- what the manager sends
 
@@ -198,10 +191,19 @@ class Hub:
         """Whether there is something to work off."""
         return self._box is not None or bool(self._boxes) or bool(self._due.fanouts)
 
-    def work(self, out_of_time: Callable[[], bool]) -> list[bytes]:
+    @property
+    def has_boxes(self) -> bool:
+        """Whether there is something to work off beside fan-outs."""
+        return self._box is not None or (bool(self._boxes) and len(self._due.fanouts) < MOST_FANOUTS)
+
+    def work(self, out_of_time: Callable[[], bool], may_spread: Callable[[], bool] = lambda: True) -> list[bytes]:
         """Work boxes and fan-outs off, in order, until there is nothing or `out_of_time` says so.
 
         A box waits for a few rows of a fan-out at most, and the fan-outs never wait for more than a box.
+
+        Args:
+            out_of_time: whether others are to have their turn.
+            may_spread: whether it is the turn of fan-outs; asked when there are some.
 
         Returns:
             The results of the boxes that ended, in order, for their answers. `outgoing` is to be sent before them.
@@ -214,7 +216,10 @@ class Hub:
                     break
                 self._finish()
             if self._due.fanouts:
-                self._spread()
+                if may_spread():
+                    self._spread()
+                elif not self.has_boxes:
+                    break
             if out_of_time():
                 break
         return [self._told_of(result) for result in self._results.take()]
@@ -268,7 +273,7 @@ class Hub:
             self._result.unwritten[index] = channel
             held = channel in self._held
             taken = False
-            for fd in self._listeners.of(channel):
+            for fd in tuple(self._listeners.of(channel)):
                 taken |= self._give(fd, given, held)
             if not taken:
                 self._held[channel] = self._result.number
@@ -277,13 +282,13 @@ class Hub:
         if rows is None or len(rows) > self._few:
             self._begin_fanout(entry, rows, is_counted)
         else:
-            for fd in rows:
+            for fd in tuple(rows):  # one of them may be given up meanwhile
                 self._give(fd, given, False)
 
     def _begin_fanout(self, entry: Entry, rows: Collection[int] | None, is_counted: bool) -> None:
         """Mark the rows of a message: those given, or all."""
         due = self.keys.occupied() if rows is None else marks(rows, len(self.keys))
-        for fd in self._told.all_joining():
+        for fd in tuple(self._told.all_joining()):
             if due[fd]:
                 due[fd] = 0
                 self._give(fd, (entry,), False)
@@ -321,8 +326,7 @@ class Hub:
         session.missed.append(entry_of(self.epoch, index, frame, self._result))
 
     def _page_end(self, frame: frames.Frame) -> None:
-        # One stream carries pages and messages, so everything up to where the page was made has come by now.
-        self.head = max(self.head, frame.offset)
+        self.head = max(self.head, frame.offset)  # one stream carries pages and messages: all up to it has come
         fd = self._told.joined(frame.number)
         if fd is None:
             return
@@ -334,6 +338,8 @@ class Hub:
             self._written(self.streams.ended(fd, session, frame, self.epoch))
         elif (entries := self._polls.paged(fd, session, frame)) is not None:
             self._due.give(fd, entries)
+            self._result.ending.append(frame.number)
+            return
         self._results.page_ended(frame.number)
 
     # -- answers
@@ -387,7 +393,7 @@ class Hub:
 
     def _finish(self) -> None:
         """The box was worked off, but for its fan-outs."""
-        self._result.is_over = True
+        self._results.finish(self._result)
         self._due.few.clear()
         self._polls.clear()
         self._box = self._rows = None

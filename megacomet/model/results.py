@@ -24,7 +24,8 @@ class Result:
         unwritten: messages of mailboxes that were written to nobody yet: index of the record -> channel.
         counts: connections written to, of the messages that ask for it, by record.
         awaited: fan-outs among them that go on.
-        pages: numbers of the joins whose page has begun.
+        pages: numbers of the joins whose page has begun in this box and not ended.
+        ending: numbers of those whose page is complete, and is an answer that is written before the box is over.
         is_over: whether the box was worked off, but for these.
     """
 
@@ -33,6 +34,7 @@ class Result:
     counts: dict[int, int] = attrs.field(factory=dict)
     awaited: int = 0
     pages: set[int] = attrs.field(factory=set)
+    ending: list[int] = attrs.field(factory=list)
     is_over: bool = False
 
     def written(self, record: int) -> None:
@@ -72,6 +74,12 @@ class Results:
         for result in self._open:
             if result.pages:
                 result.pages.discard(join)
+
+    def finish(self, result: Result) -> None:
+        """A box was worked off, but for its fan-outs, and for pages that go on in the next one."""
+        result.is_over = True
+        for join in result.ending:
+            self.page_ended(join)
 
     def take(self) -> Iterable[Result]:
         """Yield those that are complete, in order; they are told then."""
