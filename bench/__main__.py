@@ -15,7 +15,16 @@ from bench.figures import Figure, Options
 #: In the order in which they run; each is a module with `run(options)` and a docstring.
 NAMES = (
     *("idle_memory", "idle_streams", "accept_cpu", "handshakes", "batch_delivery", "single_push", "fanout"),
-    *("latency_idle", "direct_during_broadcast", "pings", "kill_worker", "fuzz_websocket", "million"),
+    *(
+        "latency_idle",
+        "direct_during_broadcast",
+        "pings",
+        "kill_worker",
+        "switches",
+        "fuzz_websocket",
+        "fuzz_ops",
+        "million",
+    ),
 )
 
 

@@ -11,53 +11,27 @@ fuzzer gets past the heads, first bytes, lengths and payloads that frames are ma
 
 from __future__ import annotations
 
-import os
 import random
-import re
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
-from bench.figures import Figure, Options, all_of
+from bench.figures import Figure, Options
+from bench.fuzzing import CORPORA, fuzz, main
 
 if TYPE_CHECKING:
     from megacomet.wire.websocket import Event, FrameReader
 
-ROOT: Final = Path(__file__).parents[1]
-CORPUS: Final = ROOT / "bench" / "corpus" / "websocket"
-INPUTS: Final = 1_000_000
-MAX_INPUT_BYTES: Final = 2048
-#: An input takes less than a millisecond; one that takes seconds is not linear.
-INPUT_S: Final = 5
+CORPUS: Final = CORPORA / "websocket"
 
 #: The flags of an input.
 DEFLATE, UNMASKED, LARGE, SCRIPT, COMPRESS = 1, 2, 4, 8, 16
 LIMITS: Final = {0: 60, LARGE: 5000}
 
-_DONE: Final = re.compile(r"Done (\d+) runs? in (\d+) second").search
-_COVERED: Final = re.compile(r"cov: (\d+)").findall
-
 
 def run(options: Options) -> list[Figure]:
-    """Fuzz in a process of its own, which libFuzzer ends when it has found something."""
-    inputs = options.inputs or INPUTS
-    with tempfile.TemporaryDirectory() as scratch:
-        command = [sys.executable, "-m", "bench.fuzz_websocket", f"-runs={inputs}", f"-max_len={MAX_INPUT_BYTES}"]
-        command += [f"-timeout={INPUT_S}", "-print_final_stats=1", f"-artifact_prefix={scratch}/", scratch, str(CORPUS)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace", check=False)
-        found = [path.read_bytes() for pattern in ("crash-*", "timeout-*") for path in Path(scratch).glob(pattern)]
-    finished = _DONE(done.stderr)
-    if done.returncode or finished is None:
-        raise RuntimeError(f"input {found}:\n{(done.stdout + done.stderr)[-4000:]}")
-    covered = _COVERED(done.stderr)[-1]
-    detail = f"{int(finished[1]) / max(1, int(finished[2])):,.0f} a second, {covered} places in the code reached"
-    return [
-        all_of("inputs that keep the invariant", int(finished[1]), inputs),
-        Figure("of them", inputs, "", "", None, detail),
-    ]
+    """Fuzz in a process of its own."""
+    return fuzz("bench.fuzz_websocket", CORPUS, options)
 
 
 def check(raw: bytes) -> None:
@@ -143,17 +117,5 @@ def going(pieces: Iterable[bytes], limit: int, deflate: bool) -> list[Event]:
     return events
 
 
-def main(arguments: Sequence[str]) -> None:
-    """Fuzz with these arguments of libFuzzer; ends the process."""
-    import atheris
-
-    with atheris.instrument_imports(include=["megacomet.wire"]):
-        import megacomet.wire.deflate
-        import megacomet.wire.websocket  # noqa: F401
-    atheris.Setup([sys.argv[0], *arguments], check)
-    atheris.Fuzz()
-
-
 if __name__ == "__main__":
-    os.chdir(ROOT)
-    main(sys.argv[1:])
+    main(sys.argv[1:], check, ["megacomet.wire.deflate", "megacomet.wire.websocket"])

@@ -28,7 +28,7 @@ def run(options: Options) -> list[Figure]:
     ):
         measure.wait_for(lambda: swarm.told("acknowledged") > 0, 300, "the first push")
         time.sleep(options.seconds / 3)
-        victim = _worker(server)
+        victim = a_worker(server)
         os.kill(victim, signal.SIGKILL)
         began = time.monotonic()
         measure.wait_for(lambda: swarm.told("dropped") > 0, 60, "lost connections")
@@ -49,7 +49,8 @@ def run(options: Options) -> list[Figure]:
     ]
 
 
-def _worker(server: Server) -> int:
+def a_worker(server: Server) -> int:
+    """Return the process id of one of the workers."""
     for pid in server.pids():
         if b"worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
             return pid

@@ -42,8 +42,9 @@ STREAMS_PER_PROCESS: Final = 19_000
 #: A source address has about 28,000 ports towards one server; searching a free one is slow when many are taken.
 _STREAMS_PER_SOURCE: Final = 2_000
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
-#: Begun and not answered at once, and begun before the events are looked at again.
-_UNANSWERED: Final = 256
+#: Begun and not answered at once: enough that the server is never waited for, less than its queues hold (4,096 each by
+#: default in the kernel). And those begun before the events are looked at again.
+_UNANSWERED: Final = 2048
 _CONNECTS_A_TURN: Final = 64
 _EVENTS_A_TURN: Final = 512
 #: Small, for the sake of Python's allocator; a message of these benchmarks has some 100 bytes.

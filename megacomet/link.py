@@ -8,6 +8,7 @@ values hold is defined in `megacomet.wire.frames`.
 from __future__ import annotations
 
 import os
+import socket
 from typing import Any, ClassVar, Final, cast
 
 from twisted.internet.interfaces import ITransport
@@ -80,6 +81,21 @@ class LinkEnd(amp.AMP):
         while self._descriptors:
             os.close(self._descriptors.popitem()[1])
         self.transport = None
+
+
+def connect(path: str) -> socket.socket:
+    """Connect to a UNIX socket, now or not at all: the kernel has the other end's queue at hand.
+
+    Raises:
+        OSError: nobody listens there, or too many wait there.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        connection.connect(path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def transport_of(protocol: amp.AMP) -> Server:

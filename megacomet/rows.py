@@ -270,7 +270,8 @@ class Rows:
         self.kinds[fd] = self.kinds[fd] & ENTRANCE | (SOCKET if is_socket else STREAM)
         self.forms[fd] = form
         self.deadlines.arm(fd, seconds)
-        self.attend(fd)
+        if fd in self.unread:  # else it has the events already that a stream wants
+            self.attend(fd)
 
     def attend(self, fd: int) -> None:
         """Have the events that a stream wants."""

@@ -77,7 +77,7 @@ class Double:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode()
                 method, target, _ = head.split(" ", 2)
                 if method == "GET":
-                    await self._poll(target, reader, writer)
+                    await self._get(head, reader, writer)
                 elif target == "/api/push":
                     length = int(head.lower().split("content-length: ")[1].split("\r\n")[0])
                     self._answer_push(json.loads(await reader.readexactly(length)), writer)
@@ -87,6 +87,9 @@ class Double:
             pass
         finally:
             writer.close()
+
+    async def _get(self, head: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._poll(head.split(" ", 2)[1], reader, writer)
 
     async def _poll(self, target: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ordinal, self.polls = self.polls, self.polls + 1

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import fuzz_websocket
+from bench import fuzz_ops, fuzz_websocket
 from bench.fuzz_websocket import CORPUS, LIMITS, UNMASKED, check, scripted, staying
+from megacomet.wire.ops import Subscribe
 from megacomet.wire.websocket import Message, Ping, Violation
 
 SEEDS = sorted(CORPUS.iterdir())
+REQUESTS = sorted(fuzz_ops.CORPUS.iterdir())
 
 
 @pytest.mark.parametrize("seed", SEEDS, ids=[path.name for path in SEEDS])
@@ -35,3 +37,16 @@ def test_the_invariant_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fuzz_websocket, "staying", lambda *_: [Violation(1002, b""), Ping(b"")])
     with pytest.raises(AssertionError):
         check(b"\0\0\x81\x02hi")
+
+
+@pytest.mark.parametrize("seed", REQUESTS, ids=[path.name for path in REQUESTS])
+def test_requests(seed: Path) -> None:
+    """What holds for all requests holds for each seed."""
+    fuzz_ops.check(seed.read_bytes())
+
+
+def test_the_invariant_of_requests_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request with a channel that clients may not name is noticed."""
+    monkeypatch.setattr("megacomet.wire.ops.parse", lambda *_: Subscribe((b"@sue",), b"", None))
+    with pytest.raises(AssertionError):
+        fuzz_ops.check(b"{}")

@@ -42,6 +42,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.rlimits": 3,
     "megacomet.rows": 3,
     "megacomet.statedir": 3,
+    "megacomet.turns": 3,
     "megacomet.zygote": 3,
     "megacomet.worker": 4,
     "megacomet.manager": 4,

@@ -18,8 +18,10 @@ import pytest
 
 from megacomet.swarm import pipes
 from megacomet.swarm.answers import BadAnswer, cut, header
-from megacomet.swarm.clients import RETRY_S, Clients, Plan
+from megacomet.swarm.clients import Clients
+from megacomet.swarm.opening import RETRY_S
 from megacomet.swarm.options import Options, Unusable, parse
+from megacomet.swarm.plan import Plan
 from megacomet.swarm.publisher import Publisher, PushPlan
 from tests.swarm_double import Double, running
 
@@ -179,7 +181,7 @@ def test_poll_and_poll_again(server: Server, start: Callable[..., Clients]) -> N
     assert request(connection) == "GET /c0.js HTTP/1.1"
     counts = clients.counts()
     assert (counts["connected"], counts["open"], counts["waiting"], counts["delivered"]) == (1, 1, 1, 1)
-    assert clients.latency.max_ns == 1_000_000
+    assert clients.ledger.latency.max_ns == 1_000_000
 
 
 def test_many_clients_have_their_own_names(server: Server, start: Callable[..., Clients]) -> None:
@@ -200,7 +202,7 @@ def test_answer_in_pieces(server: Server, start: Callable[..., Clients]) -> None
         connection.sendall(bytes([byte]))
         clients.turn(1)
     until(clients, lambda: clients.answered == 1)
-    assert clients.receipts.delivered == 1
+    assert clients.ledger.receipts.delivered == 1
 
 
 def test_since(server: Server, clock: Clock, start: Callable[..., Clients]) -> None:
@@ -217,7 +219,7 @@ def test_since(server: Server, clock: Clock, start: Callable[..., Clients]) -> N
     clock.now += RETRY_S
     until(clients, lambda: clients.waiting == 1)
     assert server.take()[1] == "GET /c0.js?since=abc-17 HTTP/1.1"
-    assert clients.reconnects == 1
+    assert clients.counts()["reconnects"] == 1
 
 
 def test_since_before_the_first_message(server: Server, clock: Clock, start: Callable[..., Clients]) -> None:
@@ -238,10 +240,10 @@ def test_lost_connection_rests_a_moment(server: Server, clock: Clock, start: Cal
     server.take()[0].close()
     until(clients, lambda: clients.dropped == 1)
     clients.turn(0)
-    assert (clients.open, clients.waiting, clients.reconnects, clients.connected) == (0, 0, 0, 1)
+    assert (clients.open, clients.waiting, clients.counts()["reconnects"], clients.connected) == (0, 0, 0, 1)
     clock.now += RETRY_S
     until(clients, lambda: clients.waiting == 1)
-    assert clients.reconnects == 1
+    assert clients.counts()["reconnects"] == 1
 
 
 @pytest.mark.parametrize("length", [True, False])
@@ -254,7 +256,12 @@ def test_one_answer_a_connection(server: Server, start: Callable[..., Clients], 
     connection.close()
     until(clients, lambda: clients.answered == 1 and clients.waiting == 1)
     assert server.take()[1] == "GET /c0.js HTTP/1.1"
-    assert (clients.closed, clients.dropped, clients.reconnects, clients.receipts.delivered) == (1, 0, 1, 1)
+    assert (clients.closed, clients.dropped, clients.counts()["reconnects"], clients.ledger.receipts.delivered) == (
+        1,
+        0,
+        1,
+        1,
+    )
 
 
 def test_refusal(server: Server, clock: Clock, start: Callable[..., Clients]) -> None:
@@ -287,7 +294,7 @@ def test_other_messages(server: Server, start: Callable[..., Clients], body: str
     until(clients, lambda: clients.waiting == 1)
     server.take()[0].sendall(answer(body))
     until(clients, lambda: clients.answered == 1)
-    assert (clients.counts()[counter], clients.receipts.delivered) == (1, 0)
+    assert (clients.counts()[counter], clients.ledger.receipts.delivered) == (1, 0)
 
 
 def test_message_of_an_older_run(server: Server, start: Callable[..., Clients]) -> None:
@@ -296,7 +303,7 @@ def test_message_of_an_older_run(server: Server, start: Callable[..., Clients]) 
     until(clients, lambda: clients.waiting == 1)
     server.take()[0].sendall(answer("1 c0 99"))
     until(clients, lambda: clients.answered == 1)
-    assert (clients.stale, clients.receipts.delivered) == (1, 0)
+    assert (clients.ledger.stale, clients.ledger.receipts.delivered) == (1, 0)
 
 
 def test_garbage(server: Server, start: Callable[..., Clients]) -> None:
@@ -454,6 +461,9 @@ def test_ipv6() -> None:
         ["--part", "5/4"],
         ["--rate", "-1"],
         ["--rate", "inf"],
+        ["--transport", "smoke"],
+        ["--mix", "sse=0"],
+        ["--channels", "0"],
         ["--unknown"],
     ],
 )
@@ -476,6 +486,13 @@ def test_wrong_option(arguments: list[str], capsys: pytest.CaptureFixture[str]) 
         ["--batch", "1", "--push-rate", "1", "--key-file", "/dev/null"],
         ["--key-file", "/nonexistent"],
         ["--prefix", "a b"],
+        ["--transport", "ws", "--mix", "sse=1"],
+        ["--channels", "1"],
+        ["--channels", "1", "--mix", "script=5"],
+        ["--channels", "3", "--rooms", "2", "--transport", "ws"],
+        ["--channels", "3", "--rooms", "5", "--transport", "ws", "--part", "1/2"],
+        ["--publish-rooms", "1", "--transport", "ws", "--key-file", "/dev/null"],
+        ["--publish-rooms", "1", "--channels", "1", "--transport", "ws"],
         ["--clients", "100000000", "--processes", "1"],
     ],
 )
@@ -483,6 +500,30 @@ def test_unusable_options(arguments: list[str]) -> None:
     """Options that cannot work are refused before anything is opened."""
     with pytest.raises(Unusable):
         parse(arguments, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "positions"),
+    [
+        ([], False),
+        (["--since"], True),
+        (["--transport", "script"], False),
+        (["--transport", "poll"], True),
+        (["--mix", "script=1,sse=1"], True),
+        (["--switch", "1"], True),
+    ],
+)
+def test_who_goes_by_positions(arguments: list[str], positions: bool) -> None:
+    """Scripts alone do so only when asked to."""
+    assert parse(arguments, {}).since is positions
+
+
+def test_rooms_of_a_part() -> None:
+    """Each of several machines has rooms of its own, ten times as many as a client's when nothing is said."""
+    options = parse(["--channels", "2", "--transport", "ws", "--part", "2/3"], {})
+    assert (options.shared.first, options.shared.count, options.shared.channels) == (6, 7, 2)
+    assert not options.publishes
+    assert parse(["--transport", "ws"], {}).shared.count == 0
 
 
 def test_key() -> None:

@@ -106,6 +106,30 @@ def test_examples_on_the_page() -> None:
     assert page.endswith("  lost: message 3 of client 7\n")
 
 
+def test_page_with_rooms() -> None:
+    """A run with rooms, several transports and switches says so, and the first faults in rooms by room and client."""
+    one = report(
+        transports={"sse": 60, "ws": 40},
+        switches=1234,
+        gaps=5,
+        channels=3,
+        rooms=Verdict(acknowledged=10, delivered=1000, repeated=2, examples=(("repeated", 301, 4),), skipped=6),
+        fanout=histogram(2),
+    )
+    page = one.page()
+    for line in (
+        "transports   60 sse, 40 ws",
+        "switches     1,234, 5 gaps told",
+        "acknowledged 510 (102/s), 500 sent",
+        "rooms        1,000 delivered in 5.00 s (200/s): 0 lost, 2 repeated, 0 out of order, 6 in gaps",
+        "fan-out      p50 2.00 ms, p99 2.00 ms, p99.9 2.00 ms, max 2.00 ms, of 1",
+        "  repeated: message 4 of room 1 of client 100",
+    ):
+        assert f"{line}\n" in page
+    assert one.problems() == ["2 messages repeated"]
+    assert (one.to_json()["repeated"], one.to_json()["delivered_per_s"]) == (2, 300.0)
+
+
 def test_json_there_and_back() -> None:
     """The JSON form holds the whole report, and the figures by name."""
     before = report(verdict=Verdict(acknowledged=5, lost=1, examples=(("lost", 7, 3),)))
@@ -138,7 +162,12 @@ def test_merge_leaves_nothing_out() -> None:
         batch_error="x",
         errors={"a": 1},
         push_errors={"b": 1},
-        verdict=Verdict(1, 2, 3, 4, 5, 6, (("lost", 1, 1),)),
+        verdict=Verdict(1, 2, 3, 4, 5, 6, (("lost", 1, 1),), 7),
+        rooms=Verdict(7, 6, 5, 4, 3, 2, (("lost", 1, 1),), 1),
+        channels=3,
+        gaps=12,
+        switches=13,
+        transports={"sse": 14, "ws": 15},
     )
     assert attrs.evolve(merged([one]), part="1/1") == one
 
@@ -155,7 +184,7 @@ def test_merge_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert json.loads(capsys.readouterr().out)["clients"] == 200
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 2}', None])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"version": 1}', None])
 def test_merge_of_something_else(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str | None) -> None:
     """A file that is no report is named, with status 2."""
     name = tmp_path / "part.json"
@@ -171,4 +200,6 @@ def test_live_line() -> None:
     assert live_line(3.2, counts, {"connected": 5.0}) == ("    3 s  connected 10 (+5/s)  waiting 9  answered 20 (+0/s)")
     bad = {**counts, "acknowledged": 6, "dropped": 2, "reconnects": 2, "errors": {"http 503": 1}}
     assert live_line(3.2, bad, {}).endswith("pushed 6 delivered 5  dropped 2  reconnects 2  http 503 1")
+    mixed = {**counts, "transports": {"sse": 4, "ws": 5}, "switches": 3, "gaps": 1}
+    assert live_line(3.2, mixed, {}).endswith("gaps 1  switches 3  sse 4  ws 5")
     assert json.loads(live_json(3.26, counts)) == {"seconds": 3.3, **counts}

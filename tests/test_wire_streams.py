@@ -163,8 +163,8 @@ def say_retry(encoding: int) -> bytes:
         (say_gaps, NDJSON_PLAIN, b"\n".join(GAP_OBJECTS) + b"\n"),
         (say_gaps, WS, text_frames(*GAP_OBJECTS)),
         *((say_no_gaps, encoding, b"") for encoding in ALL),
-        *((say_retry, encoding, b"d\r\nretry: 2500\n\n\r\n") for encoding in (SSE, SSE_RAW)),
-        *((say_retry, encoding, b"retry: 2500\n\n") for encoding in (SSE_PLAIN, SSE_RAW_PLAIN)),
+        *((say_retry, encoding, b"c\r\nretry: 2500\n\r\n") for encoding in (SSE, SSE_RAW)),
+        *((say_retry, encoding, b"retry: 2500\n") for encoding in (SSE_PLAIN, SSE_RAW_PLAIN)),
         *((say_retry, encoding, b"") for encoding in (*LINES, WS, *DEFLATED)),
     ],
 )

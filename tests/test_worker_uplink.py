@@ -15,12 +15,15 @@ from twisted.protocols import amp
 from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet import link
+from megacomet.link import connect
 from megacomet.manager.links import Links
 from megacomet.model.hub import Hub
 from megacomet.model.message import Publication
+from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
+from megacomet.turns import Turns
 from megacomet.wire import frames
-from megacomet.worker.uplink import REDIAL_S, SLICE_S, TELL_S, Uplink, connect
+from megacomet.worker.uplink import REDIAL_S, SLICE_S, TELL_S, Uplink
 from tests.ends import NONCE, WatchedRouter, connect_ends, links_of
 
 PATH = "/run/megacomet/link.sock"
@@ -133,7 +136,9 @@ class UplinkTestCase(SynchronousTestCase):
         self.dialled: list[str] = []
         self.nobody_listens = False
         self.worker = Worker()
-        self.keys: list[bytes | Session | None] = [None] * ROWS
+        self.keys = RowKeys()
+        self.keys.grow(ROWS)
+        self.turns = Turns(1)
         self.hub = Hub(self.keys, self.worker)
         self.uplink = Uplink(
             self.reactor,
@@ -142,6 +147,7 @@ class UplinkTestCase(SynchronousTestCase):
             nonce=NONCE,
             clock=lambda: self.reactor.seconds() + self.worker.late,
             connect=self.connect,
+            turns=self.turns,
         )
         self.uplink.dial(self.number, PATH)
 

@@ -302,7 +302,11 @@ class Client:
         (channel,) = session.late
         self.has_subscribed_late = True
         if session.token is not None:  # the ok
-            self.since.setdefault(channel, self._offset(session.token if b"-" in session.token else page.first))
+            since = session.token
+            if b"-" not in since:  # what is kept, or from now
+                first = next((e.offset - 1 for e in page.entries if e.channel == channel), self._offset(page.first))
+                since = b"e-%d" % first
+            self.since.setdefault(channel, self._offset(since))
             self.catching.setdefault(channel, page.first)
         if page.gaps:
             self.catching[channel] = page.passed

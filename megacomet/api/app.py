@@ -10,10 +10,14 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
+from megacomet.api.keys import ADMIN
 from megacomet.api.push import Outcome, Publisher
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
 from megacomet.errors import PeerError
+from megacomet.names import check_client_id, mailbox_of
+from megacomet.wire.cutoff import decode_cut_off
+from megacomet.wire.http import split_path
 from megacomet.wire.push import push_answer
 
 _RECEIPT: Final = [b"1"]
@@ -48,6 +52,21 @@ class Api:
     def batch(self, request: Request) -> None:
         """Stand here for other methods; a POST is taken below Klein (`site.make_site`), as its body arrives."""
         raise PeerError("not-implemented")
+
+    @app.route("/api/clients/<path:_>", methods=["POST"])
+    def client(self, request: Request, _: str) -> Deferred[None]:
+        """Cut a client off, wherever it is connected."""
+        # Klein decodes before it cuts; an id may hold a slash.
+        segments = split_path(request.path)
+        if len(segments) != 4 or segments[3] != b"disconnect":
+            raise PeerError("not-found")
+        mailbox = mailbox_of(check_client_id(segments[2]))
+        if request.owner().scope != ADMIN:
+            raise PeerError("forbidden", "cutting a client off needs a key of scope admin")
+        cut = decode_cut_off(request.content.read())
+        counted: Deferred[int] = Deferred()
+        self._publisher.publisher.cut_off(mailbox, cut, counted.callback)
+        return counted.addCallback(lambda n: request.reply(200, b'{"disconnected":%d}' % n))
 
     @app.route("/api/stats", methods=["GET"])
     def stats(self, request: Request) -> None:

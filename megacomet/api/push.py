@@ -17,6 +17,7 @@ from megacomet.api.keys import ADMIN, Identity
 from megacomet.errors import PeerError, Refused
 from megacomet.model.message import Publication, Published
 from megacomet.model.position import format_position
+from megacomet.wire.cutoff import CutOff
 from megacomet.wire.push import Push, PushResult, decode_push
 
 #: Publications of one push or batch in one turn of the reactor: 2-4 ms.
@@ -44,6 +45,9 @@ class IPublisher(Protocol):
         counted: Callable[[int], None] | None = None,
     ) -> None:
         """Publish; see `Router.publish`."""
+
+    def cut_off(self, mailbox: bytes, cut: CutOff, done: Callable[[int], None]) -> None:
+        """End the connections of a client; see `Router.cut_off`."""
 
 
 class IPressure(Protocol):

@@ -9,6 +9,8 @@ from megacomet.model.entries import Entry
 from megacomet.model.polls import IPolls
 from megacomet.model.requests import IReplies
 from megacomet.model.streams import IPages
+from megacomet.wire import frames
+from megacomet.wire.cutoff import CutOff
 
 
 class IAnswers(IPolls, IPages, IReplies, Protocol):
@@ -28,6 +30,9 @@ class IAnswers(IPolls, IPages, IReplies, Protocol):
             To how many it was written, and the rows that are no streams: polls, which are to be answered.
         """
 
+    def cut_off(self, fds: list[int], cut: CutOff, mailbox: bytes) -> int:
+        """End the connections of a client, and keep it out if that is wanted; returns how many were ended."""
+
 
 class Box(NamedTuple):
     """What came down the link at once."""
@@ -36,3 +41,8 @@ class Box(NamedTuple):
     head: int
     answered: int
     blob: bytes
+
+
+def cut_off_of(frame: frames.Frame) -> CutOff:
+    """Return what a record of the link says of a client that is cut off."""
+    return CutOff(bool(frame.flags & frames.RECONNECT), frame.offset, frame.number)

@@ -13,6 +13,7 @@ A row that comes after a message was begun is not marked: it has the message fro
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from itertools import compress
 
 import attrs
@@ -46,9 +47,9 @@ class Fanout:
         if begin < 0:
             return []
         end = self.at = begin + window
-        marks = due[begin:end]
-        due[begin:end] = bytes(len(marks))
-        return list(compress(range(begin, end), marks))
+        taken = due[begin:end]
+        due[begin:end] = bytes(len(taken))
+        return list(compress(range(begin, end), taken))
 
     def is_due(self, fd: int) -> bool:
         """Tell whether it is still to be written to a row."""
@@ -100,6 +101,11 @@ class Due:
         self.leave(fd)
         return entries
 
+    def stands_at(self, fd: int, head: int) -> int:
+        """Return up to where a row has been given everything, when the head is what nothing is due behind."""
+        entries = self.to(fd)
+        return entries[0].offset - 1 if entries else head
+
     def is_any(self, fd: int) -> bool:
         """Tell whether something is due to a row."""
         return fd in self.few or any(fanout.is_due(fd) for fanout in self.fanouts)
@@ -108,6 +114,14 @@ class Due:
         """Forget all."""
         self.few.clear()
         self.fanouts.clear()
+
+
+def marks(rows: Iterable[int], size: int) -> bytearray:
+    """Return by descriptor 1 for the rows, else 0."""
+    marked = bytearray(size)
+    for fd in rows:
+        marked[fd] = 1
+    return marked
 
 
 def _offset(entry: Entry) -> int:

@@ -23,8 +23,8 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterator, Sequence
 
 from megacomet.model.announcements import Announcements
-from megacomet.model.answers import Box, IAnswers
-from megacomet.model.due import WINDOW, Due, Fanout
+from megacomet.model.answers import Box, IAnswers, cut_off_of
+from megacomet.model.due import WINDOW, Due, Fanout, marks
 from megacomet.model.entries import Entry, entry_of
 from megacomet.model.polls import Polls
 from megacomet.model.position import format_position
@@ -63,14 +63,7 @@ class Hub:
         window: int = WINDOW,
         page_messages: int = PAGE_MESSAGES,
     ) -> None:
-        """
-        Args:
-            keys: one row a descriptor.
-            answers: writes.
-            few: see `FEW`.
-            window: see `due.WINDOW`.
-            page_messages: see `streams.PAGE_MESSAGES`.
-        """
+        """Begin without listeners; the numbers are those of the constants with their names."""
         self.keys = keys
         self._few = few
         self._window = window
@@ -130,11 +123,9 @@ class Hub:
     def expire(self, fd: int) -> None:
         """The poll's time is over: it gets what is at hand, else an empty answer."""
         key = self.keys[fd]
-        if key is None:
-            return
         if self._due.is_any(fd):
             self._answer(fd)
-        else:
+        elif key is not None:
             self.leave(fd)
             self._polls.answer_empty(fd, key, self.epoch, self.head)
 
@@ -172,13 +163,13 @@ class Hub:
         """The link is lost: what was not worked off is the manager's again, every session will join anew."""
         for fd, key in enumerate(self.keys):
             if is_frozen(key):
-                self.streams.thaw(fd).since = format_position(self.epoch, self._stands_at(fd))
+                self.streams.thaw(fd).since = format_position(self.epoch, self._due.stands_at(fd, self.head))
             elif isinstance(key, Session):
                 if not key.join:
-                    key.since = format_position(self.epoch, self._stands_at(fd))
+                    key.since = format_position(self.epoch, self._due.stands_at(fd, self.head))
                 elif key.joins_late:
                     held = min((e.offset - 1 for e in key.held or ()), default=self.head)
-                    key.since = format_position(self.epoch, min(held, self._stands_at(fd)))
+                    key.since = format_position(self.epoch, min(held, self._due.stands_at(fd, self.head)))
                     key.held = key.held and []
         self._boxes.clear()
         self._due.clear()
@@ -188,11 +179,6 @@ class Hub:
         self._results.clear()
         self._box = self._rows = None
         self.requests.unlinked()
-
-    def _stands_at(self, fd: int) -> int:
-        """Return up to where a row has been given everything."""
-        due = self._due.to(fd)
-        return due[0].offset - 1 if due else self.head
 
     # -- what the manager sends
 
@@ -205,10 +191,19 @@ class Hub:
         """Whether there is something to work off."""
         return self._box is not None or bool(self._boxes) or bool(self._due.fanouts)
 
-    def work(self, out_of_time: Callable[[], bool]) -> list[bytes]:
+    @property
+    def has_boxes(self) -> bool:
+        """Whether there is something to work off beside fan-outs."""
+        return self._box is not None or (bool(self._boxes) and len(self._due.fanouts) < MOST_FANOUTS)
+
+    def work(self, out_of_time: Callable[[], bool], may_spread: Callable[[], bool] = lambda: True) -> list[bytes]:
         """Work boxes and fan-outs off, in order, until there is nothing or `out_of_time` says so.
 
         A box waits for a few rows of a fan-out at most, and the fan-outs never wait for more than a box.
+
+        Args:
+            out_of_time: whether others are to have their turn.
+            may_spread: whether it is the turn of fan-outs; asked when there are some.
 
         Returns:
             The results of the boxes that ended, in order, for their answers. `outgoing` is to be sent before them.
@@ -221,7 +216,10 @@ class Hub:
                     break
                 self._finish()
             if self._due.fanouts:
-                self._spread()
+                if may_spread():
+                    self._spread()
+                elif not self.has_boxes:
+                    break
             if out_of_time():
                 break
         return [self._told_of(result) for result in self._results.take()]
@@ -253,6 +251,9 @@ class Hub:
                 self._page_end(frame)
                 if out_of_time():
                     return False
+            elif frame.kind == frames.CUT_OFF:
+                rows = list(self._listeners.of(frame.channel))
+                self._result.counts[index] = self._answers.cut_off(rows, cut_off_of(frame), frame.channel)
             elif not self.requests.replied(index, frame, self.epoch):
                 raise ValueError(f"a record of kind {frame.kind} has no business in a box")
         assert self._box is not None
@@ -286,12 +287,7 @@ class Hub:
 
     def _begin_fanout(self, entry: Entry, rows: Collection[int] | None, is_counted: bool) -> None:
         """Mark the rows of a message: those given, or all."""
-        if rows is None:
-            due = self.keys.occupied()
-        else:
-            due = bytearray(len(self.keys))
-            for fd in rows:
-                due[fd] = 1
+        due = self.keys.occupied() if rows is None else marks(rows, len(self.keys))
         for fd in self._told.all_joining():
             if due[fd]:
                 due[fd] = 0

@@ -29,6 +29,7 @@ from megacomet.model.replies import Replies
 from megacomet.model.store import IMessageStore, Missed
 from megacomet.names import EVERYONE, is_mailbox
 from megacomet.wire import frames
+from megacomet.wire.cutoff import CutOff
 
 #: The directory forgets a dead worker's entries in so many buckets a call of `expire`.
 SWEEP_BUCKETS = 1024
@@ -163,6 +164,19 @@ class Router:
             ),
             token,
         )
+
+    def cut_off(self, mailbox: bytes, cut: CutOff, done: Callable[[int], None]) -> None:
+        """End the connections of a client, wherever they are; `done` is told how many there were.
+
+        Every worker is told: the client may be kept out, and comes to any of them.
+        """
+        receipt = Receipt(done)
+        flags = frames.RECONNECT if cut.reconnect else 0
+        record = frames.encode(frames.CUT_OFF, flags=flags, number=cut.code, offset=cut.block_s, channel=mailbox)
+        for link in self._links.values():
+            receipt.handed()
+            link.send(record, Token(mailbox, 0, receipt))
+        receipt.reported(0)
 
     # -- workers
 
@@ -355,31 +369,14 @@ class Router:
             self._directory.add(channel, slot)
 
     def _page(self, link: ILink, number: int, missed: Missed) -> None:
-        for message in missed.messages:
+        for offset, channel, data in missed.messages:
             token = None
-            if is_mailbox(message.channel):
-                self._store.claim(message.channel, message.offset)
-                token = Token(message.channel, message.offset, None)
-            link.send(
-                frames.encode(
-                    frames.PAGE,
-                    number=number,
-                    offset=message.offset,
-                    channel=message.channel,
-                    data=message.data,
-                ),
-                token,
-            )
-        link.send(
-            frames.encode(
-                frames.PAGE_END,
-                flags=frames.MORE if missed.more else 0,
-                number=number,
-                offset=missed.head,
-                data=frames.encode_names(missed.gaps),
-            ),
-            None,
-        )
+            if is_mailbox(channel):
+                self._store.claim(channel, offset)
+                token = Token(channel, offset, None)
+            link.send(frames.encode(frames.PAGE, number=number, offset=offset, channel=channel, data=data), token)
+        flags, gaps = frames.MORE if missed.more else 0, frames.encode_names(missed.gaps)
+        link.send(frames.encode(frames.PAGE_END, flags=flags, number=number, offset=missed.head, data=gaps), None)
 
     # -- time
 

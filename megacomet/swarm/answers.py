@@ -46,6 +46,31 @@ def cut(data: bytes, ended: bool = False) -> Answer | None:
     Raises:
         BadAnswer: this can never become an answer.
     """
+    read = cut_head(data)
+    if read is None:
+        return None
+    status, head = read
+    start = len(head) + 4
+    if 100 <= status < 200:
+        return _behind(cut(data[start:], ended), start)
+    low = head.lower()
+    closes = _CLOSE(low) is not None
+    length = _LENGTH(low)
+    if length is not None or status in _NO_BODY:
+        size = start + (int(length[1]) if length is not None and status not in _NO_BODY else 0)
+        return Answer(status, head, data[start:size], closes, size) if len(data) >= size else None
+    if _CHUNKED(low) is not None:
+        body = _chunks(data, start)
+        return None if body is None else Answer(status, head, body[0], closes, body[1])
+    return Answer(status, head, data[start:], True, len(data)) if ended else None
+
+
+def cut_head(data: bytes) -> tuple[int, bytes] | None:
+    """Return the status and the head, which is followed by 4 bytes; None when it is not complete.
+
+    Raises:
+        BadAnswer: this can never become an answer.
+    """
     end = data.find(b"\r\n\r\n")
     if data[:7] != b"HTTP/1."[: len(data)]:
         raise BadAnswer(f"not an HTTP answer: {data[:40]!r}")
@@ -54,20 +79,7 @@ def cut(data: bytes, ended: bool = False) -> Answer | None:
     head = data[:end]
     if not head[9:12].isdigit():
         raise BadAnswer(f"no status: {head[:40]!r}")
-    status = int(head[9:12])
-    if 100 <= status < 200:
-        return _behind(cut(data[end + 4 :], ended), end + 4)
-    low = head.lower()
-    closes = _CLOSE(low) is not None
-    length = _LENGTH(low)
-    start = end + 4
-    if length is not None or status in _NO_BODY:
-        size = start + (int(length[1]) if length is not None and status not in _NO_BODY else 0)
-        return Answer(status, head, data[start:size], closes, size) if len(data) >= size else None
-    if _CHUNKED(low) is not None:
-        body = _chunks(data, start)
-        return None if body is None else Answer(status, head, body[0], closes, body[1])
-    return Answer(status, head, data[start:], True, len(data)) if ended else None
+    return int(head[9:12]), head
 
 
 def header(head: bytes, name: bytes) -> bytes:

@@ -60,6 +60,7 @@ class Batch:
             "answer": self.answer,
             "error": self.error,
             "acknowledged": self.acknowledged,
+            "promised": self.acknowledged,
             "first_ns": self.first_ns,
             "last_ns": self.last_ns,
         }

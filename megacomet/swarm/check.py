@@ -2,7 +2,8 @@
 
 Every client's messages are numbered 1, 2, 3 … by the publisher. The side of the clients writes down what arrives
 (`Receipts`), the side of the publisher what was given out and what was not acknowledged (`Published`); `judge` lays one
-against the other. No sockets, no clock. In the good case a client costs 4 bytes on either side.
+against the other. No sockets, no clock. In the good case a client costs 4 bytes on either side. Shared channels are
+checked in the same way: there it is each listener of a channel that has a row, and the publisher numbers the channel's.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import base64
 import zlib
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -47,31 +48,64 @@ def read_text(body: bytes) -> tuple[int, bytes, int] | None:
 class Receipts:
     """What `count` clients received; clients are told by their index, 0 to count - 1."""
 
-    __slots__ = ("_last", "_missing", "delivered", "examples", "out_of_order", "repeated", "strange")
+    __slots__ = (
+        "_excused",
+        "_last",
+        "_missing",
+        "delivered",
+        "examples",
+        "out_of_order",
+        "repeated",
+        "skipped",
+        "strange",
+    )
 
     def __init__(self, count: int) -> None:
         self._last = array("I", bytes(4 * count))
         self._missing: dict[int, set[int]] = {}
+        self._excused: set[int] = set()
         self.delivered = 0
         self.repeated = 0
         self.out_of_order = 0
+        self.skipped = 0
         self.strange = 0
         self.examples: list[tuple[str, int, int]] = []
 
-    def received(self, client: int, number: int) -> None:
-        """Write down one arrival, in the order of arrival at this client."""
+    def received(self, client: int, number: int) -> bool:
+        """Write down one arrival, in the order of arrival at this client; tells whether it went forward."""
         last = self._last[client]
         if number == last + 1:
             self._last[client] = number
             self.delivered += 1
+            if self._excused:  # nothing was left out
+                self._excused.discard(client)
         elif last < number <= last + _FARTHEST_AHEAD:
-            self._missing.setdefault(client, set()).update(range(last + 1, number))
+            self._jumped(client, last, number)
             self._last[client] = number
             self.delivered += 1
         elif 0 < number <= last:
             self._late(client, number)
+            return False
         else:
             self.strange += 1
+            return False
+        return True
+
+    def excuse(self, client: int) -> None:
+        """Write down that the client was told of a gap: what is left out before its next message is no loss."""
+        self._excused.add(client)
+
+    def disorder(self, client: int, number: int) -> None:
+        """Write down that a message that went forward by its number came after one that was published later."""
+        self.out_of_order += 1
+        self._example(OUT_OF_ORDER, client, number)
+
+    def _jumped(self, client: int, last: int, number: int) -> None:
+        if client in self._excused:
+            self._excused.discard(client)
+            self.skipped += number - last - 1
+        else:
+            self._missing.setdefault(client, set()).update(range(last + 1, number))
 
     def _late(self, client: int, number: int) -> None:
         missing = self._missing.get(client)
@@ -92,6 +126,10 @@ class Receipts:
         """Return the highest number that the client received and those below it that it did not."""
         return self._last[client], frozenset(self._missing.get(client, ()))
 
+    def excused(self, client: int) -> bool:
+        """Whether the client was told of a gap and what it leaves out is not known yet."""
+        return client in self._excused
+
     def __len__(self) -> int:
         return len(self._last)
 
@@ -100,9 +138,11 @@ class Receipts:
         return {
             "last": _packed(self._last),
             "missing": {str(c): sorted(m) for c, m in self._missing.items() if m},
+            "excused": sorted(self._excused),
             "delivered": self.delivered,
             "repeated": self.repeated,
             "out_of_order": self.out_of_order,
+            "skipped": self.skipped,
             "strange": self.strange,
             "examples": self.examples,
         }
@@ -113,9 +153,11 @@ class Receipts:
         made = cls(0)
         made._last = _unpacked(plain["last"])
         made._missing = {int(c): set(m) for c, m in plain["missing"].items()}
+        made._excused = set(plain["excused"])
         made.delivered = plain["delivered"]
         made.repeated = plain["repeated"]
         made.out_of_order = plain["out_of_order"]
+        made.skipped = plain["skipped"]
         made.strange = plain["strange"]
         made.examples = [(k, c, n) for k, c, n in plain["examples"]]
         return made
@@ -183,6 +225,7 @@ class Verdict:
         out_of_order: messages that arrived after a later one of the same client.
         strange: arrivals with a number that nobody gave out.
         examples: (kind, client's index, number), at most `EXAMPLES` of each kind.
+        skipped: never arrived, and the client was told of a gap.
     """
 
     acknowledged: int = 0
@@ -192,6 +235,7 @@ class Verdict:
     out_of_order: int = 0
     strange: int = 0
     examples: tuple[tuple[str, int, int], ...] = ()
+    skipped: int = 0
 
     @property
     def clean(self) -> bool:
@@ -199,23 +243,34 @@ class Verdict:
         return not (self.lost or self.repeated or self.out_of_order or self.strange)
 
 
-def judge(parts: Iterable[Receipts], published: Published) -> Verdict:
+def judge(
+    parts: Iterable[Receipts], published: Published, whose: Callable[[int], int | None] = lambda row: row
+) -> Verdict:
     """Lay what arrived against what was promised.
 
     Args:
         parts: the receipts of the clients, in the order of their indexes; the first part begins with client 0.
         published: over all of these clients.
+        whose: of which of the published sequences a row of the receipts is; None: of none, nothing is promised to it.
     """
-    first = lost = delivered = repeated = out_of_order = strange = 0
+    first = lost = delivered = repeated = out_of_order = strange = skipped = 0
     examples: list[tuple[str, int, int]] = []
     for part in parts:
         delivered += part.delivered
         repeated += part.repeated
         out_of_order += part.out_of_order
         strange += part.strange
+        skipped += part.skipped
         examples += ((kind, first + client, number) for kind, client, number in part.examples)
         for client in range(len(part)):
-            missing, invented = _difference(part.state(client), published.state(first + client))
+            sequence = whose(first + client)
+            if sequence is None:
+                continue
+            missing, invented = _difference(part.state(client), published.state(sequence))
+            if missing and part.excused(client):
+                last, _ = part.state(client)
+                skipped += sum(number > last for number in missing)
+                missing = [number for number in missing if number <= last]
             if missing and lost < EXAMPLES and not published.untold:  # else these may be the refused ones
                 examples += ((LOST, first + client, number) for number in missing[:EXAMPLES])
             lost += len(missing)
@@ -230,6 +285,7 @@ def judge(parts: Iterable[Receipts], published: Published) -> Verdict:
         out_of_order=out_of_order,
         strange=strange,
         examples=tuple(_first_of_each(examples)),
+        skipped=skipped,
     )
 
 

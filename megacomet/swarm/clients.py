@@ -1,4 +1,4 @@
-"""Owns the parked clients of one process: long-polls that are opened, held, read and asked again.
+"""Owns the parked clients of one process: connections that are opened, held, read, asked again and dropped on purpose.
 
 A client is a descriptor and a row: no object, no buffer and no timer exists for one that waits. An event is a hint: a
 row that is free is skipped, and a close is believed only when the read says so.
@@ -7,63 +7,33 @@ row that is free is skipped, and a close is believed only when the read says so.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import resource
 import select
 import time
-from _socket import IPPROTO_IP, SOCK_NONBLOCK, SOCK_STREAM
-from _socket import socket as raw_socket
 from array import array
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-import attrs
+from megacomet.swarm import sockets, transports
+from megacomet.swarm.answers import Answer, BadAnswer, cut, cut_head
+from megacomet.swarm.events import CLOSE, PING, POSITION, Event
+from megacomet.swarm.ledger import Ledger
+from megacomet.swarm.mix import TRANSPORTS
+from megacomet.swarm.opening import Opening
+from megacomet.swarm.plan import Plan
+from megacomet.swarm.switching import Switching
 
-from megacomet.swarm.answers import Answer, BadAnswer, cut, header
-from megacomet.swarm.check import Receipts, read_text
-from megacomet.swarm.histogram import Histogram
-from megacomet.swarm.options import Address
-
-#: linux/in.h: the port is chosen at connect time, so one address can be used towards each destination in full.
-IP_BIND_ADDRESS_NO_PORT: Final = 24
-#: Connects begun before the events are looked at again.
-_CONNECTS_A_TURN: Final = 64
-#: Handshakes under way at once; more would only overflow the queue of the listener (4,096 by default in the kernel).
-_CONNECTING_AT_ONCE: Final = 256
-#: Wait before a client that failed tries again, so that a dead server is not hammered.
-RETRY_S: Final = 0.5
 _READ_BYTES: Final = 65536
 
+# What a descriptor is. From _ASKED on it is a client's whose request is written.
 _FREE: Final = 0
-_CONNECTING: Final = 1
-_WAITING: Final = 2
-_OTHER: Final = 3
-
-
-@attrs.frozen
-class Plan:
-    """What the clients of one process do.
-
-    Attributes:
-        first: index of the first client over all processes; its name is the prefix and the index.
-        count: how many.
-        rate: connects/s of this process; 0: as fast as it goes.
-        since: poll on from the last position.
-        began_ns: the run's begin on the monotonic clock; older messages are another run's.
-    """
-
-    first: int
-    count: int
-    addresses: tuple[Address, ...]
-    family: int
-    host: str
-    prefix: str = "c"
-    sources: tuple[str, ...] = ()
-    rate: float = 0.0
-    since: bool = False
-    began_ns: int = 0
+_OTHER: Final = 1
+_CONNECTING: Final = 2
+#: A stream whose answer has not begun, a poll that waits, a stream that waits.
+_ASKED: Final = 3
+_WAITING: Final = 4
+_STREAMING: Final = 5
 
 
 class Clients:
@@ -77,52 +47,73 @@ class Clients:
     ) -> None:
         self._plan = plan
         self._clock = clock
-        self._clock_ns = clock_ns
         self._epoll = select.epoll()
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._kind_at = bytearray(descriptors)
         self._client_at = array("i", bytes(4 * descriptors))
-        self._partial: dict[int, bytes] = {}
-        self._positions: list[bytes | None] = [None] * plan.count if plan.since else []
+        #: what is not complete: bytes, or a transport's reader
+        self._partial: dict[int, Any] = {}
         self._known = bytearray(plan.count)
-        self._heard = bytearray(plan.count)
-        self._prefix = plan.prefix.encode()
-        self._tail = f" HTTP/1.1\r\nHost: {plan.host}\r\n\r\n".encode()
-        self._unopened = 0
-        #: to be opened again: at once, and not before a time (in the order of times, since the wait is always the same)
-        self._reopen: deque[int] = deque()
-        self._retries: deque[tuple[float, int]] = deque()
-        self._began: float | None = None
-        self._connecting = 0
-        self.receipts = Receipts(plan.count)
-        #: from push to delivery; the same for messages to everyone
-        self.latency = Histogram()
-        self.reach = Histogram()
+        self._transport_of = bytearray(map(plan.mix.first, range(plan.first, plan.first + plan.count)))
+        names = transports.Names(plan.host, plan.prefix, plan.first, plan.rooms, plan.listens)
+        self._pollers, self._streamers = transports.made(names, plan.mix.numbers)
+        self._opening = Opening(plan.count, plan.rate, clock)
+        self._switching = Switching(plan.count, plan.switch_s, plan.first) if plan.switch_s else None
+        self._leaving = self._switching.leaving if self._switching is not None else set()
+        #: where each client is, which only switching asks for; -1: nowhere
+        self._descriptor_of = array("i", [-1]) * plan.count if plan.switch_s else array("i")
+        self.ledger = Ledger(
+            *(plan.first, plan.count, plan.prefix),
+            began_ns=plan.began_ns,
+            positions=plan.since,
+            rooms=plan.rooms,
+            listens=plan.listens,
+            clock_ns=clock_ns,
+        )
+        self._waiting_by = [0] * len(TRANSPORTS)
         self.errors: dict[str, int] = {}
-        #: connections that have been established at least once, are established, wait for an answer now
-        self.connected = self.open = self.waiting = 0
-        #: answers; of them 204; closed by the server after an answer, without one; opened again
-        self.answered = self.timeouts = self.closed = self.dropped = self.reconnects = 0
-        #: messages: of an older run, of another publisher, of another client; heard by everyone, repeats of that
-        self.stale = self.foreign = self.misdelivered = self.heard = self.heard_again = 0
-        #: CPU of this process when the last client had connected; the clock at the last numbered message
+        #: connections that have been established at least once, are established
+        self.connected = self.open = 0
+        #: answers; those without a message; closed by the server after an answer or with an end, without one
+        self.answered = self.timeouts = self.closed = self.dropped = 0
+        #: CPU of this process when the last client had connected
         self.connect_cpu_s = 0.0
-        self.last_ns = 0
         self.called = False
+
+    @property
+    def waiting(self) -> int:
+        """Polls that wait for an answer and streams that have begun."""
+        return sum(self._waiting_by)
 
     def watch(self, descriptor: int) -> None:
         """Set `called` when the descriptor can be read."""
         self._kind_at[descriptor] = _OTHER
         self._epoll.register(descriptor, select.EPOLLIN)
 
+    def begin(self) -> None:
+        """Note that pushing begins, and begin to switch."""
+        self.ledger.begin()
+        if self._switching is not None:
+            self._switching.begin(self._clock())
+
+    def halt(self) -> None:
+        """Switch no more."""
+        if self._switching is not None:
+            self._switching.halt()
+
     def turn(self, longest_s: float) -> None:
-        """Open what is due, wait at most `longest_s` for events and work them off."""
-        delay = self._open_due(self._clock())
+        """Open and drop what is due, wait at most `longest_s` for events and work them off."""
+        now = self._clock()
+        if self._switching is not None:
+            self._switch(self._switching, now)
+            longest_s = min(longest_s, self._switching.delay_s(now))
+        for client in self._opening.due(now):
+            self._connect(client)
         kind_at = self._kind_at
-        for descriptor, _ in self._epoll.poll(min(delay, longest_s), 1024):
+        for descriptor, _ in self._epoll.poll(min(self._opening.delay_s(now), longest_s), 1024):
             kind = kind_at[descriptor]
-            if kind == _WAITING:
-                self._readable(descriptor)
+            if kind >= _ASKED:
+                self._readable(descriptor, kind)
             elif kind == _CONNECTING:
                 self._ask(descriptor, self._client_at[descriptor], new=False)
             elif kind == _OTHER:
@@ -131,81 +122,48 @@ class Clients:
     def close(self) -> None:
         """Close all connections."""
         for descriptor, kind in enumerate(self._kind_at):
-            if kind in (_CONNECTING, _WAITING):
+            if kind >= _CONNECTING:
                 os.close(descriptor)
         self._kind_at = bytearray(len(self._kind_at))
         self._epoll.close()
 
     def counts(self) -> dict[str, Any]:
         """Return the counters as plain data."""
-        names = (
-            *("connected", "open", "waiting", "answered", "timeouts", "closed", "dropped", "reconnects", "stale"),
-            *("foreign", "misdelivered", "heard", "heard_again", "connect_cpu_s", "last_ns"),
-        )
-        receipts = self.receipts
-        counted = {name: getattr(self, name) for name in names}
-        return counted | {"errors": dict(self.errors), "delivered": receipts.delivered, "repeated": receipts.repeated}
+        names = ("connected", "open", "waiting", "answered", "timeouts", "closed", "dropped", "connect_cpu_s")
+        return {
+            **{name: getattr(self, name) for name in names},
+            **self.ledger.counts(),
+            "reconnects": self._opening.reconnects,
+            "switches": self._switching.switches if self._switching is not None else 0,
+            "transports": {TRANSPORTS[n]: self._waiting_by[n] for n in self._plan.mix.numbers},
+            "errors": dict(self.errors),
+        }
 
     # opening
 
-    def _open_due(self, now: float) -> float:
-        """Begin the connects that are due; returns the seconds until the next one is."""
-        plan = self._plan
-        if self._began is None:
-            self._began = now
-        room = min(_CONNECTS_A_TURN, _CONNECTING_AT_ONCE - self._connecting)
-        while self._retries and self._retries[0][0] <= now:
-            self._reopen.append(self._retries.popleft()[1])
-        while room > 0 and self._reopen:
-            self.reconnects += 1
-            self._connect(self._reopen.popleft())
-            room -= 1
-        due = plan.count
-        if plan.rate:
-            due = min(due, int((now - self._began) * plan.rate) + 1)
-        last = min(due, self._unopened + max(room, 0))
-        for client in range(self._unopened, last):
-            self._connect(client)
-        self._unopened = last
-        return self._next_delay(now, due)
-
-    def _next_delay(self, now: float, due: int) -> float:
-        delay = 3600.0
-        if self._connecting < _CONNECTING_AT_ONCE:
-            if self._unopened < due or self._reopen:
-                return 0.0
-            if self._unopened < self._plan.count and self._began is not None:
-                delay = max(0.0, self._began + self._unopened / self._plan.rate - now)
-            if self._retries:
-                delay = min(delay, max(0.0, self._retries[0][0] - now))
-        return delay
-
     def _connect(self, client: int) -> None:
         plan = self._plan
+        source = plan.sources[client % len(plan.sources)] if plan.sources else ""
+        address = plan.addresses[(plan.first + client) % len(plan.addresses)]
         try:
-            connection = raw_socket(plan.family, SOCK_STREAM | SOCK_NONBLOCK, 0)
-            if plan.sources:
-                connection.setsockopt(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-                connection.bind((plan.sources[client % len(plan.sources)], 0))
-            error = connection.connect_ex(plan.addresses[(plan.first + client) % len(plan.addresses)])
+            descriptor = sockets.begun(plan.family, source, address)
         except OSError as e:
-            self._failed(client, _name_of(e.errno))
+            self._failed(client, sockets.name_of(e))
             return
-        if error not in (0, errno.EINPROGRESS):
-            connection.close()
-            self._failed(client, _name_of(error))
-            return
-        descriptor = connection.detach()
         self._client_at[descriptor] = client
         self._kind_at[descriptor] = _CONNECTING
-        self._connecting += 1
+        self._opening.connecting += 1
+        if self._descriptor_of:
+            self._descriptor_of[client] = descriptor
+        if self.ledger.positions is not None:
+            self.ledger.positions.connected(client)
         # On loopback the handshake is over when connect returns, so the request can mostly be written at once.
         self._ask(descriptor, client, new=True)
 
     # asking
 
     def _ask(self, descriptor: int, client: int, new: bool) -> None:
-        """Write the poll; `new`: the descriptor is not in the epoll set yet."""
+        """Write the first request; `new`: the descriptor is not in the epoll set yet."""
         try:
             os.write(descriptor, self._request(client))
         except BlockingIOError:
@@ -213,60 +171,71 @@ class Clients:
                 self._epoll.register(descriptor, select.EPOLLOUT)
             return
         except OSError as e:
-            self._leave(descriptor)
-            self._failed(client, _name_of(e.errno))
+            self._leave(descriptor, client)
+            self._failed(client, sockets.name_of(e))
             return
-        if self._kind_at[descriptor] == _CONNECTING:
-            self._established(descriptor, client, new)
-        self.waiting += 1
-
-    def _established(self, descriptor: int, client: int, new: bool) -> None:
         if new:
             self._epoll.register(descriptor, select.EPOLLIN)
         else:
             self._epoll.modify(descriptor, select.EPOLLIN)
-        self._kind_at[descriptor] = _WAITING
-        self._connecting -= 1
+        self._opening.connecting -= 1
         self.open += 1
+        number = self._transport_of[client]
+        if number in self._pollers:
+            self._kind_at[descriptor] = _WAITING
+            self._waiting_by[number] += 1
+        else:
+            self._kind_at[descriptor] = _ASKED
         if not self._known[client]:
-            self._known[client] = 1
-            self.connected += 1
-            if self.connected == self._plan.count:
-                self.connect_cpu_s = time.process_time()
+            self._met(client)
+
+    def _met(self, client: int) -> None:
+        self._known[client] = 1
+        self.connected += 1
+        self.ledger.met(client)
+        if self.connected == self._plan.count:
+            self.connect_cpu_s = time.process_time()
 
     def _request(self, client: int) -> bytes:
-        line = b"GET /%s%d.js" % (self._prefix, self._plan.first + client)
-        if self._positions:
-            position = self._positions[client]
-            if position is not None:
-                line += b"?since=" + position
-            elif self._known[client]:
-                # Nothing was ever read, so no position is known: ask for all that is kept, older runs' are told apart.
-                line += b"?since=oldest"
-        return line + self._tail
+        number = self._transport_of[client]
+        position = b""
+        if self.ledger.positions is not None:
+            # Once it was connected and was told no position: ask for all that is kept, older runs' are told apart.
+            position = self.ledger.positions.of(client) or (transports.OLDEST if self._known[client] else b"")
+        poller = self._pollers.get(number)
+        return poller.request(client, position) if poller else self._streamers[number].request(client, position)
 
     # reading
 
-    def _readable(self, descriptor: int) -> None:
+    def _readable(self, descriptor: int, kind: int) -> None:
         client = self._client_at[descriptor]
+        leaves = self._switching if client in self._leaving else None
         try:
-            data = os.read(descriptor, _READ_BYTES)
+            data = os.read(descriptor, leaves.piece_bytes() if leaves is not None else _READ_BYTES)
         except BlockingIOError:
             return
         except OSError as e:
-            self._gone(descriptor, client, _name_of(e.errno))
+            self._gone(descriptor, client, sockets.name_of(e))
             return
+        try:
+            if kind == _WAITING:
+                self._read_poll(descriptor, client, data)
+            else:
+                self._read_stream(descriptor, client, data, kind)
+        except BadAnswer:
+            self._gone(descriptor, client, "bad answer")
+        if leaves is not None and self._descriptor_of[client] == descriptor:
+            self._leaving.discard(client)
+            self._drop(leaves, descriptor, client)
+
+    def _read_poll(self, descriptor: int, client: int, data: bytes) -> None:
         ended = not data
         if self._partial:
             data = self._partial.pop(descriptor, b"") + data
         if not data:
             self._gone(descriptor, client, "")
             return
-        try:
-            answer = cut(data, ended)
-        except BadAnswer:
-            self._gone(descriptor, client, "bad answer")
-            return
+        answer = cut(data, ended)
         if answer is not None:
             self._answered(descriptor, client, answer, len(data) - answer.size, ended)
         elif ended:
@@ -275,86 +244,131 @@ class Clients:
             self._partial[descriptor] = data
 
     def _answered(self, descriptor: int, client: int, answer: Answer, rest: int, ended: bool) -> None:
-        self.waiting -= 1
-        self.answered += 1
+        number = self._transport_of[client]
         if answer.status == 200:
-            self._message(client, answer)
+            events = self._pollers[number].read(answer)
+            self.timeouts += events[0][0] == POSITION
+            self.ledger.told(client, events)
         elif answer.status == 204:
             self.timeouts += 1
-        else:
-            self._refused(descriptor, client, answer)
+        self.answered += 1
+        if answer.status not in (200, 204):
+            self._close(descriptor, client)
+            self._failed(client, f"http {answer.status}")
             return
         if rest:
             self._count("bytes that nobody asked for")
         if answer.closes or ended or rest:
-            self._leave(descriptor)
-            self.open -= 1
+            self._close(descriptor, client)
             self.closed += 1
-            self._reopen.append(client)
+            self._opening.at_once(client)
         else:
-            self._ask_again(descriptor, client)
+            # When the server has closed behind its answer, the next read says so and the client comes back.
+            self._write(descriptor, self._request(client))
 
-    def _ask_again(self, descriptor: int, client: int) -> None:
-        # When the server has closed behind its answer, the next read says so and the client comes back.
-        with contextlib.suppress(OSError):
-            os.write(descriptor, self._request(client))
-        self.waiting += 1
-
-    def _refused(self, descriptor: int, client: int, answer: Answer) -> None:
-        self._leave(descriptor)
-        self.open -= 1
-        self._failed(client, f"http {answer.status}")
-
-    def _message(self, client: int, answer: Answer) -> None:
-        if self._positions:
-            position = header(answer.head, b"megacomet-position")
-            if position:
-                self._positions[client] = position
-        read = read_text(answer.body)
-        if read is None:
-            self.foreign += 1
+    def _read_stream(self, descriptor: int, client: int, data: bytes, kind: int) -> None:
+        if not data:
+            self._gone(descriptor, client, "")
             return
-        number, name, made_ns = read
-        if made_ns < self._plan.began_ns:
-            self.stale += 1
-        elif name == b"*":
-            self.heard_again += self._heard[client]
-            self.heard += 1 - self._heard[client]
-            self._heard[client] = 1
-            self.reach.record(self._clock_ns() - made_ns)
-        elif name != b"%s%d" % (self._prefix, self._plan.first + client):
-            self.misdelivered += 1
-        else:
-            self.last_ns = self._clock_ns()
-            self.latency.record(self.last_ns - made_ns)
-            self.receipts.received(client, number)
+        streamer = self._streamers[self._transport_of[client]]
+        held = self._partial.pop(descriptor, None) if self._partial else None
+        if kind == _ASKED:
+            data = self._opened(descriptor, client, streamer, held + data if held else data)
+            held = None
+            if not data:
+                return
+        events, held = streamer.receive(held, data)
+        if held:
+            self._partial[descriptor] = held
+        rest = self.ledger.told(client, events)
+        if rest is not None:
+            self._obey(descriptor, client, rest)
+
+    def _opened(self, descriptor: int, client: int, streamer: transports.Streamer, data: bytes) -> bytes:
+        """Read the head of the answer; returns what follows it so far."""
+        read = cut_head(data)
+        if read is None:
+            self._partial[descriptor] = data
+            return b""
+        status, head = read
+        fault = streamer.fault(head) if status == streamer.status else f"http {status}"
+        if fault:
+            self._close(descriptor, client)
+            self._failed(client, fault)
+            return b""
+        self._kind_at[descriptor] = _STREAMING
+        self._waiting_by[self._transport_of[client]] += 1
+        return data[len(head) + 4 :]
+
+    def _obey(self, descriptor: int, client: int, events: list[Event]) -> None:
+        """Do what a stream asks of its connection."""
+        for kind, _, _, text in events:
+            if kind == PING:
+                self._write(descriptor, transports.pong(text))
+                continue
+            if kind == CLOSE:
+                self._write(descriptor, transports.close(int(text)))
+                self._count(f"closed with {text.decode()}")
+            self._close(descriptor, client)
+            self.closed += 1
+            self._opening.later(client)
+            return
+
+    @staticmethod
+    def _write(descriptor: int, data: bytes) -> None:
+        """Write a little; when that fails, the next read tells why."""
+        with contextlib.suppress(OSError):
+            os.write(descriptor, data)
 
     # leaving
 
+    def _switch(self, switching: Switching, now: float) -> None:
+        for client in switching.due(now):
+            descriptor = self._descriptor_of[client]
+            if descriptor < 0 or self._kind_at[descriptor] < _ASKED:
+                continue
+            if switching.waits_for_bytes():
+                switching.leaving.add(client)
+            else:
+                self._drop(switching, descriptor, client)
+
+    def _drop(self, switching: Switching, descriptor: int, client: int) -> None:
+        how = switching.drop()
+        if how.reset:
+            sockets.reset_at_close(descriptor)
+        self._close(descriptor, client)
+        plan = self._plan
+        hears = plan.listens(plan.first + client)
+        self._transport_of[client] = plan.mix.other(self._transport_of[client], hears, switching.chance)
+        (self._opening.later if how.rests else self._opening.at_once)(client)
+
     def _gone(self, descriptor: int, client: int, error: str) -> None:
-        """The connection was lost while its poll waited."""
-        self._leave(descriptor)
-        self.open -= 1
-        self.waiting -= 1
+        """The connection was lost while it waited."""
+        self._close(descriptor, client)
         self.dropped += 1
         if error:
             self._count(error)
-        self._retries.append((self._clock() + RETRY_S, client))
+        self._opening.later(client)
 
     def _failed(self, client: int, error: str) -> None:
         self._count(error)
-        self._retries.append((self._clock() + RETRY_S, client))
+        self._opening.later(client)
 
-    def _leave(self, descriptor: int) -> None:
+    def _close(self, descriptor: int, client: int) -> None:
+        """Close a connection that was established."""
+        if self._kind_at[descriptor] != _ASKED:
+            self._waiting_by[self._transport_of[client]] -= 1
+        self.open -= 1
+        self._leave(descriptor, client)
+
+    def _leave(self, descriptor: int, client: int) -> None:
         if self._kind_at[descriptor] == _CONNECTING:
-            self._connecting -= 1
+            self._opening.connecting -= 1
         self._kind_at[descriptor] = _FREE
         self._partial.pop(descriptor, None)
+        if self._descriptor_of:
+            self._descriptor_of[client] = -1
         os.close(descriptor)
 
     def _count(self, error: str) -> None:
         self.errors[error] = self.errors.get(error, 0) + 1
-
-
-def _name_of(number: int | None) -> str:
-    return errno.errorcode.get(number or 0, f"errno {number}")

@@ -10,29 +10,28 @@ import select
 import signal
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from megacomet.swarm import pipes, processes
-from megacomet.swarm.check import Published, Receipts, Verdict, judge
-from megacomet.swarm.clients import Plan
-from megacomet.swarm.histogram import Histogram
+import attrs
+
+from megacomet.swarm import judging, pipes, processes
+from megacomet.swarm.judging import Outcome, added
 from megacomet.swarm.options import Options, Unusable, parse
+from megacomet.swarm.plan import Plan
 from megacomet.swarm.publisher import PushPlan
-from megacomet.swarm.report import DIED, Report, live_json, live_line, merged
+from megacomet.swarm.report import Report, live_json, live_line, merged
+from megacomet.swarm.rooms import PREFIX
 
 #: How long children may take to tell their last words (a million clients' receipts are some megabytes).
 _FAREWELL_S: Final = 30.0
+#: What the live lines tell, summed over the processes of clients.
 _SUMMED: Final = (
-    *("connected", "open", "waiting", "answered", "timeouts", "closed", "dropped", "reconnects", "stale", "foreign"),
-    *("misdelivered", "heard", "heard_again", "connect_cpu_s", "delivered", "repeated"),
-)
-_REPORTED: Final = (
-    *("connected", "answered", "timeouts", "closed", "dropped", "reconnects", "stale", "foreign"),
-    *("misdelivered", "heard", "heard_again", "connect_cpu_s"),
+    *("connected", "ready", "open", "waiting", "answered", "timeouts", "closed", "dropped", "reconnects", "stale"),
+    *("foreign", "misdelivered", "heard", "heard_again", "connect_cpu_s", "delivered", "room_delivered", "repeated"),
+    *("out_of_order", "gaps", "switches"),
 )
 
 
@@ -68,6 +67,7 @@ class Run:
         self._swarm: list[processes.Child] = []
         self._publisher: processes.Child | None = None
         self._batch: processes.Child | None = None
+        self._rooms: processes.Child | None = None
         self._poll = select.poll()
         self._at: dict[int, processes.Child] = {}
         self._interrupts = 0
@@ -81,8 +81,9 @@ class Run:
             self._began = time.monotonic()
             try:
                 self._start()
-                connect_s = self._connect()
+                connect_s = self._reach("connected")
                 connected_at = time.monotonic()
+                self._reach("ready")
                 self._push()
                 held_s = time.monotonic() - connected_at
                 at_end = self._counts()
@@ -90,7 +91,19 @@ class Run:
             finally:
                 for child in self._children():
                     child.reap()
-        return self._report(connect_s, held_s, at_end)
+        return judging.report(
+            self._options,
+            Outcome(
+                clients=[c.final for c in self._swarm],
+                publisher=_last_words(self._publisher),
+                batch=_last_words(self._batch),
+                rooms=_last_words(self._rooms),
+                connect_s=connect_s,
+                held_s=held_s,
+                at_end=at_end,
+                interrupted=self._interrupts > 0,
+            ),
+        )
 
     # processes
 
@@ -110,13 +123,35 @@ class Run:
                 rate=options.rate / count,
                 since=options.since,
                 began_ns=began_ns,
+                mix=options.mix,
+                rooms=options.shared,
+                switch_s=options.switch_s,
             )
             self._swarm.append(self._forked(functools.partial(processes.run_clients, plan)))
         self._start_pushing()
 
     def _start_pushing(self) -> None:
         options = self._options
-        plan = PushPlan(
+        plan = self._push_plan(options.push_rate)
+        if options.batch:
+            self._batch = self._forked(lambda c, r: processes.run_batch(plan, options.batch, c, r))
+        if options.everyone or options.push_rate is not None:
+            self._publisher = self._forked(functools.partial(processes.run_publisher, plan))
+        if options.room_rate is not None:
+            shared = options.shared
+            to_rooms = attrs.evolve(
+                self._push_plan(options.room_rate),
+                first=shared.first,
+                count=shared.count,
+                prefix=PREFIX,
+                to="channel",
+                listeners=shared.listeners(self._indexes, options.mix.listens),
+            )
+            self._rooms = self._forked(functools.partial(processes.run_publisher, to_rooms))
+
+    def _push_plan(self, rate: float | None) -> PushPlan:
+        options = self._options
+        return PushPlan(
             first=self._indexes.start,
             count=len(self._indexes),
             address=options.push_address,
@@ -124,14 +159,10 @@ class Run:
             host=options.host,
             key=options.key,
             prefix=options.prefix,
-            rate=(options.push_rate or 0.0) / options.part[1],
+            rate=(rate or 0.0) / options.part[1],
             connections=options.push_connections,
             seed=options.part[0],
         )
-        if options.batch:
-            self._batch = self._forked(lambda c, r: processes.run_batch(plan, options.batch, c, r))
-        if options.everyone or options.push_rate is not None:
-            self._publisher = self._forked(lambda c, r: processes.run_publisher(plan, c, r))
 
     def _forked(self, work: Callable[[int, int], None]) -> processes.Child:
         child = processes.fork(work, self._children())
@@ -139,23 +170,26 @@ class Run:
         self._poll.register(child.reports, select.POLLIN)
         return child
 
+    def _pushing(self) -> list[processes.Child]:
+        return [c for c in (self._publisher, self._batch, self._rooms) if c is not None]
+
     def _children(self) -> list[processes.Child]:
-        return [*self._swarm, *(c for c in (self._publisher, self._batch) if c is not None)]
+        return [*self._swarm, *self._pushing()]
 
     # phases
 
-    def _connect(self) -> float:
-        """Wait until all have connected, or none has for the patience; returns how long that took."""
+    def _reach(self, name: str) -> float:
+        """Wait until all clients count as this, or no new one has for the patience; returns the seconds so far."""
         wanted = len(self._indexes)
-        connected, moved_at = 0, time.monotonic()
+        reached, moved_at = -1, time.monotonic()
         while not self._interrupts:
-            self._gather(0.05)
-            now, before = time.monotonic(), connected
-            connected = self._sum("connected")
-            if connected > before:
+            now, before = time.monotonic(), reached
+            reached = self._sum(name)
+            if reached > before:
                 moved_at = now
-            if connected >= wanted or now - moved_at > self._options.patience_s:
+            if reached >= wanted or now - moved_at > self._options.patience_s:
                 break
+            self._gather(0.05)
         return time.monotonic() - self._began
 
     def _push(self) -> None:
@@ -166,24 +200,38 @@ class Run:
         settled = time.monotonic() + options.settle_s
         self._until(lambda: time.monotonic() >= settled)
         end = time.monotonic() + options.hold_s
-        if self._batch is not None:
-            self._batch.command(pipes.GO)
-        if self._publisher is not None and options.push_rate is not None:
-            self._publisher.command(pipes.GO)
+        single = [c for c in (self._publisher if options.push_rate is not None else None, self._rooms) if c is not None]
+        for child in [*self._swarm, *single, *filter(None, [self._batch])]:
+            child.command(pipes.GO)
         self._until(lambda: time.monotonic() >= end)
         if self._batch is not None:
-            self._until(lambda: self._done(self._batch, pipes.GO))
-        if self._publisher is not None and options.push_rate is not None:
-            self._publisher.command(pipes.HALT)
-            self._within(options.drain_s, lambda: self._done(self._publisher, pipes.HALT))
+            self._until(lambda: _done(self._batch, pipes.GO))
+        for child in single:
+            child.command(pipes.HALT)
+        self._within(options.drain_s, lambda: all(_done(c, pipes.HALT) for c in single))
+        for child in self._swarm:
+            child.command(pipes.HALT)
         if options.publishes:
-            self._within(options.drain_s, lambda: self._sum("delivered") >= self._acknowledged())
+            self._drain()
         if self._publisher is not None and options.everyone:
             self._publisher.command(pipes.EVERYONE)
             self._within(options.drain_s, lambda: self._sum("heard") >= len(self._indexes))
-            self._within(options.drain_s, lambda: self._done(self._publisher, pipes.EVERYONE))
-        # Whoever just got an answer asks again at once; the last report is younger than that.
-        self._within(1.0, lambda: self._sum("waiting") >= self._sum("connected"))
+            self._within(options.drain_s, lambda: _done(self._publisher, pipes.EVERYONE))
+        # Whoever just got an answer asks again at once, whoever switched after a rest; the last report is older.
+        rest_s = options.drain_s if options.switch_s else 1.0
+        self._within(rest_s, lambda: self._sum("waiting") >= self._sum("connected"))
+
+    def _drain(self) -> None:
+        """Wait until all has arrived that was promised, or nothing more has for so long."""
+        arrived, moved_at = -1, 0.0
+        while self._interrupts < 2 and self._delivered() < self._promised():
+            now, before = time.monotonic(), arrived
+            arrived = self._delivered()
+            if arrived > before:
+                moved_at = now
+            elif now - moved_at > self._options.drain_s:
+                return
+            self._gather(0.05)
 
     def _finish(self) -> None:
         for child in self._children():
@@ -203,13 +251,6 @@ class Run:
         while self._interrupts < 2 and not reached() and time.monotonic() < end:
             self._gather(0.05)
 
-    @staticmethod
-    def _done(child: processes.Child | None, command: bytes) -> bool:
-        """Whether the child has obeyed the command and has nothing under way (or is no more)."""
-        if child is None or child.ended:
-            return True
-        return command.decode("ascii") in child.live.get("obeyed", ()) and bool(child.live["idle"])
-
     # gathering
 
     def _gather(self, seconds: float, live: bool = True) -> None:
@@ -226,13 +267,20 @@ class Run:
     def _sum(self, name: str) -> int:
         return sum(c.live.get(name, 0) for c in self._swarm)
 
-    def _acknowledged(self) -> int:
-        return sum(c.live.get("acknowledged", 0) for c in (self._publisher, self._batch) if c is not None)
+    def _pushed(self, name: str) -> int:
+        return sum(c.live.get(name, 0) for c in self._pushing())
+
+    def _promised(self) -> int:
+        return self._pushed("promised")
+
+    def _delivered(self) -> int:
+        return self._sum("delivered") + self._sum("room_delivered")
 
     def _counts(self) -> dict[str, Any]:
         counts: dict[str, Any] = {name: self._sum(name) for name in _SUMMED}
-        counts["acknowledged"] = self._acknowledged()
-        counts["errors"] = _added(c.live.get("errors", {}) for c in self._swarm)
+        counts["acknowledged"] = self._pushed("acknowledged")
+        counts["errors"] = added(c.live.get("errors", {}) for c in self._swarm)
+        counts["transports"] = added(c.live.get("transports", {}) for c in self._swarm)
         return counts
 
     def _show(self, now: float) -> None:
@@ -263,64 +311,14 @@ class Run:
             if self._options.live and not self._options.json and os.isatty(2):
                 print(file=sys.stderr)
 
-    # judging
 
-    def _report(self, connect_s: float, held_s: float, at_end: dict[str, Any]) -> Report:
-        options = self._options
-        finals = [c.final or {} for c in self._swarm]
-        sums = {name: sum(f.get(name, 0) for f in finals) for name in _SUMMED}
-        pushed = (self._publisher.final if self._publisher is not None else None) or {}
-        batch = (self._batch.final if self._batch is not None else None) or {}
-        source = batch if self._batch is not None else pushed
-        first_ns, last_ns = source.get("first_ns", 0), source.get("last_ns", 0)
-        arrived_ns = max((f.get("last_ns", 0) for f in finals), default=0)
-        answer = batch.get("answer", {})
-        return Report(
-            clients=len(self._indexes),
-            part="{}/{}".format(*options.part),
-            processes=len(self._swarm),
-            **{name: sums[name] for name in _REPORTED},
-            waiting=at_end["waiting"],
-            connect_s=connect_s,
-            held_s=held_s,
-            errors=_added(f.get("errors", {}) for f in finals) | _silent(self._children()),
-            made=pushed.get("made", 0),
-            behind=pushed.get("behind", 0),
-            push_s=max(0, last_ns - first_ns) / 1e9,
-            deliver_s=max(0, arrived_ns - first_ns) / 1e9 if first_ns else 0.0,
-            push_errors=_added([pushed.get("errors", {}), {"refused in the batch": answer.get("failed", 0)}]),
-            statuses=pushed.get("statuses", {}) or {k: answer[k] for k in ("sent", "queued", "unheard") if k in answer},
-            lines=batch.get("lines", 0),
-            batch_error=batch.get("error", "" if self._batch is None or batch else "no outcome"),
-            everyone=options.everyone,
-            interrupted=self._interrupts > 0,
-            verdict=self._judged(finals, source),
-            latency=_merged(finals, "latency"),
-            reach=_merged(finals, "reach"),
-            answer=Histogram.from_json(pushed["latency"]) if "latency" in pushed else Histogram(),
-        )
-
-    def _judged(self, finals: Sequence[dict[str, Any]], source: dict[str, Any]) -> Verdict:
-        if "published" not in source or not all(finals):
-            return Verdict()
-        return judge((Receipts.from_json(f["receipts"]) for f in finals), Published.from_json(source["published"]))
+def _last_words(child: processes.Child | None) -> dict[str, Any] | None:
+    """Return what the process told at its end, {} when it told nothing; None without a process."""
+    return None if child is None else child.final or {}
 
 
-def _merged(finals: Sequence[dict[str, Any]], name: str) -> Histogram:
-    merged = Histogram()
-    for final in finals:
-        if final:
-            merged.merge(Histogram.from_json(final[name]))
-    return merged
-
-
-def _added(kinds: Any) -> dict[str, int]:
-    total: Counter[str] = Counter()
-    for counted in kinds:
-        total.update(counted)
-    return {kind: number for kind, number in total.items() if number}
-
-
-def _silent(children: Sequence[processes.Child]) -> dict[str, int]:
-    """Count the processes that ended without last words."""
-    return _added([{DIED: sum(c.final is None for c in children)}])
+def _done(child: processes.Child | None, command: bytes) -> bool:
+    """Whether the child has obeyed the command and has nothing under way (or is no more)."""
+    if child is None or child.ended:
+        return True
+    return command.decode("ascii") in child.live.get("obeyed", ()) and bool(child.live["idle"])

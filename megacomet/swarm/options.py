@@ -16,6 +16,8 @@ import attrs
 
 from megacomet.errors import BadName
 from megacomet.names import check_client_id
+from megacomet.swarm.mix import SCRIPT, SCRIPTS, TRANSPORTS, Mix
+from megacomet.swarm.rooms import Rooms
 
 #: A process needs a few descriptors besides its clients': pipes, epoll, the standard streams.
 _SPARE_DESCRIPTORS: Final = 100
@@ -43,7 +45,10 @@ class Options:
         sources: given source addresses; empty: automatic on loopback, else left to the kernel.
         push_address: where to publish.
         part: (which, of how many).
-        push_rate: messages/s, 0 as fast as it goes, None none.
+        push_rate: messages/s, 0 as fast as it goes, None none; room_rate: the same for rooms.
+        mix: who uses which transport.
+        channels: rooms that each client listens to; rooms: how many there are.
+        switch_s: mean time until a client switches, 0 never.
     """
 
     clients: int
@@ -69,17 +74,29 @@ class Options:
     everyone: bool = False
     key: str = ""
     live: bool = True
+    mix: Mix = SCRIPTS
+    channels: int = 0
+    rooms: int = 0
+    room_rate: float | None = None
+    switch_s: float = 0.0
 
     @property
     def publishes(self) -> bool:
         """Whether anything is pushed."""
-        return self.push_rate is not None or bool(self.batch) or self.everyone
+        return self.push_rate is not None or bool(self.batch) or self.everyone or self.room_rate is not None
 
     @property
     def indexes(self) -> range:
         """The clients of this part, by index."""
         which, parts = self.part
         return range(self.clients * (which - 1) // parts, self.clients * which // parts)
+
+    @property
+    def shared(self) -> Rooms:
+        """The rooms of this part: those of another part have other names, since another publisher numbers theirs."""
+        which, parts = self.part
+        first, last = self.rooms * (which - 1) // parts, self.rooms * which // parts
+        return Rooms(first, last - first, self.channels)
 
     def sources_of(self, process: int) -> tuple[str, ...]:
         """Return the source addresses of one process; none: the kernel chooses."""
@@ -101,11 +118,11 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line."""
     p = argparse.ArgumentParser(
         prog="megacomet swarm",
-        description="Open many long-polls, hold them, push to them, check that each message arrives once and in order.",
+        description="Open many clients, hold them, push to them, check that each message arrives once and in order.",
         epilog="Exit status: 0 all well, 1 something was lost or failed, 2 the options make no sense.",
     )
     a = p.add_argument
-    a("--clients", type=_count, default=1000, metavar="N", help="how many clients, each with one long-poll (1000)")
+    a("--clients", type=_count, default=1000, metavar="N", help="how many clients, one connection each (1000)")
     a("--processes", type=_count, default=0, metavar="P", help="how many processes (as many as descriptors demand)")
     a("--url", default="http://127.0.0.1:80", help="the server (http://127.0.0.1:80)")
     a("--ports", type=_ports, default=(), metavar="8000-8007", help="spread the clients over these ports instead")
@@ -114,9 +131,15 @@ def parser() -> argparse.ArgumentParser:
     a("--settle", type=_rate, default=0.0, metavar="S", help="wait so long after the last connect before pushing (0)")
     a("--hold", type=_rate, default=10.0, metavar="S", help="seconds to go on after all have connected (10)")
     a("--patience", type=_rate, default=30.0, metavar="S", help="give up connecting after S s without a new one (30)")
-    a("--drain", type=_rate, default=10.0, metavar="S", help="wait so long for the last messages at the end (10)")
+    a("--drain", type=_rate, default=10.0, metavar="S", help="at the end give up after S s without a message (10)")
     a("--prefix", default="c", help="the client ids are this and a number (c)")
     a("--since", action="store_true", help="poll on from the last position: every message exactly once")
+    a("--transport", choices=TRANSPORTS, default="", help="how the clients connect (script)")
+    a("--mix", type=_mix, default=None, metavar="sse=3,ws=1", help="several transports, with their parts")
+    a("--switch", type=_rate, default=0.0, metavar="S", help="each client takes another transport every S s (0: never)")
+    a("--channels", type=_count, default=0, metavar="N", help="each client listens to N rooms besides its mailbox")
+    a("--rooms", type=_count, default=0, metavar="M", help="how many rooms there are (10 times --channels)")
+    a("--publish-rooms", type=_rate, default=None, metavar="R", help="push R messages/s to random rooms; 0: flat out")
     a("--push-rate", type=_rate, default=None, metavar="R", help="push R messages/s to random clients; 0: flat out")
     a("--push-connections", type=_count, default=8, metavar="C", help="over so many connections (8)")
     a("--push-url", default="", metavar="URL", help="push there instead (--url)")
@@ -164,7 +187,7 @@ def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Op
         patience_s=given.patience,
         drain_s=given.drain,
         prefix=given.prefix,
-        since=given.since,
+        since=given.since or given.mix is not None or given.switch > 0 or given.transport not in ("", SCRIPT),
         json=given.json,
         part=given.part,
         merge=tuple(given.merge),
@@ -175,8 +198,30 @@ def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Op
         everyone=given.everyone,
         key=_key(given, os.environ if environ is None else environ),
         live=not given.quiet,
+        **_transports(given),
     )
     return options if options.merge else _shared_out(options)
+
+
+def _transports(given: Any) -> dict[str, Any]:
+    """Return the options that say how clients connect and what they listen to besides their mailbox."""
+    if given.mix is not None and given.transport:
+        raise Unusable("--transport and --mix exclude each other")
+    mix = given.mix or Mix.only(given.transport or SCRIPT)
+    rooms = given.rooms or 10 * given.channels
+    if given.channels and mix == SCRIPTS:
+        raise Unusable("--channels: a script hears its mailbox only, choose another --transport")
+    if given.channels > rooms // max(1, given.part[1]):
+        raise Unusable(f"--channels: {given.channels} different ones of {rooms} rooms, shared by {given.part[1]} parts")
+    if given.publish_rooms is not None and not given.channels:
+        raise Unusable("--publish-rooms: nobody listens without --channels")
+    return {
+        "mix": mix,
+        "channels": given.channels,
+        "rooms": rooms,
+        "room_rate": given.publish_rooms,
+        "switch_s": given.switch,
+    }
 
 
 def _shared_out(options: Options) -> Options:
@@ -245,6 +290,13 @@ def _rate(text: str) -> float:
     if not 0 <= number < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r}: must be a number from 0")
     return number
+
+
+def _mix(text: str) -> Mix:
+    try:
+        return Mix.of(text)
+    except ValueError as e:
+        raise argparse.ArgumentTypeError(str(e)) from None
 
 
 def _ports(text: str) -> tuple[int, ...]:

@@ -11,7 +11,8 @@ import struct
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-#: To the publisher: begin; give out no more (then it reports when the last answer has come).
+#: To a publisher: begin; give out no more (then it reports when the last answer has come).
+#: To the clients: pushing begins, and with it switching; switch no more.
 GO: Final = b"g"
 HALT: Final = b"h"
 #: To the publisher: one message to everyone.

@@ -19,7 +19,8 @@ import attrs
 
 from megacomet.swarm import pipes
 from megacomet.swarm.batch import Batch
-from megacomet.swarm.clients import Clients, Plan
+from megacomet.swarm.clients import Clients
+from megacomet.swarm.plan import Plan
 from megacomet.swarm.publisher import Publisher, PushPlan
 
 #: Many clients on the server's own machine must not keep the server from its work: what was measured would be the
@@ -128,13 +129,21 @@ def run_clients(plan: Plan, commands: int, reports: int) -> None:
     clients.watch(commands)
     started = time.process_time()
     reporter = _Reporter(clients, reports)
-    while not clients.called:
+    while True:
         clients.turn(reporter.due_s())
+        if clients.called:
+            clients.called = False
+            command = os.read(commands, 1)
+            if not command:
+                break
+            if command == pipes.GO:
+                clients.begin()
+            elif command == pipes.HALT:
+                clients.halt()
         reporter.report()
     counts = clients.counts()
     counts["connect_cpu_s"] = max(0.0, counts["connect_cpu_s"] - started)
-    histograms = {"latency": clients.latency.to_json(), "reach": clients.reach.to_json()}
-    pipes.send(reports, {"final": True, **counts, **histograms, "receipts": clients.receipts.to_json()})
+    pipes.send(reports, {"final": True, **counts, **clients.ledger.last_words()})
 
 
 def run_publisher(plan: PushPlan, commands: int, reports: int) -> None:

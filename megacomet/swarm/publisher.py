@@ -17,15 +17,15 @@ import time
 from _socket import SOCK_NONBLOCK, SOCK_STREAM
 from _socket import socket as raw_socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import attrs
 
 from megacomet.swarm.answers import Answer, BadAnswer, cut
 from megacomet.swarm.check import Published, text_of
-from megacomet.swarm.clients import RETRY_S
 from megacomet.swarm.histogram import Histogram
+from megacomet.swarm.opening import RETRY_S
 from megacomet.swarm.options import Address
 
 #: Messages made and not yet sent, over all connections: a server that is slower than the rate is told so in the report.
@@ -42,9 +42,11 @@ class PushPlan:
     """What to push.
 
     Attributes:
-        first, count, prefix: the clients, as in the clients' plan.
+        first, count, prefix: the clients, as in the clients' plan; or the channels, whose names are made alike.
+        to: what the names are, "client" or "channel".
         rate: messages/s; 0: every connection sends its next message when it has the answer to the last.
         seed: of the choice of clients.
+        listeners: how many clients hear each of the channels; empty: each name is one client's.
     """
 
     first: int
@@ -57,6 +59,8 @@ class PushPlan:
     rate: float = 0.0
     connections: int = 8
     seed: int = 1
+    to: str = "client"
+    listeners: Sequence[int] = ()
 
 
 @attrs.define
@@ -97,6 +101,8 @@ class Publisher:
         self._name = json.dumps(plan.prefix)[1:-1]
         self.published = Published(plan.count)
         self.acknowledged = 0
+        #: deliveries that the acknowledged messages should come to
+        self.promised = 0
         self.behind = 0
         self.statuses: dict[str, int] = {}
         self.errors: dict[str, int] = {}
@@ -163,6 +169,7 @@ class Publisher:
         return {
             "made": self._made,
             "acknowledged": self.acknowledged,
+            "promised": self.promised,
             "behind": self.behind,
             "statuses": dict(self.statuses),
             "errors": dict(self.errors),
@@ -191,7 +198,7 @@ class Publisher:
         number = self.published.next_number(client)
         name = f"{self._name}{self._plan.first + client}"
         text = text_of(number, name, self._clock_ns())
-        return client, number, f'{{"client":"{name}","data":"{text}"}}'.encode()
+        return client, number, f'{{"{self._plan.to}":"{name}","data":"{text}"}}'.encode()
 
     def _next(self, connection: _Connection) -> tuple[int, int, bytes] | None:
         if connection.queue:
@@ -273,7 +280,9 @@ class Publisher:
             status = _STATUS(answer.body)
             word = status[1].decode() if status else "?"
             self.statuses[word] = self.statuses.get(word, 0) + 1
-            self.acknowledged += client != _EVERYONE
+            if client != _EVERYONE:
+                self.acknowledged += 1
+                self.promised += self._plan.listeners[client] if self._plan.listeners else 1
         else:
             self._unacknowledged(client, number, f"http {answer.status}")
             if answer.status in (429, 503):

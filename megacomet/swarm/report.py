@@ -12,17 +12,19 @@ import attrs
 from megacomet.swarm.check import Verdict
 from megacomet.swarm.histogram import Histogram
 
-VERSION: Final = 1
+VERSION: Final = 2
 #: The kind of error that makes a report worthless: a process ended without its counts.
 DIED: Final = "processes that died"
 _QUANTILES: Final = ((0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"))
 _SUMMED: Final = (
     *("clients", "processes", "connected", "waiting", "answered", "timeouts", "closed", "dropped", "reconnects"),
     *("connect_cpu_s", "stale", "foreign", "misdelivered", "made", "behind", "heard", "heard_again", "lines"),
+    *("gaps", "switches"),
 )
 _LONGEST: Final = ("connect_s", "held_s", "push_s", "deliver_s")
-_HISTOGRAMS: Final = ("latency", "reach", "answer")
-_COUNTED: Final = ("errors", "push_errors", "statuses")
+_HISTOGRAMS: Final = ("latency", "fanout", "reach", "answer")
+_COUNTED: Final = ("errors", "push_errors", "statuses", "transports")
+_VERDICTS: Final = ("verdict", "rooms")
 
 
 @attrs.frozen
@@ -31,9 +33,11 @@ class Report:
 
     Attributes:
         part: "2/4", or "" for a sum.
-        connected: clients that had a connection at least once; waiting: that waited for an answer at the end.
-        answered, timeouts: answers, those of them without a message; closed, dropped: connections that the server
-            closed after an answer, without one; reconnects: connections opened again.
+        connected: clients that had a connection at least once; waiting: that waited for an answer or had a stream when
+            the run ended; transports: these by transport.
+        answered, timeouts: answers of polls, those of them without a message; closed, dropped: connections that the
+            server closed after an answer or with an end, without; reconnects: connections opened again; switches: those
+            that a client dropped to come back with another transport.
         connect_s: until all had connected; connect_cpu_s: this machine's CPU for that.
         stale, foreign, misdelivered: messages of an older run, of another publisher, of another client.
         made: messages pushed; behind: not made, since the server took them too slowly; push_s: how long.
@@ -41,7 +45,11 @@ class Report:
         everyone: whether a message went to everyone; heard, heard_again: clients that got it, repeats of it.
         lines, batch_error: of the batch.
         errors, push_errors, statuses: by kind.
-        latency: push to delivery; reach: the same for the message to everyone; answer: push to its answer.
+        channels: rooms that each client listens to; gaps: notices of a gap that clients were told.
+        verdict, rooms: on the messages to mailboxes; on those to rooms, where an example's client is the index of the
+            client times `channels` plus the place of the room among its own.
+        latency: push to delivery; fanout: the same for rooms; reach: for the message to everyone; answer: push to its
+            answer.
     """
 
     clients: int
@@ -70,25 +78,31 @@ class Report:
     lines: int = 0
     batch_error: str = ""
     interrupted: bool = False
+    channels: int = 0
+    gaps: int = 0
+    switches: int = 0
+    transports: Mapping[str, int] = attrs.Factory(dict)
     errors: Mapping[str, int] = attrs.Factory(dict)
     push_errors: Mapping[str, int] = attrs.Factory(dict)
     statuses: Mapping[str, int] = attrs.Factory(dict)
     verdict: Verdict = attrs.Factory(Verdict)
+    rooms: Verdict = attrs.Factory(Verdict)
     latency: Histogram = attrs.field(factory=Histogram, eq=False)
+    fanout: Histogram = attrs.field(factory=Histogram, eq=False)
     reach: Histogram = attrs.field(factory=Histogram, eq=False)
     answer: Histogram = attrs.field(factory=Histogram, eq=False)
 
     def problems(self) -> list[str]:
         """Return what was lost or failed, as phrases; none: all is well."""
-        v = self.verdict
+        v, r = self.verdict, self.rooms
         told = (
             (self.errors.get(DIED, 0), DIED),
             (self.clients - self.connected, "clients never connected"),
             (self.connected - self.waiting, "clients do not wait at the end"),
-            (v.lost, "messages lost"),
-            (v.repeated, "messages repeated"),
-            (v.out_of_order, "messages out of order"),
-            (v.strange, "messages that nobody sent"),
+            (v.lost + r.lost, "messages lost"),
+            (v.repeated + r.repeated, "messages repeated"),
+            (v.out_of_order + r.out_of_order, "messages out of order"),
+            (v.strange + r.strange, "messages that nobody sent"),
             (self.misdelivered, "messages for another client"),
             (sum(self.push_errors.values()), "pushes not acknowledged"),
             (self.behind, "pushes not made: the server is slower than the rate"),
@@ -103,8 +117,9 @@ class Report:
         plain = attrs.asdict(self, filter=lambda a, _: a.name not in _HISTOGRAMS)
         plain["version"] = VERSION
         plain |= {name: _latency_json(getattr(self, name)) for name in _HISTOGRAMS}
-        plain["delivered_per_s"] = round(_rate(self.verdict.delivered, self.deliver_s), 1)
-        plain["acknowledged_per_s"] = round(_rate(self.verdict.acknowledged, self.push_s), 1)
+        plain |= {name: self._both(name) for name in ("lost", "repeated", "out_of_order")}
+        plain["delivered_per_s"] = round(_rate(self._both("delivered"), self.deliver_s), 1)
+        plain["acknowledged_per_s"] = round(_rate(self._both("acknowledged"), self.push_s), 1)
         plain["problems"] = self.problems()
         return plain
 
@@ -118,9 +133,10 @@ class Report:
         if plain["version"] != VERSION:
             raise ValueError(f"a report of version {plain['version']}, not {VERSION}")
         fields = {a.name: plain[a.name] for a in attrs.fields(cls)}
-        verdict = dict(fields["verdict"])
-        verdict["examples"] = tuple((k, c, n) for k, c, n in verdict["examples"])
-        fields["verdict"] = Verdict(**verdict)
+        for name in _VERDICTS:
+            verdict = dict(fields[name])
+            verdict["examples"] = tuple((k, c, n) for k, c, n in verdict["examples"])
+            fields[name] = Verdict(**verdict)
         for name in _HISTOGRAMS:
             fields[name] = Histogram.from_json(fields[name])
         return cls(**fields)
@@ -132,7 +148,9 @@ class Report:
         lines = [
             f"clients      {self.connected:,} of {self.clients:,} connected in {self.connect_s:.1f} s ({speed})",
             f"waiting      {self.waiting:,} after {self.held_s:.1f} s",
+            *_line("transports   ", self.transports if len(self.transports) > 1 else {}),
             f"connections  {self.dropped:,} lost, {self.closed:,} closed after an answer, {self.reconnects:,} reopened",
+            *([f"switches     {self.switches:,}, {self.gaps:,} gaps told"] if self.switches or self.gaps else []),
             f"answers      {self.answered:,}{_kinds(others)}",
             *_line("errors       ", self.errors),
         ]
@@ -141,6 +159,8 @@ class Report:
         if self.everyone:
             lines.append(f"everyone     {self.heard:,} of {self.clients:,} heard it, {self.heard_again:,} again")
             lines.append(f"reached      {_latency(self.reach)}")
+        if self.fanout.count:
+            lines.append(f"fan-out      {_latency(self.fanout)}")
         if self.latency.count:
             lines.append(f"latency      {_latency(self.latency)}")
         if self.answer.count:
@@ -148,23 +168,36 @@ class Report:
         problems = self.problems()
         lines += [f"PROBLEM      {problem}" for problem in problems] or ["all well"]
         lines += [f"  {kind}: message {number} of client {client}" for kind, client, number in self.verdict.examples]
+        for kind, row, number in self.rooms.examples:
+            client, place = divmod(row, self.channels)
+            lines.append(f"  {kind}: message {number} of room {place} of client {client}")
         return "\n".join(lines) + "\n"
 
     def _connect_us(self) -> float:
         return self.connect_cpu_s / self.connected * 1e6 if self.connected else 0.0
 
+    def _both(self, name: str) -> int:
+        return int(getattr(self.verdict, name) + getattr(self.rooms, name))
+
     def _pushes(self) -> list[str]:
-        v = self.verdict
         made = f"{self.made:,} pushed" if self.made else f"{self.lines:,} lines in a batch"
-        speed = f"{_rate(v.acknowledged, self.push_s):,.0f}/s"
-        faults = f"{v.lost:,} lost, {v.repeated:,} repeated, {v.out_of_order:,} out of order"
-        arrived = f"{v.delivered:,} delivered in {self.deliver_s:.2f} s ({_rate(v.delivered, self.deliver_s):,.0f}/s)"
-        return [
+        acknowledged = self._both("acknowledged")
+        speed = f"{_rate(acknowledged, self.push_s):,.0f}/s"
+        lines = [
             f"pushes       {made} in {self.push_s:.2f} s",
-            f"acknowledged {v.acknowledged:,} ({speed}){_kinds(self.statuses)}",
+            f"acknowledged {acknowledged:,} ({speed}){_kinds(self.statuses)}",
             *_line("push errors  ", self.push_errors),
-            f"messages     {arrived}: {faults}",
         ]
+        if self.verdict.acknowledged or not self.channels:
+            lines.append(f"messages     {self._arrivals(self.verdict)}")
+        if self.channels:
+            lines.append(f"rooms        {self._arrivals(self.rooms)}")
+        return lines
+
+    def _arrivals(self, v: Verdict) -> str:
+        arrived = f"{v.delivered:,} delivered in {self.deliver_s:.2f} s ({_rate(v.delivered, self.deliver_s):,.0f}/s)"
+        faults = f"{v.lost:,} lost, {v.repeated:,} repeated, {v.out_of_order:,} out of order"
+        return f"{arrived}: {faults}" + (f", {v.skipped:,} in gaps" if v.skipped else "")
 
 
 def merged(reports: Iterable[Report]) -> Report:
@@ -183,7 +216,9 @@ def merged(reports: Iterable[Report]) -> Report:
         everyone=any(p.everyone for p in parts),
         interrupted=any(p.interrupted for p in parts),
         batch_error="; ".join(p.batch_error for p in parts if p.batch_error),
+        channels=max((p.channels for p in parts), default=0),
         verdict=_sum_of(p.verdict for p in parts),
+        rooms=_sum_of(p.rooms for p in parts),
     )
 
 
@@ -199,8 +234,12 @@ def live_line(seconds: float, counts: Mapping[str, Any], rates: Mapping[str, flo
     parts.append(f"waiting {counts['waiting']}")
     parts.append(f"answered {counts['answered']} (+{rates.get('answered', 0):.0f}/s)")
     if counts.get("acknowledged"):
-        parts.append(f"pushed {counts['acknowledged']} delivered {counts['delivered']}")
-    parts += (f"{name} {counts[name]}" for name in ("repeated", "dropped", "reconnects") if counts.get(name))
+        delivered = counts["delivered"] + counts.get("room_delivered", 0)
+        parts.append(f"pushed {counts['acknowledged']} delivered {delivered}")
+    told = ("repeated", "out_of_order", "gaps", "dropped", "switches", "reconnects")
+    parts += (f"{name.replace('_', ' ')} {counts[name]}" for name in told if counts.get(name))
+    if len(counts.get("transports", {})) > 1:
+        parts += (f"{name} {number}" for name, number in counts["transports"].items())
     parts += (f"{kind} {number}" for kind, number in sorted(counts.get("errors", {}).items()))
     return "  ".join(parts)
 

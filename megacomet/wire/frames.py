@@ -14,6 +14,8 @@ Down, from the manager to a worker:
     PAST_END  number=request, offset=where the reader stands, flags MORE, GAP
     PUBLISHED number=request, offset        the publication has this offset
     REFUSED   number=request, data=code     it was refused
+    CUT_OFF   number=close code, offset=seconds, channel=mailbox; flag RECONNECT: the client may come back, else not
+              for so long; the connections that were ended are told as a RECEIPT
 
 Up, from a worker to the manager:
 
@@ -43,6 +45,7 @@ PAST: Final = 4
 PAST_END: Final = 5
 PUBLISHED: Final = 6
 REFUSED: Final = 7
+CUT_OFF: Final = 8
 WANT: Final = 16
 LEAVE: Final = 17
 JOIN: Final = 18
@@ -57,6 +60,8 @@ WANTS_RECEIPT: Final = 1
 MORE: Final = 1
 #: On PAST_END: something after the position is, or may be, no longer kept.
 GAP: Final = 2
+#: On CUT_OFF: the client is to come back.
+RECONNECT: Final = 1
 #: On JOIN: the page has nothing of the channel of everyone, which the connection hears already.
 LATE: Final = 1
 #: On RETURNED: the worker has nobody on the channel; the directory forgets it.

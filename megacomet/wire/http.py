@@ -231,6 +231,7 @@ def _make(method: bytes, target: bytes, minor: int, headers: dict[bytes, bytes])
     return RequestHead(method, path, query, minor, host, keep_alive, int(length), chunked, headers)
 
 
+@lru_cache(maxsize=256)
 def _keeps_alive(connection: bytes, minor: int) -> bool:
     options = connection.lower()
     if options == b"keep-alive":

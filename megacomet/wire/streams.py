@@ -166,8 +166,11 @@ def gaps(encoding: int, channels: Sequence[bytes], before: bytes, where: bytes) 
 
 
 def retry(encoding: int, ms: int) -> bytes:
-    """Return what tells an EventSource how long to wait before it comes back; b"" for all other encodings."""
-    return _piece(encoding, b"retry: %d\n\n" % ms) if encoding < NDJSON else b""
+    """Return what tells an EventSource how long to wait before it comes back; b"" for all other encodings.
+
+    It is a line of the event that follows, and counts without one: some take an empty event for a message.
+    """
+    return _piece(encoding, b"retry: %d\n" % ms) if encoding < NDJSON else b""
 
 
 def ending(encoding: int) -> bytes:

@@ -12,6 +12,7 @@ import re
 from base64 import b64encode
 from binascii import Error, a2b_base64
 from collections.abc import Collection
+from functools import lru_cache
 from hashlib import sha1
 from typing import Final
 
@@ -95,8 +96,10 @@ def switching(upgrade: Upgrade, headers: bytes) -> bytes:
     )
 
 
-def _tokens(value: bytes) -> list[bytes]:
-    return [token.strip(b" \t") for token in value.split(b",")]
+# Browsers of one kind all send the same lines: what these few functions say is remembered.
+@lru_cache(maxsize=256)
+def _tokens(value: bytes) -> tuple[bytes, ...]:
+    return tuple(token.strip(b" \t") for token in value.split(b","))
 
 
 def _is_key(key: bytes) -> bool:
@@ -106,6 +109,7 @@ def _is_key(key: bytes) -> bool:
         return False
 
 
+@lru_cache(maxsize=256)
 def _deflate(offers: bytes) -> tuple[int, bytes]:
     """Return window and answer for the first offer that can be met; (0, b"") when none can: that fails no handshake."""
     if b"\\" in offers:  # nothing that is understood here needs an escape in a quoted value

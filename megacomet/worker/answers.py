@@ -66,6 +66,10 @@ class Answers:
         date = self.date
         return date + http.cors(origin, self.origins) if origin else self._common
 
+    def origin_of(self, head: http.RequestHead) -> bytes:
+        """Return a page's origin if the answer depends on it."""
+        return head.headers.get(b"origin", b"") if self.origins else b""
+
     def poll(
         self,
         form: Form,

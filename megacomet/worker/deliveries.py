@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.logger import Logger
 
-from megacomet.kinds import CLOSES, FRONT, SOCKET, STATE
+from megacomet.kinds import CLOSES, FRONT, LINGERS, SOCKET, STATE
 from megacomet.model.entries import Entry, Page
 from megacomet.model.hub import Hub
 from megacomet.model.session import Session
 from megacomet.rows import Rows
 from megacomet.settings import Settings
 from megacomet.wire import ops, streams, websocket
+from megacomet.wire.cutoff import REASONS, CutOff
 from megacomet.worker.answers import RETRY_MS, Answers
+from megacomet.worker.blocks import Blocks
 from megacomet.worker.openings import ECHO, ENCODING, TOLD, Opening
 from megacomet.worker.polls import SCRIPT, Form
 from megacomet.worker.sockets import SLOW, Sockets
@@ -38,6 +40,8 @@ class Deliveries:
     Attributes:
         hub: whose rows these are; to be set before anything is written.
         sockets: the WebSockets among them; to be set as well.
+        expire: answers what waits on a row with what is at hand; to be set as well.
+        blocks: the clients that are kept out.
         written: messages written to connections.
         encoded: how often a message was put into a form; of these, how often it was compressed.
     """
@@ -46,14 +50,16 @@ class Deliveries:
 
     hub: Hub
     sockets: Sockets
+    expire: Callable[[int], None]
 
-    def __init__(self, rows: Rows, answers: Answers, settings: Settings) -> None:
+    def __init__(self, rows: Rows, answers: Answers, settings: Settings, blocks: Blocks) -> None:
         self._rows = rows
         self._answers = answers
         self._ping_s = settings.ping_s
         self._most = settings.backlog_bytes
         self._pings: dict[int, bytes] = {}
         self._pings_at = b""
+        self.blocks = blocks
         self.written = 0
         self.encoded = 0
         self.compressed = 0
@@ -232,11 +238,12 @@ class Deliveries:
         """Too much waits for the page of a stream."""
         self.lose(fd, "slow")
 
-    def farewell(self, fd: int, close: bytes) -> None:
+    def farewell(self, fd: int, close: bytes, *, comes_back: bool = True) -> None:
         """End a stream in order, behind what is due to it.
 
         Args:
             close: the close frame for a WebSocket.
+            comes_back: whether an EventSource is told when to.
         """
         self.hub.position(fd)
         form = self._rows.forms[fd]
@@ -248,9 +255,22 @@ class Deliveries:
         data = streams.ending(encoding)
         if streams.is_websocket(encoding):
             data = close
-        elif streams.transport(encoding) == "sse":
+        elif comes_back and streams.transport(encoding) == "sse":
             data = streams.retry(encoding, random.randint(*RETRY_MS)) + data
         self._rows.finish(fd, data)
+
+    def cut_off(self, fds: list[int], cut: CutOff, mailbox: bytes) -> int:
+        """End the connections of a client; see `model.answers.IAnswers`."""
+        if not cut.reconnect and cut.block_s:
+            self.blocks.block(mailbox, cut.block_s)
+        close = websocket.close_frame(cut.code, REASONS.get(cut.code, b""))
+        for fd in fds:
+            if self._rows.forms[fd]:
+                self.farewell(fd, close, comes_back=cut.reconnect)
+            else:
+                self._rows.flag(fd, self._rows.kinds[fd] & (OLD | LINGERS) | CLOSES)
+                self.expire(fd)
+        return len(fds)
 
     # -- replies, which only WebSockets ask for
 

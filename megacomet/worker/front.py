@@ -25,13 +25,15 @@ from megacomet.names import check_client_id, mailbox_of
 from megacomet.parking import ParkingLot
 from megacomet.settings import Settings
 from megacomet.wire import http
-from megacomet.worker.answers import JSON, TEXT, Answers
+from megacomet.worker.answers import Answers
+from megacomet.worker.blocks import Blocks
 from megacomet.worker.closing import Closing
 from megacomet.worker.deliveries import OLD, Deliveries
 from megacomet.worker.handover import Handover, ILink
 from megacomet.worker.openings import Opening, count_forms, open_echo, open_events, open_objects, open_socket
-from megacomet.worker.polls import Form, Poll, object_poll, script_poll
+from megacomet.worker.polls import Poll, object_poll, script_poll
 from megacomet.worker.refusals import Refusals, is_managers
+from megacomet.worker.small_pages import SmallPages
 from megacomet.worker.sockets import SHUTDOWN, Sockets
 
 #: Of the entrance: the original's ports, where there are only `/<client>.js`, one answer a connection.
@@ -41,6 +43,7 @@ PATIENCE_S: Final = 10
 #: Who sends more than that on a stream that does not listen is no EventSource.
 MOST_HEARD_BYTES: Final = 8192
 
+_OPENINGS: Final = {b"/comet/events": open_events, b"/comet/stream": open_objects, b"/comet/ws": open_socket}
 _LIBRARY: Final = frozenset({b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"})
 _NOT_FOUND: Final = "nothing stands here"
 
@@ -81,23 +84,23 @@ class Front:
         self._unix_s = unix_s
         self._most = most
         self._answers = Answers(settings.origins, unix_s())
+        self._small = SmallPages(lot.rows, self._answers, lambda: self.link)
         self._refusals = Refusals(lot.rows, self._answers)
-        self._out = out = Deliveries(lot.rows, self._answers, settings)
+        self._blocks = Blocks(clock.seconds)
+        self._out = out = Deliveries(lot.rows, self._answers, settings, self._blocks)
+        out.expire = self._expire
         self.hub = out.hub = hub(lot.rows.keys, out)
         self._sockets = out.sockets = Sockets(
             *(lot.rows, self.hub, out, settings, clock),
-            link_up=lambda: self.link.up,
-            touched=lambda: self.link.touch(),
+            link=lambda: self.link,
         )
         self._closing = Closing(lot.rows, clock, self._expire, lambda fd: out.farewell(fd, SHUTDOWN))
         self._handover = Handover(lot.rows, self._refusals.request, self._closing.look)
         self._pages: dict[bytes, Callable[[int, http.RequestHead], None]] = {
             b"/comet/poll": self._object,
-            b"/comet/events": self._events,
-            b"/comet/stream": self._objects,
-            b"/comet/ws": self._socket,
-            b"/healthz": self._health,
-            b"/readyz": self._readiness,
+            **dict.fromkeys(_OPENINGS, self._stream),
+            b"/healthz": self._small.health,
+            b"/readyz": self._small.readiness,
         }
         self._is_hub_touched = False
         if settings.ws_echo:
@@ -267,37 +270,33 @@ class Front:
             raise PeerError("shutting-down")
         return True
 
-    def _origin(self, head: http.RequestHead) -> bytes:
-        """Return the origin if the answer depends on it."""
-        return head.headers.get(b"origin", b"") if self._answers.origins else b""
-
     def _script(self, fd: int, head: http.RequestHead) -> None:
         client = http.split_path(head.target)[0][:-3]
         if head.query or b"last-event-id" in head.headers or head.method == b"HEAD" or self._answers.origins:
-            self._poll(fd, head, script_poll(client, head, self._origin(head)))
+            self._poll(fd, head, script_poll(client, head, self._answers.origin_of(head)))
+        elif self._blocks.is_any((mailbox_of(client),)):
+            self._small.stay_away(fd, head)
         else:  # nothing to be read but a name: this is the way that is taken a million times
             self._park_mailbox(fd, mailbox_of(check_client_id(client)), math.inf)
 
-    def _events(self, fd: int, head: http.RequestHead) -> None:
-        self._stream(fd, head, open_events(head, self._origin(head), self._settings.channels_per_connection))
-
-    def _objects(self, fd: int, head: http.RequestHead) -> None:
-        self._stream(fd, head, open_objects(head, self._origin(head), self._settings.channels_per_connection))
-
-    def _socket(self, fd: int, head: http.RequestHead) -> None:
-        self._stream(fd, head, open_socket(head, self._origin(head), self._settings.channels_per_connection))
-
-    def _stream(self, fd: int, head: http.RequestHead, session: Session) -> None:
+    def _stream(self, fd: int, head: http.RequestHead) -> None:
+        read = _OPENINGS[head.target]
+        session = read(head, self._answers.origin_of(head), self._settings.channels_per_connection)
         if head.method == b"HEAD":
             assert isinstance(session.options, Opening)
-            self._rows.answer(fd, self._answers.stream_head(session.options))
+            self._small.stream_head(fd, session.options)
+            return
+        if self._blocks.is_any(session.channels):
+            if head.target == b"/comet/ws":
+                raise PeerError("forbidden", "this client was cut off")
+            self._small.stay_away(fd, head)
             return
         self._heard.pop(fd, None)  # a number that had another stream before
         self._park(fd, PATIENCE_S)
         self.hub.park_session(fd, session)
 
     def _echo(self, fd: int, head: http.RequestHead) -> None:
-        opening = open_echo(head, self._origin(head))
+        opening = open_echo(head, self._answers.origin_of(head))
         self._park(fd, PATIENCE_S)
         self._out.echo(fd, opening)
 
@@ -305,7 +304,7 @@ class Front:
         settings = self._settings
         poll = object_poll(
             head,
-            self._origin(head),
+            self._answers.origin_of(head),
             timeout_s=settings.poll_timeout_s,
             most_channels=settings.channels_per_connection,
         )
@@ -313,7 +312,12 @@ class Front:
 
     def _poll(self, fd: int, head: http.RequestHead, poll: Poll) -> None:
         if head.method == b"HEAD":
-            self._answer_head(fd, head, poll.form)
+            self._small.poll_head(
+                fd, head, poll.form, self.hub.epoch and format_position(self.hub.epoch, self.hub.head)
+            )
+            return
+        if self._blocks.is_any(poll.channels):
+            self._small.stay_away(fd, head)
             return
         if poll.is_plain:
             self._park_mailbox(fd, poll.channels[0], poll.timeout_s)
@@ -330,33 +334,6 @@ class Front:
             raise PeerError("overloaded", "all places are taken")
         self._rows.park(fd, timeout_s)
         self._is_hub_touched = True
-
-    def _answer_head(self, fd: int, head: http.RequestHead, form: Form) -> None:
-        position = format_position(self.hub.epoch, self.hub.head) if self.hub.epoch else b""
-        keep_alive = not self._rows.kinds[fd] & CLOSES
-        data = self._answers.poll(form, [], position, [], keep_alive=keep_alive, minor=head.minor, head_only=True)
-        self._rows.answer(fd, data)
-
-    def _health(self, fd: int, head: http.RequestHead) -> None:
-        if not self.link.up:
-            raise PeerError("overloaded", "the manager is away")
-        self._page(fd, head, TEXT, b"ok")
-
-    def _readiness(self, fd: int, head: http.RequestHead) -> None:
-        if not (self.link.up and self.link.ready):
-            raise PeerError("overloaded", "not all workers listen")
-        self._page(fd, head, JSON, b'{"ready":true,"workers":%d}' % self.link.workers)
-
-    def _page(self, fd: int, head: http.RequestHead, content_type: bytes, body: bytes) -> None:
-        data = http.response(
-            200,
-            self._answers.lines(self._origin(head)) + content_type,
-            body,
-            keep_alive=not self._rows.kinds[fd] & CLOSES,
-            minor=head.minor,
-            head_only=head.method == b"HEAD",
-        )
-        self._rows.answer(fd, data)
 
     def _hand_over(self, fd: int, head: http.RequestHead, data: bytes) -> None:
         if self._settings.admin:

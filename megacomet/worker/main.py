@@ -6,6 +6,7 @@ All of it is built in the zygote, once; a fork of it only starts (see `megacomet
 from __future__ import annotations
 
 import gc
+import os
 import resource
 import signal
 import time
@@ -19,6 +20,7 @@ from megacomet.kinds import ENTRANCE
 from megacomet.listeners import BACKLOG, Listener
 from megacomet.logs import ZYGOTE, PipeObserver, worker_name
 from megacomet.settings import Settings
+from megacomet.turns import Turns
 from megacomet.worker.front import Front
 from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
@@ -51,7 +53,9 @@ class Worker:
         self._lot = make_lot(settings, now=time.monotonic(), descriptors=descriptors)
         self._connections = LateEpoll(self._lot.rows.epoll)
         self._front = Front(self._lot, settings, reactor, unix_s=time.time, most=share_of(settings.capacity, workers))
-        self._link = Uplink(reactor, self._front.hub, self, nonce=nonce, clock=time.monotonic)
+        self._link = Uplink(
+            reactor, self._front.hub, self, nonce=nonce, clock=time.monotonic, turns=Turns(os.cpu_count() or 1)
+        )
         self._front.link = self._link
         self._is_open = False
         self._held_back = False

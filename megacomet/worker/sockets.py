@@ -20,6 +20,7 @@ from megacomet.names import is_reserved
 from megacomet.rows import Rows
 from megacomet.settings import Settings
 from megacomet.wire import ops, streams, websocket
+from megacomet.worker.handover import ILink
 from megacomet.worker.openings import ECHO, ENCODING
 
 #: The row's own flag: a ping was sent, and nothing has come since.
@@ -80,8 +81,7 @@ class Sockets:
         settings: Settings,
         clock: IReactorTime,
         *,
-        link_up: Callable[[], bool],
-        touched: Callable[[], None],
+        link: Callable[[], ILink],
     ) -> None:
         """
         Args:
@@ -90,16 +90,14 @@ class Sockets:
             out: writes.
             settings: the server's.
             clock: for work that goes on in the next turn.
-            link_up: whether the manager is there to be asked.
-            touched: to be called when the hub has something for the manager.
+            link: the link to the manager.
         """
         self._rows = rows
         self._hub = hub
         self._out = out
         self._settings = settings
         self._clock = clock
-        self._link_up = link_up
-        self._touched = touched
+        self._link = link
         self._most = settings.message_bytes + ENVELOPE_BYTES
         self._readers: dict[int, websocket.FrameReader] = {}
         self._waiting: dict[int, _Waiting] = {}
@@ -227,7 +225,7 @@ class Sockets:
                 del self._waiting[fd]
                 self._rows.listen(fd)
                 self._serve(fd, waiting.events)
-        self._touched()
+        self._link().touch()
 
     # -- requests
 
@@ -264,14 +262,14 @@ class Sockets:
         if new:
             self._ask(fd)
             self._hub.streams.subscribe(fd, new, request.since, request.id)
-            self._touched()
+            self._link().touch()
         else:
             self._ok(fd, request.id, ops.ok_position, position)
 
     def _unsubscribe(self, fd: int, request: ops.Unsubscribe) -> None:
         if self._hub.position(fd):
             self._hub.streams.unsubscribe(fd, request.channels)
-            self._touched()
+            self._link().touch()
             if request.id is not None:
                 self.say(fd, ops.ok(request.id))
 
@@ -283,7 +281,7 @@ class Sockets:
         key = b"" if request.key is None else b"ws\0%b\0%b" % (request.channel, request.key)
         self._ask(fd)
         self._hub.requests.publish(fd, request.channel, request.data, key, request.id)
-        self._touched()
+        self._link().touch()
 
     def _history(self, fd: int, request: ops.History) -> None:
         if request.channel not in self._hub.streams.channels_of(fd):
@@ -291,10 +289,10 @@ class Sockets:
         self._check_link(request.id)
         self._ask(fd)
         self._hub.requests.ask_history(fd, request.channel, request.since, request.limit, request.id)
-        self._touched()
+        self._link().touch()
 
     def _check_link(self, id_: bytes | None) -> None:
-        if not self._link_up():
+        if not self._link().up:
             raise OpError(100, "the manager is away", id_)
 
     # -- answers

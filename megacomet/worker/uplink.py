@@ -27,9 +27,12 @@ from zope.interface import implementedBy
 from megacomet import link
 from megacomet.model.answers import Box
 from megacomet.model.hub import Hub
+from megacomet.turns import Turns
 
 #: The hub works off boxes for so long, then the rest of the reactor has its turn, seconds.
 SLICE_S: Final = 0.005
+#: A worker whose turn it is not to go on with a fan-out asks again so much later, seconds.
+TURN_S: Final = 0.002
 #: What connections come and go is told to the manager at most so often, seconds, and not before it has taken what was
 #: told last: under load one box carries many, and whoever comes while nothing is going on is told at once. A message
 #: for a poll that is not known yet waits for it.
@@ -109,21 +112,6 @@ class UplinkProtocol(link.LinkEnd):
         return {}
 
 
-def connect(path: str) -> socket.socket:
-    """Connect to a UNIX socket, now or not at all: the kernel has the other end's queue at hand.
-
-    Raises:
-        OSError: nobody listens there, or too many wait there.
-    """
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        connection.connect(path)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
 class Uplink:
     """The worker's side of the link, over all its connections.
 
@@ -143,7 +131,8 @@ class Uplink:
         *,
         nonce: bytes,
         clock: Callable[[], float],
-        connect: Callable[[str], socket.socket] = connect,
+        connect: Callable[[str], socket.socket] = link.connect,
+        turns: Turns,
     ) -> None:
         """
         Args:
@@ -153,6 +142,7 @@ class Uplink:
             nonce: what the manager gave it at birth.
             clock: seconds, monotonic.
             connect: makes a connection to a path.
+            turns: tells when a fan-out may go on.
         """
         self.reactor = reactor
         self.worker = worker
@@ -169,6 +159,7 @@ class Uplink:
         self._told_at = -inf
         self._path = ""
         self._connect = connect
+        self._turns = turns
         self._factory = ServerFactory()  # as Twisted calls what is adopted
         self._factory.protocol = lambda: UplinkProtocol(self)
         self._redial: IDelayedCall | None = None
@@ -311,14 +302,14 @@ class Uplink:
 
     def deliver(self, box: Box) -> None:
         """A box came: work it off in this turn and the next ones."""
-        behind = self._hub.busy and self._turn is not None  # a turn has one slice, however many boxes came at once
+        behind = self._hub.has_boxes and self._turn is not None  # a turn has one slice, however many boxes came at once
         self._hub.received(box)
         if not behind:
-            self._work()
+            self._work(lambda: False)
 
-    def _work(self) -> None:
+    def _work(self, may_spread: Callable[[], bool]) -> None:
         until = self.clock() + SLICE_S
-        results = self._hub.work(lambda: self.clock() >= until)
+        results = self._hub.work(lambda: self.clock() >= until, may_spread)
         self._flush()
         protocol = self._protocol
         if protocol is not None:
@@ -330,16 +321,18 @@ class Uplink:
     def touch(self) -> None:
         """Something changed in the hub: the manager is told soon, once for all changes."""
         if self._turn is None:
-            wait_s = 0.0 if self._hub.busy else max(0.0, self._told_at + TELL_S - self.clock())
+            wait_s = max(0.0, self._told_at + TELL_S - self.clock())
+            if self._hub.busy:
+                wait_s = 0.0 if self._hub.has_boxes or self._turns.goes_on else TURN_S
             self._turn = self.reactor.callLater(wait_s, self._end_of_turn)
-        elif self._hub.busy:
+        elif self._hub.has_boxes:
             self._turn.reset(0)  # a box is not to wait for what is gathered
 
     def _end_of_turn(self) -> None:
         self._turn = None
         try:
             if self._hub.busy:
-                self._work()
+                self._work_and_spread()
             elif self._protocol is not None and self._protocol.untaken:
                 self._is_gathering = True
             else:
@@ -348,6 +341,13 @@ class Uplink:
             self._log.failure("a turn of the link failed; dialling again")
             if self._protocol is not None:
                 link.transport_of(self._protocol).abortConnection()
+
+    def _work_and_spread(self) -> None:
+        is_ours = self._turns.take()
+        try:
+            self._work(lambda: is_ours)
+        finally:
+            self._turns.give_back()
 
     def _flush(self) -> None:
         self._is_gathering = False

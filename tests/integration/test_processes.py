@@ -52,9 +52,9 @@ def test_zygote_holds_no_reactor(server: Server) -> None:
     assert report["epolls"] == 0
     assert report["threads"] == 1
     assert not {"klein", "twisted.web", "treq", "werkzeug"} & set(report["modules"])
-    # Standard ones, control socket, two listeners, two pidfds, the manager's connection and ours, and the places of the
-    # two epoll sets that its forks make.
-    assert len(report["descriptors"]) == 3 + 1 + 2 + 2 + 2 + 2
+    # Standard ones, control socket, two listeners, two pidfds, the manager's connection and ours, the places of the two
+    # epoll sets that its forks make, and the turns that they share.
+    assert len(report["descriptors"]) == 3 + 1 + 2 + 2 + 2 + 2 + 1
 
 
 def test_workers_import_nothing_by_themselves(server: Server) -> None:
@@ -339,6 +339,7 @@ def test_nobody_comes_for_the_workers(tmp_path: Path) -> None:
         server.launch().wait_ready()
         with server.connect() as client:
             client.sendall(b"GET /sue.js HTTP/1.1\r\nHost: test\r\n\r\n")
+            waiting_worker(server)
             server.kill("manager")
             client.settimeout(30 + START_S)
             assert b"Connection: close" in read_all(client)

@@ -32,8 +32,8 @@ const CLIENTS = {
     const { fetchEventSource } = await import("@microsoft/fetch-event-source");
     await fetchEventSource(url, {
       openWhenHidden: true,
-      // It also shows events without data, which the standard does not dispatch: a `retry` alone is one.
-      onmessage: (event) => event.data && say(event.event || "message", event.id, event.data),
+      // It also shows events without data, which the standard does not dispatch; none of ours is one.
+      onmessage: (event) => say(event.event || "message", event.id, event.data),
       // As its documentation wants it of those who come back after an orderly end, too.
       onclose: () => {
         throw new Error("the stream ended");

@@ -1,0 +1,73 @@
+"""`POST /api/clients/{id}/disconnect`: what it asks for, and the close codes that a WebSocket is told.
+
+Owns the rule which code means "come back" (the wire contract, section 6).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import attrs
+import msgspec
+
+from megacomet.errors import PeerError
+from megacomet.wire.jsonbytes import check_utf8
+
+#: A client is kept out for so long at most, seconds: a week.
+MOST_BLOCK_S: Final = 7 * 24 * 3600
+RECONNECT: Final = 3011
+CUT_OFF: Final = 3503
+#: The application's own codes: up to the second the client comes back, from there on it does not.
+_OWN: Final = range(4000, 5000)
+_OWN_FINAL: Final = 4500
+
+REASONS: Final = {RECONNECT: b"reconnect asked for", CUT_OFF: b"cut off by an operator"}
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    reconnect: bool = True
+    block_s: int = 0
+    code: int | None = None
+
+
+_decode: Final = msgspec.json.Decoder(_Body).decode
+
+
+@attrs.frozen
+class CutOff:
+    """How a client is cut off.
+
+    Attributes:
+        reconnect: whether it may come back at once.
+        block_s: else, for how many seconds it is turned away.
+        code: what its WebSockets are closed with.
+    """
+
+    reconnect: bool
+    block_s: int
+    code: int
+
+
+def decode_cut_off(body: bytes) -> CutOff:
+    """Decode the body of the request; an empty one asks for what is usual.
+
+    Raises:
+        PeerError: `bad-json` or `bad-fields`.
+    """
+    try:
+        check_utf8(body)
+        fields = _decode(body or b"{}")
+    except msgspec.ValidationError as e:
+        raise PeerError("bad-fields", str(e)) from None
+    except (msgspec.DecodeError, RecursionError) as e:
+        raise PeerError("bad-json", str(e)) from None
+    if not 0 <= fields.block_s <= MOST_BLOCK_S:
+        raise PeerError("bad-fields", f"block_s is 0 to {MOST_BLOCK_S} seconds", "/block_s")
+    if fields.reconnect and fields.block_s:
+        raise PeerError("bad-fields", "who is to come back is not kept out: say reconnect false", "/block_s")
+    code = fields.code
+    if code is None:
+        code = RECONNECT if fields.reconnect else CUT_OFF
+    elif code not in _OWN or (code < _OWN_FINAL) != fields.reconnect:
+        raise PeerError("bad-fields", "a code is 4000-4499 with reconnect, 4500-4999 without", "/code")
+    return CutOff(fields.reconnect, fields.block_s, code)
