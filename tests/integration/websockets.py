@@ -248,7 +248,6 @@ class EventLines(_Lines):
             fields = self._fields()
             if fields is None:
                 return None
-            self.retry_ms = int(fields.get("retry", self.retry_ms))
             if "data" not in fields:
                 continue
             op, data = fields.get("event", "message"), json.loads(fields["data"])
@@ -257,13 +256,15 @@ class EventLines(_Lines):
             return {"op": op, "position": fields["id"], **data}
 
     def _fields(self) -> dict[str, str] | None:
-        """Return what stands before the next empty line."""
+        """Return what stands before the next empty line; a time to wait counts without one."""
         fields = {}
         while line := self._line():
             if line == b"\n":
                 return fields
             name, _, value = line.decode().rstrip("\n").partition(": ")
             fields[name] = value
+            if name == "retry":
+                self.retry_ms = int(value)
         return None
 
 
