@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 
 from megacomet.kinds import STATE
 from megacomet.model.answers import Box
+from megacomet.model.hub import Hub
 from megacomet.settings import Settings
 from megacomet.wire import frames
 from megacomet.worker.front import Front
@@ -76,12 +77,12 @@ def parse_all(data: bytes) -> list[Answer]:
 class House(Ground):
     """A front on a lot; closes all at the end of the test."""
 
-    def __init__(self, most: int = 0, **settings: Any) -> None:
+    def __init__(self, most: int = 0, hub: type[Hub] = Hub, **settings: Any) -> None:
         self.settings = Settings(state_dir="/nonexistent", **settings)
         super().__init__(make_lot(self.settings, now=0.0, descriptors=1_000_000))
         self.clock = Clock()
         self.link = FakeLink()
-        self.front = Front(self.lot, self.settings, self.clock, unix_s=lambda: 784111777.0, most=most)
+        self.front = Front(self.lot, self.settings, self.clock, unix_s=lambda: 784111777.0, most=most, hub=hub)
         self.front.link = self.link
         self.hub = self.front.hub
         self.hub.linked(EPOCH, 0)
@@ -138,30 +139,68 @@ class House(Ground):
 
     def box(self, *records: bytes, head: int) -> bytes:
         """Have a box come down the link; what the hub says of it."""
+        self.queue(*records, head=head)
+        return self.work()
+
+    def queue(self, *records: bytes, head: int) -> None:
+        """Have a box come down the link, which is not worked off yet."""
         self.boxes += 1
         self.hub.received(Box(self.boxes, head, self.boxes - 1, b"".join(records)))
-        return b"".join(self.hub.work(lambda: False))
+
+    def work(self, *, briefly: bool = False) -> bytes:
+        """Have boxes worked off, all or as little as there can be in a turn; what the hub says of those that ended."""
+        return b"".join(self.hub.work(lambda: briefly))
 
     def push(self, channel: bytes, data: bytes, offset: int) -> bytes:
         """Have one message come down the link."""
-        return self.box(frames.encode(frames.MESSAGE, offset=offset, channel=channel, data=data), head=offset)
+        return self.box(message(channel, data, offset), head=offset)
 
     def pages(
-        self, *messages: tuple[bytes, bytes, int], head: int, gaps: tuple[bytes, ...] = (), more: int = 0
+        self, *messages: tuple[bytes, bytes, int], head: int, gaps: tuple[bytes, ...] = (), more: bool = False
+    ) -> list[frames.Frame]:
+        """Answer the joins that were told with these messages; return the joins."""
+        joins = [frame for frame in self.told() if frame.kind == frames.JOIN]
+        for join in joins:
+            self.page(join, *messages, head=head, gaps=gaps, more=more)
+        return joins
+
+    def page(
+        self,
+        join: frames.Frame,
+        *messages: tuple[bytes, bytes, int],
+        head: int,
+        gaps: tuple[bytes, ...] = (),
+        more: bool = False,
     ) -> None:
-        """Answer the joins that were told with these messages."""
-        for frame in self.told():
-            if frame.kind == frames.JOIN:
-                page = [
-                    frames.encode(frames.PAGE, number=frame.number, offset=offset, channel=channel, data=data)
-                    for channel, data, offset in messages
-                ]
-                end = frames.encode(frames.PAGE_END, number=frame.number, offset=head, data=frames.encode_names(gaps))
-                self.box(*page, end, head=head)
+        """Answer one join."""
+        page = [
+            frames.encode(frames.PAGE, number=join.number, offset=offset, channel=channel, data=data)
+            for channel, data, offset in messages
+        ]
+        flags, names = frames.MORE if more else 0, frames.encode_names(gaps)
+        end = frames.encode(frames.PAGE_END, flags=flags, number=join.number, offset=head, data=names)
+        self.box(*page, end, head=head)
+
+    def unlink(self) -> None:
+        """The link is lost."""
+        self.link.up = False
+        self.hub.unlinked()
+
+    def relink(self, epoch: bytes = EPOCH, head: int = 0) -> list[frames.Frame]:
+        """The link stands again; the joins that were told."""
+        self.link.up = True
+        told = frames.decode(b"".join(self.hub.linked(epoch, head)))
+        return [frame for frame in told if frame.kind == frames.JOIN]
 
     def told(self) -> list[frames.Frame]:
         """What the hub has for the manager."""
         return list(frames.decode(b"".join(self.hub.outgoing())))
+
+
+def message(channel: bytes, data: bytes, offset: int, *, is_counted: bool = False) -> bytes:
+    """The record of a message."""
+    flags = frames.WANTS_RECEIPT if is_counted else 0
+    return frames.encode(frames.MESSAGE, flags=flags, offset=offset, channel=channel, data=data)
 
 
 def request(target: str, *headers: str, method: str = "GET", version: str = "1.1") -> bytes:

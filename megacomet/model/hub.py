@@ -273,7 +273,7 @@ class Hub:
             self._result.unwritten[index] = channel
             held = channel in self._held
             taken = False
-            for fd in self._listeners.of(channel):
+            for fd in tuple(self._listeners.of(channel)):
                 taken |= self._give(fd, given, held)
             if not taken:
                 self._held[channel] = self._result.number
@@ -282,13 +282,13 @@ class Hub:
         if rows is None or len(rows) > self._few:
             self._begin_fanout(entry, rows, is_counted)
         else:
-            for fd in rows:
+            for fd in tuple(rows):  # one of them may be given up meanwhile
                 self._give(fd, given, False)
 
     def _begin_fanout(self, entry: Entry, rows: Collection[int] | None, is_counted: bool) -> None:
         """Mark the rows of a message: those given, or all."""
         due = self.keys.occupied() if rows is None else marks(rows, len(self.keys))
-        for fd in self._told.all_joining():
+        for fd in tuple(self._told.all_joining()):
             if due[fd]:
                 due[fd] = 0
                 self._give(fd, (entry,), False)

@@ -54,6 +54,14 @@ class Streams:
         """Tell whether a row is a stream that waits for nothing."""
         return is_frozen(self._keys[fd])
 
+    def stood_at(self, fd: int) -> bytes:
+        """Return where a stream stands that waits for its page after a lost link; b"" for others.
+
+        One that catches up with late channels is told no position before it has them: it would speak for these too.
+        """
+        key = self._keys[fd]
+        return key.since if isinstance(key, Session) and key.is_open and not key.late else b""
+
     def channels_of(self, fd: int) -> tuple[bytes, ...]:
         """Return the channels of a live stream."""
         return thaw(self._keys[fd])

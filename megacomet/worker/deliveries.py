@@ -13,7 +13,7 @@ from typing import Final
 
 from twisted.logger import Logger
 
-from megacomet.kinds import CLOSES, FRONT, LINGERS, SOCKET, STATE
+from megacomet.kinds import CLOSES, FRONT, LINGERS
 from megacomet.model.entries import Entry, Page
 from megacomet.model.hub import Hub
 from megacomet.model.session import Session
@@ -23,7 +23,7 @@ from megacomet.wire import ops, streams, websocket
 from megacomet.wire.cutoff import REASONS, CutOff
 from megacomet.worker.answers import RETRY_MS, Answers
 from megacomet.worker.blocks import Blocks
-from megacomet.worker.openings import ECHO, ENCODING, TOLD, Opening
+from megacomet.worker.openings import ENCODING, TOLD, Opening
 from megacomet.worker.polls import SCRIPT, Form
 from megacomet.worker.sockets import SLOW, Sockets
 
@@ -41,6 +41,7 @@ class Deliveries:
         hub: whose rows these are; to be set before anything is written.
         sockets: the WebSockets among them; to be set as well.
         expire: answers what waits on a row with what is at hand; to be set as well.
+        left: called when a stream was taken from the hub, of which the manager is to be told; to be set as well.
         blocks: the clients that are kept out.
         written: messages written to connections.
         encoded: how often a message was put into a form; of these, how often it was compressed.
@@ -51,6 +52,7 @@ class Deliveries:
     hub: Hub
     sockets: Sockets
     expire: Callable[[int], None]
+    left: Callable[[], None]
 
     def __init__(self, rows: Rows, answers: Answers, settings: Settings, blocks: Blocks) -> None:
         self._rows = rows
@@ -201,14 +203,10 @@ class Deliveries:
 
     def ping(self, fd: int) -> None:
         """Write a ping, and where the stream stands; it is due again after a while."""
-        position = self.hub.position(fd)
+        position = self.hub.position(fd) or self.hub.streams.stood_at(fd)
         rows = self._rows
         form = rows.forms[fd]
         if not form:  # what was due to it could not be written
-            return
-        is_socket = rows.kinds[fd] & STATE == SOCKET
-        if not position and not is_socket and not form & ECHO:
-            rows.deadlines.arm(fd, self._ping_s)  # it waits for a page, and has no position that may be told
             return
         if position != self._pings_at:
             self._pings.clear()
@@ -217,7 +215,7 @@ class Deliveries:
         if data is None:
             if position:
                 data = streams.ping(form & ENCODING, position, bool(form & TOLD))
-            else:
+            else:  # a WebSocket that catches up, or an echo
                 data = websocket.frame(websocket.PING, b"")
             self._pings[form] = data
         if self._send(fd, data, self._most):
@@ -225,18 +223,27 @@ class Deliveries:
 
     def lose(self, fd: int, why: str) -> None:
         """A stream cannot be written to: its row is free then."""
-        self.hub.leave(fd)
-        self.sockets.forget(fd)
+        self._leave(fd)
         rows = self._rows
-        if why == "slow" and streams.is_websocket(rows.forms[fd] & ENCODING):
-            rows.ended["slow"] += 1
-            rows.finish(fd, SLOW, is_slow=True)
+        # Without a backlog a part of what was too much may be on its way, and a close frame would stand in its middle.
+        if why == "slow" and streams.is_websocket(rows.forms[fd] & ENCODING) and fd in rows.backlogs:
+            self._close_slow(fd)
         else:
             rows.drop(fd, why)
 
+    def _close_slow(self, fd: int) -> None:
+        self._rows.ended["slow"] += 1
+        self._rows.finish(fd, SLOW, is_slow=True)
+
+    def _leave(self, fd: int) -> None:
+        self.hub.leave(fd)
+        self.sockets.forget(fd)
+        self.left()
+
     def give_up(self, fd: int) -> None:
-        """Too much waits for the page of a stream."""
-        self.lose(fd, "slow")
+        """Too much waits for the page of a stream that subscribes to more, which only WebSockets do."""
+        self._leave(fd)
+        self._close_slow(fd)
 
     def farewell(self, fd: int, close: bytes, *, comes_back: bool = True) -> None:
         """End a stream in order, behind what is due to it.
@@ -249,8 +256,7 @@ class Deliveries:
         form = self._rows.forms[fd]
         if not form:
             return
-        self.hub.leave(fd)
-        self.sockets.forget(fd)
+        self._leave(fd)
         encoding = form & ENCODING
         data = streams.ending(encoding)
         if streams.is_websocket(encoding):

@@ -88,7 +88,7 @@ class Front:
         self._refusals = Refusals(lot.rows, self._answers)
         self._blocks = Blocks(clock.seconds)
         self._out = out = Deliveries(lot.rows, self._answers, settings, self._blocks)
-        out.expire = self._expire
+        out.expire, out.left = self._expire, self._touch
         self.hub = out.hub = hub(lot.rows.keys, out)
         self._sockets = out.sockets = Sockets(
             *(lot.rows, self.hub, out, settings, clock),
@@ -204,12 +204,14 @@ class Front:
             return
         heard = self._heard[fd] = self._heard.get(fd, 0) + len(data)
         if heard > MOST_HEARD_BYTES:
-            self._is_hub_touched = True
             self._out.lose(fd, "failed")
 
     def flushed(self, fd: int) -> None:
         """A stream is owed nothing any more; see `parking.IFront`."""
         self._sockets.flushed(fd)
+
+    def _touch(self) -> None:
+        self._is_hub_touched = True
 
     def turned(self) -> None:
         """Have the manager told, once a turn, who came and went; see `parking.IFront`."""

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
 from megacomet.errors import OpError, PeerError
 from megacomet.kinds import ASKING, FRONT, SOCKET, STATE
@@ -72,6 +73,8 @@ class _Waiting:
 
 class Sockets:
     """The WebSockets of a worker."""
+
+    _log = Logger()
 
     def __init__(
         self,
@@ -136,7 +139,7 @@ class Sockets:
         """The time of a ping, or of the answer to one."""
         rows = self._rows
         if rows.kinds[fd] & STATE == ASKING:
-            rows.deadlines.arm(fd, self._settings.ping_s)  # it is not read, so it cannot answer
+            self._out.ping(fd)  # it is not read, so no answer is waited for
         elif rows.kinds[fd] & PINGED:
             self._out.farewell(fd, NO_PONG)
         else:
@@ -224,7 +227,11 @@ class Sockets:
             if self._waiting.get(fd) is waiting and self._rows.kinds[fd] & STATE == ASKING:
                 del self._waiting[fd]
                 self._rows.listen(fd)
-                self._serve(fd, waiting.events)
+                try:
+                    self._serve(fd, waiting.events)
+                except Exception:
+                    self._log.failure("connection {fd} failed", fd=fd)
+                    self._out.lose(fd, "failed")
         self._link().touch()
 
     # -- requests

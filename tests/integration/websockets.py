@@ -256,14 +256,14 @@ class EventLines(_Lines):
             return {"op": op, "position": fields["id"], **data}
 
     def _fields(self) -> dict[str, str] | None:
-        """Return what stands before the next empty line; a time to wait counts without one."""
+        """Return what stands before the next empty line."""
         fields = {}
         while line := self._line():
             if line == b"\n":
                 return fields
             name, _, value = line.decode().rstrip("\n").partition(": ")
             fields[name] = value
-            if name == "retry":
+            if name == "retry":  # holds when its line is read, not with the event
                 self.retry_ms = int(value)
         return None
 
