@@ -526,7 +526,7 @@ def test_history(house: House, client: SocketClient) -> None:
 
 
 def test_without_a_manager(make: Callable[..., House]) -> None:
-    """What is under way gets error 100, the connection stays; later requests wait until it is back."""
+    """What is under way and what comes gets error 100; what comes before the page of what was missed waits for it."""
     house = make(client_publish=True)
     client = SocketClient(house)
     client.frames()
@@ -534,9 +534,11 @@ def test_without_a_manager(make: Callable[..., House]) -> None:
     house.unlink()
     assert client.shown() == ["error 1 100"]
     house.pump()
+    client.say({"op": "ping", "id": "p"})
+    assert client.shown() == ["error p 100"]
+    [join] = house.relink(head=7)
     client.say({"op": "publish", "channel": "a", "data": 1, "id": 2})
     assert (client.frames(), house.told(), house.states()) == ([], [], [ASKING])
-    [join] = house.relink(head=7)
     house.page(join, (b"news", b"6", 6), head=7)
     house.pump()
     assert client.shown() == ["6", "at e1-7"]

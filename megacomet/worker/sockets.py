@@ -181,8 +181,8 @@ class Sockets:
             self._waiting[fd].events = events
 
     def _can_be_asked(self, fd: int) -> bool:
-        """Tell whether there is time for a request: after a lost link the page of what was missed comes first."""
-        return bool(self._rows.forms[fd] & ECHO) or self._hub.streams.is_live(fd)
+        """Tell whether a request may be served: after a lost link the page of what was missed comes first."""
+        return bool(self._rows.forms[fd] & ECHO) or self._hub.streams.is_live(fd) or not self._link().up
 
     def _event(self, fd: int, event: websocket.Event) -> None:
         if isinstance(event, websocket.Message):
@@ -240,6 +240,7 @@ class Sockets:
         try:
             request = ops.parse(payload, self._settings.message_bytes)
             self._strikes.pop(fd, None)
+            self._check_link(request.id)
             if isinstance(request, ops.Subscribe):
                 self._subscribe(fd, request)
             elif isinstance(request, ops.Unsubscribe):
@@ -283,7 +284,6 @@ class Sockets:
     def _publish(self, fd: int, request: ops.Publish) -> None:
         if not self._settings.client_publish:
             raise OpError(103, "clients may not publish here", request.id)
-        self._check_link(request.id)
         # No name holds a NUL, and no key of the API's publishers begins so.
         key = b"" if request.key is None else b"ws\0%b\0%b" % (request.channel, request.key)
         self._ask(fd)
@@ -293,7 +293,6 @@ class Sockets:
     def _history(self, fd: int, request: ops.History) -> None:
         if request.channel not in self._hub.streams.channels_of(fd):
             raise OpError(103, "not subscribed to the channel", request.id)
-        self._check_link(request.id)
         self._ask(fd)
         self._hub.requests.ask_history(fd, request.channel, request.since, request.limit, request.id)
         self._link().touch()

@@ -23,6 +23,8 @@ from typing import Any, Final
 
 import psutil
 
+from megacomet.zygote import UNWANTED_S
+
 _UNIT: Final = "MEGACOMET_TEST_UNIT_S"
 UNIT_S: Final = float(os.environ.get(_UNIT, "5"))
 #: A start imports for half a second on an idle machine; an orderly stop has `stop_s`.
@@ -176,7 +178,8 @@ class Server:
     def assert_nothing_left(self) -> None:
         """Fail if a process that the server ever had is still there."""
         left = [one for one in self._seen.values() if is_alive(one)]
-        psutil.wait_procs(left, timeout=STOP_S)
+        # A zygote whose manager was ended before it came takes a time of its own.
+        psutil.wait_procs(left, timeout=UNWANTED_S + STOP_S)
         left = [one for one in left if is_alive(one)]
         assert not left, f"processes were left behind: {left}"
 
