@@ -356,3 +356,18 @@ def test_a_page_over_two_boxes_whose_poll_is_gone() -> None:
     desk.hub.received(Box(2, 10, 0, page(session, 8, SUE) + end(session, 10)))
     returned = [[f.kind for f in frames.decode(blob)] for blob in desk.hub.work(lambda: False)]
     assert returned == [[frames.RETURNED], [frames.RETURNED]]
+
+
+def test_what_a_gone_poll_left_is_not_overtaken_in_the_next_box() -> None:
+    """A message whose poll goes before it is answered waits in the manager: the next box's is not given before it."""
+    desk = Desk()
+    desk.hub.park_mailbox(3, SUE)
+    desk.hub.park_mailbox(4, b"@joe")
+    desk.hub.received(Box(1, 12, 0, message(11, b"@joe") + message(12)))
+    assert desk.hub.work(lambda: True) == []  # joe is answered, sue is not yet
+    desk.hub.leave(3)
+    desk.hub.park_mailbox(3, SUE)
+    desk.hub.received(Box(2, 13, 0, message(13)))
+    results = desk.hub.work(lambda: False)
+    assert [[f.kind for f in frames.decode(blob)] for blob in results] == [[frames.RETURNED], [frames.RETURNED]]
+    assert desk.got() == [(4, [b"e1-11"])]

@@ -226,7 +226,6 @@ class Hub:
 
     def _told_of(self, result: Result) -> bytes:
         for channel in result.unwritten.values():
-            self._held[channel] = result.number
             if channel in self._listeners:
                 self._told.ask(channel)
         return result.records(lambda channel: channel not in self._listeners)
@@ -394,6 +393,7 @@ class Hub:
     def _finish(self) -> None:
         """The box was worked off, but for its fan-outs."""
         self._results.finish(self._result)
+        self._held.update(dict.fromkeys(self._result.unwritten.values(), self._result.number))
         self._due.few.clear()
         self._polls.clear()
         self._box = self._rows = None
