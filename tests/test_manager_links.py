@@ -204,13 +204,18 @@ class BoxTests(LinksTestCase):
         self.assertEqual(self.worker.boxes, [])
 
     def test_eight_at_once(self) -> None:
-        """At most eight boxes are on their way; the rest is gathered and leaves with the next answer."""
+        """At most eight boxes are on their way; the rest leaves with the next answer, and tells what was known before."""
         self.fill(11)
         self.assertEqual([box[0] for box in self.worker.boxes], list(range(1, 9)))
         self.worker.answer()
         self.pump.flush()
         number, _, answered, records = self.worker.boxes[-1]
-        self.assertEqual((number, answered, len(records)), (9, 1, 3))
+        self.assertEqual((number, answered, len(records)), (9, 0, 3))
+        self.fill(1)
+        self.worker.answer()
+        self.pump.flush()
+        number, _, answered, records = self.worker.boxes[-1]
+        self.assertEqual((number, answered, len(records)), (10, 1, 1))
         self.assertEqual(self.downlink.gathered_bytes, 0)
 
     def test_long_boxes_are_cut(self) -> None:

@@ -284,3 +284,28 @@ def test_the_checker_catches(parts):
         run_state_machine_as_test(
             Broken, settings=settings(SETTINGS, max_examples=400, phases=[Phase.generate], print_blob=False)
         )
+
+
+def test_a_message_is_not_overtaken_by_one_that_was_gathered_before_its_return_was_read():
+    """What was put on the stream before the manager knew of a returned message says so, whenever its box leaves."""
+    world = World(workers=1, clients=1)
+    (worker,), (client,) = world.workers, world.clients
+    client.poll(worker)
+    world.settle()
+
+    def turn():
+        worker.link.flush()
+        while worker.read():
+            pass
+        worker.work(10)
+
+    for _ in range(2):  # the second one finds nobody
+        world.publish(client.mailbox)
+        turn()
+    world.publish(client.mailbox)
+    client.poll(worker)
+    while worker.link.up:
+        worker.link.take_up()
+    turn()
+    world.check()
+    assert [offset for _, offset in client.received] == [1, 2, 3]

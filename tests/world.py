@@ -68,17 +68,18 @@ class Link:
         return len(self.gathered) < 3
 
     def send(self, record: bytes, token: Token | None) -> None:
-        self.gathered.append((record, token))
+        self.gathered.append((record, token, self.answered))
 
     def flush(self):
         """Put what was gathered into boxes, cut between any two records; also an empty one, for the head."""
         while True:
             some, self.gathered = self.gathered[:BOX_RECORDS], self.gathered[BOX_RECORDS:]
             self.boxes += 1
-            tokens = {n: t for n, (_, t) in enumerate(some) if t is not None}
+            tokens = {n: t for n, (_, t, _) in enumerate(some) if t is not None}
+            answered = some[0][2] if some else self.answered
             if not self.gathered:  # else records up to the log's head are still to come
                 self.head = self.world.router.head
-            self.down.append(Box(self.boxes, self.head, self.answered, b"".join(r for r, _ in some)))
+            self.down.append(Box(self.boxes, self.head, answered, b"".join(r for r, _, _ in some)))
             self.flights.append((self.boxes, tokens))
             if not self.gathered:
                 return
@@ -99,7 +100,7 @@ class Link:
         self.world.router.read_on(self, self.world.now)
 
     def unanswered(self):
-        return [t for _, tokens in self.flights for t in tokens.values()] + [t for _, t in self.gathered if t]
+        return [t for _, tokens in self.flights for t in tokens.values()] + [t for _, t, _ in self.gathered if t]
 
 
 class Worker:

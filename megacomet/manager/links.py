@@ -73,7 +73,8 @@ class Downlink(link.LinkEnd):
         self.counts: dict[str, Any] = {}
         self.gathered_bytes = 0
         self._links = links
-        self._records: deque[tuple[bytes, Token | None]] = deque()
+        #: each with the number of the last box whose answer was known when it was put on the stream
+        self._records: deque[tuple[bytes, Token | None, int]] = deque()
         self._flights: deque[Flight] = deque()
         self._boxes = 0
         self._answered = 0
@@ -113,7 +114,7 @@ class Downlink(link.LinkEnd):
             self._turn = None
         if self.number >= 0:
             tokens = [t for flight in self._flights for t in flight.tokens.values()]
-            tokens += [t for _, t in self._records if t is not None]
+            tokens += [t for _, t, _ in self._records if t is not None]
             self._flights.clear()
             self._records.clear()
             self.gathered_bytes = 0
@@ -154,7 +155,7 @@ class Downlink(link.LinkEnd):
 
     def send(self, record: bytes, token: Token | None) -> None:
         """Put a record on the stream; it leaves with all others of this turn."""
-        self._records.append((record, token))
+        self._records.append((record, token, self._answered))
         self.gathered_bytes += len(record)
         if self._turn is None:
             self._turn = self._links.reactor.callLater(0, self._flush)
@@ -171,8 +172,10 @@ class Downlink(link.LinkEnd):
         records: list[bytes] = []
         tokens: dict[int, Token] = {}
         size = 0
+        # Not what is known when it leaves: its first record may be of a time when a returned message was not back yet.
+        answered = self._records[0][2] if self._records else self._answered
         while self._records and size < link.BOX_BYTES:
-            record, token = self._records.popleft()
+            record, token, _ = self._records.popleft()
             if token is not None:
                 tokens[len(records)] = token
             records.append(record)
@@ -185,7 +188,7 @@ class Downlink(link.LinkEnd):
         flight = Flight(self._boxes, tokens)
         self._flights.append(flight)
         answer = self.callRemote(
-            link.Deliver, number=self._boxes, head=self._head, answered=self._answered, records=b"".join(records)
+            link.Deliver, number=self._boxes, head=self._head, answered=answered, records=b"".join(records)
         )
         answer.addCallback(self._worked_off, flight)
         answer.addErrback(self._failed)

@@ -8,11 +8,11 @@ on the head is the box's, because whatever tells a row its position gives it all
 
 A session is *joining* until its page has come: live messages pass it by, because they are in the page. What the page
 says comes through the same ordered stream, so there is no in-between. A stream that subscribes to more from a position
-waits with what it already hears until the page is there (`joins`).
+waits with what it already hears until the page is there (`streams`).
 
 A message of a mailbox that finds nobody is returned, and waits in the manager again. From then on later ones of that
-mailbox must not overtake it: the channel is *held* for plain polls until the manager has said (by the number of the
-last box whose answer it has read) that it knows; until then they are returned as well.
+mailbox must not overtake it: the channel is *held* for plain polls until what comes was sent by a manager that knew (it
+says which box's answer it had read last); until then they are returned as well.
 
 It knows no descriptors' meaning, no sockets and no clock.
 """
