@@ -141,7 +141,10 @@ class Adopt(amp.Command):
 
 
 class Deliver(amp.Command):
-    """Manager to worker: a box of records; the answer, when it was worked off, has RETURNED and RECEIPT records."""
+    """Manager to worker: a box of records; the answer, when it was worked off, has RETURNED and RECEIPT records.
+
+    `answered` is the number of the last box whose answer the manager had read when the first record was made.
+    """
 
     arguments = [
         (b"number", amp.Integer()),

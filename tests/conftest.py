@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import sys
 import unittest
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
 from twisted.logger import LogEvent, globalLogPublisher
 
 from megacomet.rlimits import raise_descriptor_limit
+
+if TYPE_CHECKING:
+    from tests.fronts import House
 
 # Machines differ in speed and are shared, so no example has a deadline; what failed once is printed to be run again.
 hypothesis.settings.register_profile("house", deadline=None, max_examples=100, print_blob=True)
@@ -60,6 +63,28 @@ def no_delayed_calls_left() -> Iterator[None]:
         call.cancel()
     if left:
         pytest.fail("delayed calls were left in the reactor:\n" + "\n".join(map(str, left)))
+
+
+@pytest.fixture
+def make() -> Iterator[Callable[..., House]]:
+    """Make fronts under test, each with its settings; all are closed at the end of the test."""
+    from tests.fronts import House
+
+    houses = []
+
+    def made(**settings: Any) -> House:
+        houses.append(House(**settings))
+        return houses[-1]
+
+    yield made
+    for house in houses:
+        house.close()
+
+
+@pytest.fixture
+def house(make: Callable[..., House]) -> House:
+    """A front under test with usual settings."""
+    return make()
 
 
 def _delayed_calls() -> list[Any]:

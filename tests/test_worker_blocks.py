@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
-
-import pytest
 
 from megacomet.wire import frames
 from megacomet.worker.blocks import Blocks
@@ -16,24 +12,6 @@ from .event_stream import chunks
 from .fronts import House, message
 from .lots import read_all
 from .socket_clients import HANDSHAKE, SocketClient
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., House]]:
-    houses = []
-
-    def made(**settings: Any) -> House:
-        houses.append(House(**settings))
-        return houses[-1]
-
-    yield made
-    for house in houses:
-        house.close()
-
-
-@pytest.fixture
-def house(make: Callable[..., House]) -> House:
-    return make()
 
 
 def cut(house: House, code: int, *, reconnect: bool, block_s: int = 0, before: tuple[bytes, ...] = ()) -> int:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,25 +21,6 @@ from megacomet.worker.room import ANSWER_BYTES, share_of
 from .conftest import LoggedFailures
 from .fronts import House, parse, parse_all, request
 from .lots import read_all, read_now, reset
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., House]]:
-    houses = []
-
-    def made(**settings: Any) -> House:
-        houses.append(House(**settings))
-        return houses[-1]
-
-    yield made
-    for house in houses:
-        house.close()
-
-
-@pytest.fixture
-def house(make: Callable[..., House]) -> House:
-    return make()
-
 
 # -- /<client>.js
 

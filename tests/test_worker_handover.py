@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,24 +21,6 @@ from .lots import read_all, read_now
 
 KEY = "Authorization: Bearer k"
 PUSH = request("/api/push", KEY, "Content-Length: 5", method="POST")
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., House]]:
-    houses = []
-
-    def made(**settings: Any) -> House:
-        houses.append(House(**settings))
-        return houses[-1]
-
-    yield made
-    for house in houses:
-        house.close()
-
-
-@pytest.fixture
-def house(make: Callable[..., House]) -> House:
-    return make()
 
 
 def is_open(fd: int) -> bool:

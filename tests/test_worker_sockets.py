@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,24 +23,6 @@ from .lots import read_all, read_now, reset
 from .socket_clients import CLOSE, DEFLATE, HANDSHAKE, NEWEST, NOTHING, PING, PONG, TEXT, SocketClient
 
 MASK = b"mask"
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., House]]:
-    houses = []
-
-    def made(**settings: Any) -> House:
-        houses.append(House(**settings))
-        return houses[-1]
-
-    yield made
-    for house in houses:
-        house.close()
-
-
-@pytest.fixture
-def house(make: Callable[..., House]) -> House:
-    return make()
 
 
 @pytest.fixture

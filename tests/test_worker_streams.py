@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -34,24 +34,6 @@ HEAD = (
 )
 EVENTS, OBJECTS = b"text/event-stream; charset=utf-8", b"application/x-ndjson"
 RETRY = re.compile(rb"c\r\nretry: ([0-9]{4})\n\r\n")
-
-
-@pytest.fixture
-def make() -> Iterator[Callable[..., House]]:
-    houses = []
-
-    def made(**settings: Any) -> House:
-        houses.append(House(**settings))
-        return houses[-1]
-
-    yield made
-    for house in houses:
-        house.close()
-
-
-@pytest.fixture
-def house(make: Callable[..., House]) -> House:
-    return make()
 
 
 def body(client: socket.socket) -> list[bytes]:
