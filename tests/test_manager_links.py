@@ -204,7 +204,7 @@ class BoxTests(LinksTestCase):
         self.assertEqual(self.worker.boxes, [])
 
     def test_eight_at_once(self) -> None:
-        """Eight boxes are on their way at most; the rest leaves with the next answer and tells what was known before."""
+        """Eight boxes are on their way at most; the rest leaves with the next answer, telling what was known before."""
         self.fill(11)
         self.assertEqual([box[0] for box in self.worker.boxes], list(range(1, 9)))
         self.worker.answer()
