@@ -429,7 +429,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--path", default="/comet/events?channel=bench", help="of the requests; {n} is the stream's number")
     p.add_argument("--rate", type=float, default=0.0, help="connects/s; 0: as fast as they are answered (0)")
     p.add_argument("--each", action="store_true", help="tell every message's latency apart; costs more")
-    p.add_argument("--nice", type=int, default=15, help="how far to step back behind the server (15)")
+    p.add_argument("--nice", type=int, default=19, help="how far to step back behind the server (19)")
     p.add_argument("--longest", type=float, default=900.0, help="seconds after which it ends by itself (900)")
     return p
 

@@ -6,7 +6,7 @@ that want it in the same form, and compressed once.
 
 from __future__ import annotations
 
-import os
+import errno
 import random
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -17,6 +17,7 @@ from megacomet.kinds import CLOSES, FRONT, LINGERS
 from megacomet.model.entries import Entry, Page
 from megacomet.model.hub import Hub
 from megacomet.model.session import Session
+from megacomet.multisend import Multisend
 from megacomet.rows import Rows
 from megacomet.settings import Settings
 from megacomet.wire import ops, streams, websocket
@@ -59,6 +60,7 @@ class Deliveries:
         self._answers = answers
         self._ping_s = settings.ping_s
         self._most = settings.backlog_bytes
+        self._multisend = Multisend()
         self._pings: dict[int, bytes] = {}
         self._pings_at = b""
         self.blocks = blocks
@@ -145,38 +147,41 @@ class Deliveries:
         return is_written
 
     def spread(self, fds: list[int], entry: Entry) -> tuple[int, list[int]]:
-        """Write one message to many rows: the loop that everything else is out of the way of."""
-        rows, polls, lost = self._rows, [], 0
-        forms, backlogs, write = rows.forms, rows.backlogs, os.write
-        ready = entry.encoded if entry.encoded is not None else {}
-        entry.encoded = ready
-        for fd in fds:
-            form = forms[fd]
-            data = ready.get(form & ENCODING)
-            if data is None:
-                if not form:
-                    polls.append(fd)
-                    continue
-                data = self._encode(entry, form & ENCODING)
-            sent = 0
-            if not backlogs or fd not in backlogs:
-                try:
-                    sent = write(fd, data)
-                except BlockingIOError:
-                    pass
-                except OSError:
-                    self.lose(fd, "gone")
-                    lost += 1
-                    continue
-                if sent == len(data):
-                    continue
-            why = rows.send_later(fd, data, sent, self._most)
-            if why:
-                self.lose(fd, why)
-                lost += 1
+        """Write one message to many rows: what everything else is out of the way of."""
+        polls: list[int] = []
+        lost = 0
+        forms = bytes(map(self._rows.forms.__getitem__, fds))
+        for form in set(forms):
+            alike = (
+                fds if forms.count(form) == len(fds) else [fd for fd, f in zip(fds, forms, strict=True) if f == form]
+            )
+            if form:
+                lost += self._spread_to(alike, self._encode(entry, form & ENCODING))
+            else:
+                polls = alike
         connections = len(fds) - len(polls) - lost
         self.written += connections
         return connections, polls
+
+    def _spread_to(self, fds: list[int], data: bytes) -> int:
+        """Write the same to streams; returns how many of them could not be written to."""
+        rows, lost = self._rows, 0
+        if rows.backlogs and (behind := rows.backlogs.keys() & fds):
+            fds = [fd for fd in fds if fd not in behind]
+            lost = sum(not self._send(fd, data, self._most) for fd in behind)
+        sent = self._multisend.send(fds, data)
+        if sent.count(len(data)) == len(fds):
+            return lost
+        for fd, size in zip(fds, sent, strict=True):
+            if size == len(data):
+                continue
+            why = "gone"
+            if size >= 0 or size == -errno.EAGAIN:
+                why = rows.send_later(fd, data, max(size, 0), self._most)
+            if why:
+                self.lose(fd, why)
+                lost += 1
+        return lost
 
     def say(self, fd: int, data: bytes) -> bool:
         """Write something that is no message to a stream; tells whether the stream goes on."""

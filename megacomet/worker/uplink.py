@@ -30,7 +30,7 @@ from megacomet.model.hub import Hub
 from megacomet.turns import Turns
 
 #: The hub works off boxes for so long, then the rest of the reactor has its turn, seconds.
-SLICE_S: Final = 0.005
+SLICE_S: Final = 0.002
 #: A worker whose turn it is not to go on with a fan-out asks again so much later, seconds.
 TURN_S: Final = 0.002
 #: What connections come and go is told to the manager at most so often, seconds, and not before it has taken what was
