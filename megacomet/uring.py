@@ -19,6 +19,7 @@ import mmap
 import os
 import socket
 import struct
+import weakref
 from array import array
 from typing import Any, Final
 
@@ -64,11 +65,12 @@ class Ring:
         self._libc = ctypes.CDLL(None, use_errno=True)
         params = ctypes.create_string_buffer(_PARAMS.size)
         self._fd = self._call(_SETUP, entries, params)
+        self._close = weakref.finalize(self, os.close, self._fd)  # whoever forgets it gives it back as well
         try:
             self._map(_PARAMS.unpack(params.raw))
             self._check()
         except BaseException:
-            os.close(self._fd)
+            self._close()
             raise
 
     def _call(self, number: int, *arguments: Any) -> int:
@@ -166,4 +168,4 @@ class Ring:
 
     def close(self) -> None:
         """Give it back."""
-        os.close(self._fd)
+        self._close()
