@@ -16,11 +16,7 @@ AT_ONCE: Final = 64
 
 
 class Multisend:
-    """Sends, without waiting. What it needs is made when it is used first, which is behind all forks.
-
-    Attributes:
-        has_ring: whether it sends many at a time.
-    """
+    """Sends, without waiting. What it needs is made when it is used first, which is behind all forks."""
 
     _log = Logger()
 
@@ -29,10 +25,6 @@ class Multisend:
         self._make_ring = make_ring
         self._ring: Ring | None = None
         self._is_made = False
-
-    @property
-    def has_ring(self) -> bool:
-        return self._ring is not None
 
     def send(self, descriptors: list[int], data: bytes) -> list[int]:
         """Send to all.

@@ -199,8 +199,8 @@ def reset(client: socket.socket) -> None:
 
 
 def next_descriptor() -> int:
-    """The number that the next descriptor of this process gets, when nothing is left to the collector that has some."""
-    gc.collect()
+    """The number that the next descriptor of this process gets."""
+    gc.collect()  # what earlier tests left to it may have descriptors, and give them back in the middle of this one
     fd = os.open(os.devnull, os.O_RDONLY)
     os.close(fd)
     return fd

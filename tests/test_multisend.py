@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from megacomet.multisend import AT_ONCE, Multisend
-from megacomet.uring import Ring
+from megacomet.uring import Ring, by_entry
 
 
 def no_ring(entries: int) -> Ring:
@@ -36,6 +36,20 @@ class ShortRing(Ring):
     def close(self) -> None:
         """Count."""
         self.closed += 1
+
+
+class WholeRing(ShortRing):
+    """A ring as it should be, that notes how many it is given."""
+
+    def __init__(self, entries: int) -> None:
+        """Have `entries`."""
+        super().__init__(entries)
+        self.sizes: list[int] = []
+
+    def send(self, descriptors: list[int], data: bytes) -> list[int]:
+        """Send to all."""
+        self.sizes.append(len(descriptors))
+        return [os.write(descriptor, data) for descriptor in descriptors]
 
 
 class BrokenRing(ShortRing):
@@ -147,6 +161,16 @@ def test_data_of_the_same_place(multisend: Multisend) -> None:
             del data
 
 
+@pytest.mark.parametrize("first", range(8))
+def test_results_in_any_order(first: int) -> None:
+    """The kernel promises no order: each result finds its entry, also where the entries go round the ring's end."""
+    chance = random.Random(first)
+    for count in range(9):
+        entries = [(first + n) % 8 for n in range(count)]
+        came = chance.sample(entries, count)
+        assert by_entry([100 + entry for entry in came], came, first, 8) == [100 + entry for entry in entries]
+
+
 @pytest.mark.parametrize("kind", [ShortRing, BrokenRing])
 def test_a_ring_that_fails_is_given_up(kind: type[ShortRing]) -> None:
     """What it has not taken is written one by one, what is not known is told as lost, and nothing is sent twice."""
@@ -162,7 +186,6 @@ def test_a_ring_that_fails_is_given_up(kind: type[ShortRing]) -> None:
         unknown = AT_ONCE if kind is BrokenRing else 0
         assert results == [-errno.EIO] * unknown + [4] * (len(pairs) - unknown)
         assert received(pairs) == [b""] * unknown + [b"data"] * (len(pairs) - unknown)
-        assert not multisend.has_ring
         assert multisend.send(numbers(pairs), b"more") == [4] * len(pairs)
     assert [ring.closed for ring in made] == [1]
 
@@ -180,4 +203,19 @@ def test_a_kernel_without_rings() -> None:
         for _ in range(3):
             assert multisend.send(numbers(pairs), b"data") == [4]
     assert asked == [AT_ONCE]
-    assert not multisend.has_ring
+
+
+def test_a_ring_is_used() -> None:
+    """One is made, at the first message, and gets all of them, as many at a time as it has entries."""
+    made: list[WholeRing] = []
+
+    def make(entries: int) -> Ring:
+        made.append(WholeRing(entries))
+        return made[-1]
+
+    multisend = Multisend(make)
+    assert not made
+    with connected(2 * AT_ONCE + 3) as pairs:
+        for _ in range(2):
+            assert multisend.send(numbers(pairs), b"data") == [4] * len(pairs)
+    assert [ring.sizes for ring in made] == [[AT_ONCE, AT_ONCE, 3] * 2]

@@ -147,7 +147,7 @@ class Deliveries:
         return is_written
 
     def spread(self, fds: list[int], entry: Entry) -> tuple[int, list[int]]:
-        """Write one message to many rows: what everything else is out of the way of."""
+        """Write one message to many rows, to those of the same form at once."""
         polls: list[int] = []
         lost = 0
         forms = bytes(map(self._rows.forms.__getitem__, fds))
