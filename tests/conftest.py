@@ -5,6 +5,7 @@ trial checks both; pytest by itself checks neither.
 
 from __future__ import annotations
 
+import signal
 import sys
 import unittest
 from collections.abc import Callable, Iterator
@@ -18,6 +19,11 @@ from megacomet.rlimits import raise_descriptor_limit
 
 if TYPE_CHECKING:
     from tests.fronts import House
+
+# Who is started in the background by a shell without job control ignores Ctrl-C, and so do its children: the servers
+# under test are to have it as at a terminal.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines differ in speed and are shared, so no example has a deadline; what failed once is printed to be run again.
 hypothesis.settings.register_profile("house", deadline=None, max_examples=100, print_blob=True)
