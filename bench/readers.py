@@ -3,10 +3,11 @@
     python -m bench.readers --port PORT --streams N --transport sse|ws|poll [--path '/comet/events?channel=c{n}'] …
 
 A delivery is an occurrence of `t=`, which messages carry followed by 20 digits of the monotonic clock in nanoseconds.
-The same few lines read it whatever server it came from: one `os.read` per event, its length compared with the last
-one's and a search for the marker; only what looks different is taken apart. Pings of a WebSocket are answered.
-A `poll` is a request that is not answered. It ends after --longest seconds, or with SIGINT or SIGTERM; its report is
-one JSON object, its live counts are JSON lines on the standard error.
+It arrived when the kernel gave it to its socket, and the kernel writes that time down (SO_TIMESTAMPNS, socket(7)): a
+load client that has no processor of its own can so be left out of what is measured. With --rest it does nothing for a
+while when something comes, and reads what lies there afterwards; what it costs does not count as the server's time
+then. Pings of a WebSocket are answered. A `poll` is a request that is not answered. It ends after --longest seconds, or
+with SIGINT or SIGTERM; its report is one JSON object, its live counts are JSON lines on the standard error.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ import os
 import resource
 import select
 import signal
+import struct
 import sys
 import time
-from _socket import AF_INET, IPPROTO_IP, SOCK_NONBLOCK, SOCK_STREAM
+from _socket import AF_INET, CMSG_SPACE, IPPROTO_IP, SOCK_NONBLOCK, SOCK_STREAM, SOL_SOCKET
 from _socket import socket as raw_socket
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import attrs
@@ -37,6 +39,9 @@ from megacomet.swarm.histogram import Histogram
 from megacomet.swarm.processes import Child, fork
 
 MARK: Final = b"t="
+_TIME_DIGITS: Final = 20
+#: What may stand behind the data of a message; signs of life are something else.
+_ENDS: Final = b'"}\r\n'
 #: Of a limit of 20,000 descriptors, with room for what a process has besides.
 STREAMS_PER_PROCESS: Final = 19_000
 #: A source address has about 28,000 ports towards one server; searching a free one is slow when many are taken.
@@ -51,9 +56,10 @@ _EVENTS_A_TURN: Final = 512
 _READ_BYTES: Final = 256
 _MORE_BYTES: Final = 65536
 _TELL_S: Final = 0.1
-#: Who looks again at once after a few deliveries finds a few more, and each look costs client and server something.
-_WORTH_A_TURN: Final = 128
-_NAP_S: Final = 0.002
+#: asm-generic/socket.h; Python has no name for it. What comes with a read is a timespec of the system's clock.
+_SO_TIMESTAMPNS: Final = 35
+_TIMESPEC: Final = struct.Struct("@qq")
+_STAMP_BYTES: Final = CMSG_SPACE(_TIMESPEC.size)
 
 #: Zero is the state that is asked for at every event.
 _OPEN, _FREE, _CONNECTING, _ASKED, _OTHER = range(5)
@@ -76,7 +82,8 @@ class Plan:
         first: number of the first stream over all processes.
         path: of the requests; `{n}` stands for the stream's number.
         rate: connects/s of this process, 0 as fast as it goes.
-        each: read the time out of every message instead of one a turn.
+        each: keep of every message when it was sent and how long it took.
+        rest_s: do nothing for so long when something comes and all streams are open.
     """
 
     process: int
@@ -88,6 +95,7 @@ class Plan:
     rate: float
     each: bool
     nice: int
+    rest_s: float
 
     def request(self, n: int) -> bytes:
         """Return the request of the n-th stream of this process."""
@@ -102,20 +110,24 @@ class Plan:
 class Readers:
     """The streams of one process; call `turn` over and over."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, rest: Callable[[float], None] = time.sleep) -> None:
         self._plan = plan
+        self._rest = rest
         self._epoll = select.epoll()
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._state = bytearray([_FREE]) * descriptors
         self._number = array("I", bytes(4 * descriptors))
         self._seen = array("I", bytes(4 * descriptors))
         self._partial: dict[int, bytes] = {}
-        self._usual = -1
+        self._is_reading = False
+        #: what the system's clock is ahead of the monotonic one
+        self._ahead_ns = 0
         self._began = time.monotonic()
         self._begun = self._unanswered = 0
-        #: streams that are open, were lost; deliveries; pings answered; the clock after the last delivery
+        #: streams that are open, were lost; deliveries; pings answered; when the last delivery arrived
         self.open = self.lost = self.received = self.pings = self.last_ns = 0
         self.latency = Histogram()
+        self.each: list[tuple[int, int]] = []
         self.errors: Counter[str] = Counter()
         self.called = False
 
@@ -137,38 +149,24 @@ class Readers:
     def turn(self, longest_s: float) -> None:
         """Open what is due, wait at most `longest_s` for events and work them off."""
         delay = self._open_due()
-        read, size, mark = os.read, _READ_BYTES, MARK
-        state, seen, usual = self._state, self._seen, self._usual
-        received, newest = 0, b""
-        for descriptor, _ in self._epoll.poll(min(delay, longest_s), _EVENTS_A_TURN):
-            if state[descriptor]:
+        events = self._epoll.poll(min(delay, longest_s), _EVENTS_A_TURN)
+        if events and not self._is_reading and self._begun == self._plan.count and not self._unanswered:
+            self._rest(self._plan.rest_s)
+        self._is_reading = bool(events)
+        self._ahead_ns = time.time_ns() - time.monotonic_ns()
+        for descriptor, _ in events:
+            if self._state[descriptor]:
                 self._not_open(descriptor)
-                continue
-            try:
-                data = read(descriptor, size)
-            except BlockingIOError:
-                continue
-            except OSError:
-                data = b""
-            if len(data) == usual and mark in data:  # as the last one, so one message and nothing else
-                seen[descriptor] += 1
-                received += 1
-                newest = data
             else:
-                self._arrived(descriptor, data)
-                usual = self._usual
-        if received:
-            self._delivered(received, newest)
-            if received < _WORTH_A_TURN and not self._plan.each:
-                time.sleep(_NAP_S)
+                self._arrived(descriptor)
 
-    def _delivered(self, count: int, newest: bytes) -> None:
-        now = time.monotonic_ns()
-        stamp = newest.partition(MARK)[2][:20]
-        if len(stamp) == 20:  # else cut off by the end of the read
-            self.latency.record(now - int(stamp), count)
-        self.received += count
-        self.last_ns = now
+    def _delivered(self, piece: bytes, arrived_ns: int) -> None:
+        """Take down when a message arrived; `piece` begins with the time at which it was sent."""
+        self.last_ns = max(self.last_ns, arrived_ns)
+        sent_ns = int(piece[:_TIME_DIGITS])
+        self.latency.record(arrived_ns - sent_ns)
+        if self._plan.each:
+            self.each.append((sent_ns, arrived_ns - sent_ns))
 
     # opening
 
@@ -190,6 +188,7 @@ class Readers:
     def _connect(self, n: int) -> None:
         connection = raw_socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)
         connection.setsockopt(IPPROTO_IP, _IP_BIND_ADDRESS_NO_PORT, 1)
+        connection.setsockopt(SOL_SOCKET, _SO_TIMESTAMPNS, 1)
         connection.bind((self._plan.source(n), 0))
         error = connection.connect_ex(("127.0.0.1", self._plan.port))
         if error not in (0, errno.EINPROGRESS):
@@ -242,7 +241,8 @@ class Readers:
             return
         self._opened(descriptor)
         if rest:
-            self._arrived(descriptor, rest)
+            self._taken_apart(descriptor, rest, time.monotonic_ns())
+        self._arrived(descriptor)  # an edge is told only once
 
     def _opened(self, descriptor: int) -> None:
         self._state[descriptor] = _OPEN
@@ -252,39 +252,51 @@ class Readers:
 
     # reading
 
-    def _arrived(self, descriptor: int, data: bytes) -> None:
-        """Take what is not one message of the usual length, and what else is there: an edge is told only once."""
-        ended, piece, asked = not data, data, _READ_BYTES
-        while len(piece) == asked and not ended:
-            asked = _MORE_BYTES
-            try:
-                piece = os.read(descriptor, asked)
-            except OSError as e:
-                ended = not isinstance(e, BlockingIOError)
-                break
-            data += piece
-            ended = not piece
+    def _arrived(self, descriptor: int) -> None:
+        """Take all that is there: an edge is told only once."""
+        data, arrived_ns, asked, ended = b"", 0, _READ_BYTES, False
+        connection = raw_socket(fileno=descriptor)
+        try:
+            while True:
+                piece, stamps, _, _ = connection.recvmsg(asked, _STAMP_BYTES)
+                arrived_ns = self._time(stamps)
+                data += piece
+                ended = not piece
+                if len(piece) < asked:
+                    break
+                asked = _MORE_BYTES
+        except BlockingIOError:
+            pass
+        except OSError as e:
+            self.errors[errno.errorcode.get(e.errno or 0, str(e))] += 1
+            ended = True
+        finally:
+            connection.detach()
         if data:
-            self._taken_apart(descriptor, data)
+            self._taken_apart(descriptor, data, arrived_ns)
         if ended:
             self._leave(descriptor, "closed by the server")
 
-    def _taken_apart(self, descriptor: int, data: bytes) -> None:
-        count = data.count(MARK)
-        usual = count == 1
-        if self._plan.transport == "ws":
-            usual = self._frames(descriptor, self._partial.pop(descriptor, b"") + data) and usual
-        if usual and not self._plan.each:
-            self._usual = len(data)
-        if self._partial or len(data) >= _READ_BYTES:
-            self._usual = -1
-        for piece in data.split(MARK)[1:]:
-            self._seen[descriptor] += 1
-            self._delivered(1, MARK + piece)
+    def _time(self, stamps: list[tuple[int, int, bytes]]) -> int:
+        """Return when the last segment of a read arrived, in ns of the monotonic clock; now if the kernel is silent."""
+        if not stamps:
+            return time.monotonic_ns()
+        seconds, ns = _TIMESPEC.unpack(stamps[0][2])
+        return int(seconds * 1_000_000_000 + ns - self._ahead_ns)
 
-    def _frames(self, descriptor: int, data: bytes) -> bool:
-        """Answer pings; returns whether it was just one frame."""
-        at, frames = 0, 0
+    def _taken_apart(self, descriptor: int, data: bytes, arrived_ns: int) -> None:
+        if self._plan.transport == "ws":
+            self._frames(descriptor, self._partial.pop(descriptor, b"") + data)
+        pieces = data.split(MARK)[1:]
+        self._seen[descriptor] += len(pieces)
+        self.received += len(pieces)
+        # The kernel says when the last segment came: of a message that something lies behind the time is not known.
+        if pieces and len(pieces[-1].rstrip(_ENDS)) == _TIME_DIGITS:
+            self._delivered(pieces[-1], arrived_ns)
+
+    def _frames(self, descriptor: int, data: bytes) -> None:
+        """Answer pings, tell of close frames; keep what is not whole."""
+        at = 0
         while len(data) - at >= 2:
             start, length = at + 2, data[at + 1]
             if length >= 126:
@@ -297,10 +309,8 @@ class Readers:
             elif data[at] & 15 == _CLOSE:
                 self.errors[f"close frame {int.from_bytes(data[start : start + 2], 'big')}"] += 1
             at = start + length
-            frames += 1
         if at < len(data):
             self._partial[descriptor] = data[at:]
-        return frames == 1 and at == len(data)
 
     def _pong(self, descriptor: int, payload: bytes) -> None:
         with contextlib.suppress(OSError):  # a connection that is gone says so when it is read
@@ -330,7 +340,7 @@ def _work(plan: Plan, commands: int, reports: int) -> None:
         if (now := time.monotonic()) >= due:
             due = now + _TELL_S
             pipes.send(reports, readers.counts())
-    last_words = {"final": True, "latency": readers.latency.to_json()}
+    last_words = {"final": True, "latency": readers.latency.to_json(), "each": readers.each}
     pipes.send(reports, readers.counts() | readers.shares() | last_words)
 
 
@@ -361,6 +371,7 @@ def _report(children: Sequence[Child], streams: int) -> dict[str, Any]:
         "reached": sum(final["reached"] for final in finals if final),
         "latency": {f"p{share:g}_ms": latency.quantile(share / 100) / 1e6 for share in (50, 99, 99.9, 100)},
         "histogram": latency.to_json(),
+        "each": [one for final in finals if final for one in final["each"]],
         "problems": problems,
     }
 
@@ -381,6 +392,7 @@ def _plans(given: argparse.Namespace) -> list[Plan]:
             rate=given.rate / count,
             each=given.each,
             nice=given.nice,
+            rest_s=given.rest,
         )
         for n in range(count)
     ]
@@ -428,8 +440,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--transport", choices=tuple(_HEADS), default="sse")
     p.add_argument("--path", default="/comet/events?channel=bench", help="of the requests; {n} is the stream's number")
     p.add_argument("--rate", type=float, default=0.0, help="connects/s; 0: as fast as they are answered (0)")
-    p.add_argument("--each", action="store_true", help="tell every message's latency apart; costs more")
+    p.add_argument("--each", action="store_true", help="report when each message was sent and what it took")
     p.add_argument("--nice", type=int, default=19, help="how far to step back behind the server (19)")
+    p.add_argument("--rest", type=float, default=0.0, help="seconds that arrived messages are left to lie (0)")
     p.add_argument("--longest", type=float, default=900.0, help="seconds after which it ends by itself (900)")
     return p
 

@@ -24,15 +24,23 @@ def listener() -> Iterator[socket.socket]:
 class Stream:
     """One stream, with both its ends."""
 
-    def __init__(self, listener: socket.socket, transport: str, head: bytes, each: bool = False) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        transport: str,
+        head: bytes,
+        each: bool = False,
+        rest: Callable[[float], None] = time.sleep,
+    ) -> None:
         port = listener.getsockname()[1]
         plan = Plan(
             *(0, 7, 1, port, transport, "/a/{n}"),
             rate=0,
             each=each,
             nice=0,
+            rest_s=0,
         )
-        self.readers = Readers(plan)
+        self.readers = Readers(plan, rest)
         self.readers.turn(0)
         self.peer, _ = listener.accept()
         self.peer.settimeout(30)
@@ -62,31 +70,60 @@ def frame(payload: bytes, opcode: int = 1) -> bytes:
 
 @pytest.mark.parametrize("each", [False, True])
 def test_events(listener: socket.socket, each: bool) -> None:
-    """Messages of one length, of another, and many in one piece are all counted; the head is not."""
+    """Messages of one length, of another, and many in one piece are all counted; the head is not.
+
+    Of those in one piece only the last one's time is known, of one before a ping none's.
+    """
     stream = Stream(listener, "sse", b"HTTP/1.1 200 OK\r\nContent-Type: a; charset=utf-8\r\n\r\n: hi\n\n", each)
     assert stream.request.startswith(b"GET /a/7 HTTP/1.1\r\n")
+    began = time.monotonic_ns()
     for n in range(1, 4):
         stream.send(b"data: " + message() + b"\n\n", n)
     stream.send((b"id: 1\ndata: " + message() + b"\n\n") * 50, 53)
     stream.send(b"data: " + message() + b"\n\n", 54)
     readers = stream.readers
-    assert (readers.received, readers.latency.count, readers.open) == (54, 54, 1)
-    assert readers.shares() == {"least": 54, "most": 54, "reached": 1}
-    assert 0 < readers.last_ns <= time.monotonic_ns()
+    assert (readers.received, readers.latency.count, readers.open) == (54, 5, 1)
+    assert len(readers.each) == (5 if each else 0)
+    assert began < readers.last_ns <= time.monotonic_ns()
+    stood_at = readers.last_ns
+    stream.send(b"data: " + message() + b"\n\n: ping\n\n", 55)
+    assert (readers.last_ns, readers.latency.count) == (stood_at, 5)
+    assert readers.shares() == {"least": 55, "most": 55, "reached": 1}
+
+
+def test_rest(listener: socket.socket) -> None:
+    """What comes before the client rests arrived when the kernel got it, not when it was read."""
+    rested: list[int] = []
+
+    def rest(_: float) -> None:
+        before = time.monotonic_ns()
+        while time.monotonic_ns() == before:
+            pass
+        rested.append(before)
+
+    stream = Stream(listener, "sse", b"HTTP/1.1 200 OK\r\n\r\n", rest=rest)
+    stream.until(lambda: stream.readers.open == 1)
+    stream.readers.turn(0)
+    rested.clear()
+    stream.send(b"data: " + message() + b"\n\n", 1)
+    assert len(rested) == 1
+    assert stream.readers.last_ns <= rested[0]
 
 
 def test_websocket(listener: socket.socket) -> None:
     """A ping is answered by a masked pong, alone, between messages, cut in two, or behind the answer to the request."""
     stream = Stream(listener, "ws", b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + frame(b"{}"))
     assert b"Upgrade: websocket\r\n" in stream.request
-    stream.send(frame(message()), 1)
+    stream.send(frame(message()) + frame(b"", 9), 1)
+    assert stream.readers.latency.count == 0
+    assert stream.peer.recv(100) == b"\x8a\x80\0\0\0\0"
     stream.send(frame(message()) + frame(b"one", 9) + frame(message()), 3)
     assert stream.peer.recv(100) == b"\x8a\x83\0\0\0\0one"
     whole = frame(b"two", 9)
     stream.peer.sendall(whole[:3])
     stream.readers.turn(0.1)
     stream.peer.sendall(whole[3:])
-    stream.until(lambda: stream.readers.pings == 2)
+    stream.until(lambda: stream.readers.pings == 3)
     assert stream.peer.recv(100) == b"\x8a\x83\0\0\0\0two"
     stream.send(frame(b"x" * 300 + message()), 4)
     stream.send(frame(message()), 5)
