@@ -1,8 +1,9 @@
-"""How long a message to one client takes while others go to 100,000 SSE subscribers over and over, against without.
+"""How long a message to one client takes while others go to 100,000 SSE subscribers, against without.
 
-Both on the same server, in turns: 100 messages a second to clients on SSE streams of their own, stamped with the time
-at which they were due, so that a publisher that is held up does not make them look faster. The clients that are
-measured run before those of the broadcast, which wait behind the server; all share the machine's cores.
+Both on the same server, in turns: 100 messages a second to clients on SSE streams of their own. Broadcasts go out in
+rows, each when the one before is written to all; then the subscribers, who stand for other machines, read what lies
+there, and what is sent meanwhile does not count. A message's time is from the write of its push, or from when it was
+due if the server held up the publisher, to the arrival at the client's socket, as the kernel stamps it.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 from bench import measure
-from bench.fanout import broadcast, push, quiet_megacomet
+from bench.fanout import quiet_megacomet
 from bench.figures import Figure, Options, all_of, at_most
 from bench.processes import Load, Server, readers
 from megacomet.swarm.histogram import Histogram
@@ -27,8 +29,14 @@ WORKERS = 8
 DIRECT = 1_000
 RATE = 100.0
 RATIO = 4.0
+#: Broadcasts of a row; the subscribers rest longer than it takes.
+ROW = 6
+REST_S = 4.0
 #: So many pushes may wait for their answers: the rate is kept while the manager is busy.
 _CONNECTIONS = 16
+
+#: Of each message when it was sent and how long it took, in ns.
+Times = list[tuple[int, int]]
 
 
 def run(options: Options) -> list[Figure]:
@@ -36,29 +44,27 @@ def run(options: Options) -> list[Figure]:
     clients = options.clients or CLIENTS
     quiet: list[Histogram] = []
     during: list[Histogram] = []
-    rates: list[float] = []
+    rows = Rows(clients)
     with (
         quiet_megacomet(options.workers or WORKERS) as server,
-        readers(server, clients, "sse", "/comet/events?channel=bench") as crowd,
+        readers(server, clients, "sse", "/comet/events?channel=bench", "--rest", str(REST_S)) as crowd,
     ):
         measure.wait_for(lambda: crowd.waits(clients), 300, f"{clients} subscribers")
         for _ in range(options.pairs):
             measure.settled_cpu_s(server.pids())
-            quiet.append(_direct(server, options.seconds))
-            with _broadcasts(server, crowd, clients, rates):
-                during.append(_direct(server, options.seconds))
+            quiet.append(_histogram(_direct(server, options.seconds)))
+            with rows.going_out(server, crowd):
+                times = _direct(server, options.seconds)
+            during.append(_histogram([one for one in times if rows.is_during(one[0])]))
         report = crowd.finish()
-    if len(rates) < options.pairs:
-        raise RuntimeError(f"only {len(rates)} broadcasts were delivered")
     before, meanwhile = _merged(quiet), _merged(during)
     pairs = [d.quantile(0.99) / q.quantile(0.99) for d, q in zip(during, quiet, strict=True)]
-    sent = int(options.seconds * RATE) * options.pairs
+    rates = [clients / (end - began) * 1e9 for began, end in rows.broadcasts]
     return [
         Figure("direct message, without broadcasts, p99", _ms(before, 0.99), "ms", detail=_others(before)),
         Figure("direct message, during broadcasts, p99", _ms(meanwhile, 0.99), "ms", detail=_others(meanwhile)),
         at_most("ratio of p99", statistics.median(pairs), "x", RATIO, f"pairs {' '.join(f'{r:.1f}' for r in pairs)}"),
         Figure("ratio of p50", meanwhile.quantile(0.5) / before.quantile(0.5), "x"),
-        all_of("direct messages delivered", before.count + meanwhile.count, 2 * sent),
         Figure("broadcasts meanwhile", len(rates), "", detail=f"median {statistics.median(rates):,.0f} deliveries/s"),
         all_of("subscribers with every broadcast", clients if report["least"] == len(rates) else 0, clients),
     ]
@@ -69,7 +75,8 @@ def _ms(histogram: Histogram, share: float) -> float:
 
 
 def _others(histogram: Histogram) -> str:
-    return f"p50 {_ms(histogram, 0.5):.2f}, p99.9 {_ms(histogram, 0.999):.2f}, max {histogram.max_ns / 1e6:.2f} ms"
+    slowest = f"p99.9 {_ms(histogram, 0.999):.2f}, max {histogram.max_ns / 1e6:.2f} ms"
+    return f"{histogram.count} messages, p50 {_ms(histogram, 0.5):.2f}, {slowest}"
 
 
 def _merged(histograms: list[Histogram]) -> Histogram:
@@ -79,15 +86,29 @@ def _merged(histograms: list[Histogram]) -> Histogram:
     return merged
 
 
-def _direct(server: Server, seconds: float) -> Histogram:
-    """Push to random clients for so long; returns the time from when each was due to its arrival."""
+def _histogram(times: Times) -> Histogram:
+    histogram = Histogram()
+    for _, took in times:
+        histogram.record(took)
+    return histogram
+
+
+def _direct(server: Server, seconds: float) -> Times:
+    """Push to random clients for so long.
+
+    Raises:
+        RuntimeError: not all messages were delivered, once.
+    """
     with readers(server, DIRECT, "sse", "/comet/events?client=d{n}", "--each", "--nice", "0") as load:
         measure.wait_for(lambda: load.waits(DIRECT), 60, f"{DIRECT} clients")
         time.sleep(1)
         count = int(seconds * RATE)
         _push_evenly(server, count)
         measure.waited_for(lambda: load.told("received") >= count, 10)
-        return Histogram.from_json(load.finish()["histogram"])
+        report = load.finish()
+    if report["received"] != count:
+        raise RuntimeError(f"{report['received']} of {count} direct messages were delivered")
+    return [(sent, took) for sent, took in report["each"]]
 
 
 def _push_evenly(server: Server, count: int) -> None:
@@ -99,7 +120,9 @@ def _push_evenly(server: Server, count: int) -> None:
             connection = connections[n % _CONNECTIONS]
             if n >= _CONNECTIONS:
                 _accepted(connection)
-            time.sleep(max(0.0, (due - time.monotonic_ns()) / 1e9))
+            if (early := due - time.monotonic_ns()) > 0:
+                time.sleep(early / 1e9)
+                due = time.monotonic_ns()  # that it is woken late is not the server's doing
             connection.sendall(_request(server, f"d{random.randrange(DIRECT)}", due))
         for connection in connections[:count]:
             _accepted(connection)
@@ -121,19 +144,47 @@ def _accepted(connection: socket.socket) -> None:
         raise RuntimeError(f"push to a client: {answer[:200]!r}")
 
 
-@contextmanager
-def _broadcasts(server: Server, crowd: Load, clients: int, rates: list[float]) -> Iterator[None]:
-    """Broadcast during the block, each message when the last one has reached all; adds their deliveries/s."""
-    ended = threading.Event()
+class Rows:
+    """Broadcasts, some in a row, then a pause in which the subscribers read.
 
-    def work() -> None:
+    Attributes:
+        broadcasts: of each the time of its publish and when it was written to all, in ns.
+    """
+
+    def __init__(self, clients: int) -> None:
+        self.broadcasts: list[tuple[int, int]] = []
+        self._clients = clients
+
+    def is_during(self, at_ns: int) -> bool:
+        """Tell whether a broadcast went on at this time."""
+        return any(began <= at_ns < end for began, end in self.broadcasts)
+
+    @contextmanager
+    def going_out(self, server: Server, crowd: Load) -> Iterator[None]:
+        """Send rows during the block."""
+        ended = threading.Event()
+        with ThreadPoolExecutor(1) as pool:
+            rows = pool.submit(self._send, server, crowd, ended)
+            try:
+                yield
+            finally:
+                ended.set()
+            rows.result()
+
+    def _send(self, server: Server, crowd: Load, ended: threading.Event) -> None:
         while not ended.is_set():
-            rates.append(clients / (broadcast(push, server, crowd, (len(rates) + 1) * clients) / 1e9))
+            for _ in range(ROW):
+                self._broadcast(server)
+            measure.wait_for(lambda: crowd.told("received") >= self._deliveries(), 60, "the deliveries of a row")
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
+    def _deliveries(self) -> int:
+        return self._clients * len(self.broadcasts)
+
+    def _broadcast(self, server: Server) -> None:
+        began = time.monotonic_ns()
+        body = json.dumps({"channel": "bench", "data": f"t={began:020d}"})
+        status, answer = server.call("POST", "/api/push?receipt=1", body)
+        self.broadcasts.append((began, time.monotonic_ns()))
+        written = json.loads(answer)["connections"] if status == 200 else f"{status} {answer[:200]!r}"
+        if written != self._clients:
+            raise RuntimeError(f"broadcast to {self._clients}: written to {written}")

@@ -5,37 +5,50 @@ others between any two of its slices, and so would a message to a single client 
 there are processors work on broadcasts; the others are free for what is short.
 
 The turns are locks on the bytes of a file without a name, which all forks of a process share (fcntl(2), F_SETLK): the
-kernel gives back those of a process that dies.
+kernel gives back those of a process that dies. Who gives one back says so with an eventfd(2), which wakes those that
+wait for one. Who gets one says so too, for another may be free; a notice that is lost, as with a process that dies
+between the two, costs the others no more than `ASK_S`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+from collections.abc import Callable
 from typing import Final
+
+from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 #: Slices in a row that a process may have; then it lets the others have theirs.
 SLICES: Final = 20
+#: Seconds for which it leaves its turn to them.
+YIELD_S: Final = 0.002
+#: Seconds after which who waits asks again without a notice.
+ASK_S: Final = 0.05
 
 
+@implementer(IReadDescriptor)
 class Turns:
-    """Turns that the forks of this process share.
-
-    Attributes:
-        goes_on: whether the process that had a turn may ask for the next one at once, else a little later.
-    """
+    """Turns that the forks of this process share."""
 
     def __init__(self, places: int) -> None:
         """So many may have their turn at a time."""
-        self.goes_on = False
         self._places = places
         self._file = os.memfd_create("megacomet-turns")
+        self._notices = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._at = -1
         self._slices = 0
+        self._pause_s = 0.0
+        self._wake: Callable[[], None] | None = None
+        self._reactor: IReactorFDSet | None = None
 
     def take(self) -> bool:
-        """Have a turn for one slice, unless all are taken; tells whether this process has one."""
-        self.goes_on = False
+        """Have a turn, unless all are taken; tells whether this process has one. It may have it already."""
+        if self._at >= 0:
+            return True
         first = os.getpid()
         for n in range(self._places):
             at = (first + n) % self._places
@@ -43,18 +56,72 @@ class Turns:
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
             except BlockingIOError:
                 continue
-            self._at = at
-            self._slices = (self._slices + 1) % SLICES
-            self.goes_on = self._slices > 0
+            self._at, self._slices, self._pause_s = at, 0, 0.0
+            self._wait_no_more()  # or it would take the notices of others
+            self._tell()
             return True
+        self._pause_s = ASK_S
         return False
 
-    def give_back(self) -> None:
-        """The slice is over; without a turn nothing happens."""
-        if self._at >= 0:
+    def slice_over(self, *, is_done: bool) -> None:
+        """A slice is over: the turn is given back when there is no more to do, and after some slices."""
+        self._slices += 1
+        is_long = self._slices == SLICES
+        if is_done:
+            self._pause_s = 0.0
+            self._wait_no_more()
+        elif self._at >= 0 and is_long:
+            self._pause_s = YIELD_S
+        if self._at >= 0 and (is_done or is_long):
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, self._at)
             self._at = -1
+            self._tell()
 
     def close(self) -> None:
         """Have no more turns."""
         os.close(self._file)
+        os.close(self._notices)
+
+    # -- notices
+
+    def _tell(self) -> None:
+        with contextlib.suppress(BlockingIOError):  # there is one already
+            os.eventfd_write(self._notices, 1)
+
+    def wait(self, reactor: IReactorTime, wake: Callable[[], None]) -> float:
+        """Return the seconds after which there is a point in going on, or in asking again.
+
+        Args:
+            wake: called when a turn that was refused may be free earlier.
+        """
+        if self._pause_s == ASK_S and self._reactor is None:
+            assert IReactorFDSet.providedBy(reactor)
+            reactor.addReader(self)
+            self._reactor, self._wake = reactor, wake
+        return self._pause_s
+
+    def _wait_no_more(self) -> None:
+        if self._reactor is not None:
+            self._reactor.removeReader(self)
+            self._reactor = None
+
+    def doRead(self) -> None:
+        """Take the notice, if it was not another that did."""
+        try:
+            os.eventfd_read(self._notices)
+        except BlockingIOError:
+            return
+        self._wait_no_more()
+        assert self._wake is not None
+        self._wake()
+
+    def fileno(self) -> int:
+        """Return the descriptor of the notices."""
+        return self._notices
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The reactor is done with it."""
+
+    def logPrefix(self) -> str:
+        """Return what Twisted calls it in the log."""
+        return "turns"

@@ -192,6 +192,10 @@ class House(Ground):
         told = frames.decode(b"".join(self.hub.linked(epoch, head)))
         return [frame for frame in told if frame.kind == frames.JOIN]
 
+    def counted(self) -> list[tuple[int, int]]:
+        """What the hub has for the manager of broadcasts that are through: offset, and to how many it was written."""
+        return [(frame.offset, frame.number) for frame in self.told() if frame.kind == frames.COUNTED]
+
     def told(self) -> list[frames.Frame]:
         """What the hub has for the manager."""
         return list(frames.decode(b"".join(self.hub.outgoing())))

@@ -23,13 +23,6 @@ def test_entry_of() -> None:
     assert entry_of(b"e", 2, frame).result is NO_RESULT
 
 
-def test_count() -> None:
-    """Connections are counted with the record."""
-    result = Result(1, counts={2: 1})
-    Entry(2, b"a", b"e-1", b"1", 1, result).count(5)
-    assert result.counts == {2: 6}
-
-
 @pytest.mark.parametrize("since", [b"", b"oldest", b"e-3", b"f-3", b"e-99"])
 def test_nothing_was_missed(since: bytes) -> None:
     """The newest position and nothing else."""

@@ -6,7 +6,7 @@ import pytest
 
 from megacomet.model.answers import Box
 from megacomet.model.entries import Entry
-from megacomet.model.hub import Hub
+from megacomet.model.hub import FEW, Hub
 from megacomet.model.polls import ANSWER_BYTES
 from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
@@ -329,6 +329,23 @@ def test_an_unknown_record(kind: int) -> None:
     desk = Desk()
     with pytest.raises(ValueError, match=f"a record of kind {kind} has no business in a box"):
         desk.box(frames.encode(kind, channel=SUE))
+
+
+def test_a_broadcast_that_counts_keeps_no_answer_back() -> None:
+    """Boxes behind it are answered while it goes on, for only so many are on their way; its number comes at the end."""
+    desk = Desk()
+    desk.keys.grow(FEW + 1)
+    sessions = [desk.session(fd, NEWS) for fd in range(FEW + 1)]
+    desk.hub.outgoing()
+    desk.box(*(end(session, 10) for session in sessions))
+    desk.hub.received(Box(1, 11, 0, message(11, NEWS, receipt=True)))
+    desk.hub.received(Box(2, 12, 0, message(12)))
+    [first, second] = desk.hub.work(lambda: False, lambda: False)
+    assert [(f.kind, f.flags, f.offset) for f in frames.decode(first)] == [(frames.RECEIPT, frames.LATER, 11)]
+    assert [f.kind for f in frames.decode(second)] == [frames.RETURNED]
+    assert desk.hub.busy
+    assert desk.hub.work(lambda: False) == []
+    assert desk.hub.outgoing()[-1] == frames.encode(frames.COUNTED, number=FEW + 1, offset=11)
 
 
 def test_a_page_over_two_boxes_that_are_worked_off_in_slices() -> None:

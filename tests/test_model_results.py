@@ -35,13 +35,36 @@ def test_in_order() -> None:
 
 
 def test_a_fanout_that_counts() -> None:
-    """Its box waits for it."""
+    """Its box does not wait for it: the number comes later, with what was counted before."""
     results = Results()
     result = results.begin(1)
-    result.is_over, result.awaited = True, 1
-    assert list(results.take()) == []
-    result.awaited = 0
+    result.counts = {0: 0, 3: 0}
+    results.await_fanout(result, 3, 77)
+    result.is_over = True
+    result.written(3)
     assert list(results.take()) == [result]
+    assert told(result) == [(frames.RECEIPT, 0, 0), (frames.RECEIPT, 3, 77)]
+    assert [f.flags for f in frames.decode(result.records(lambda _: False))] == [0, frames.LATER]
+    assert results.outgoing() == []
+    result.written(3, 64)
+    results.end_fanout(result, 3)
+    assert results.outgoing() == [frames.encode(frames.COUNTED, number=65, offset=77)]
+    assert results.outgoing() == []
+
+
+def test_a_fanout_that_ends_with_its_box() -> None:
+    """The number is in the answer; of one that nobody counts there is none."""
+    results = Results()
+    result = results.begin(1)
+    result.counts = {3: 0}
+    for record in (3, 4):
+        results.await_fanout(result, record, 77)
+        result.written(record, 64)
+        results.end_fanout(result, record)
+    result.is_over = True
+    assert list(results.take()) == [result]
+    assert told(result) == [(frames.RECEIPT, 3, 64)]
+    assert results.outgoing() == []
 
 
 def test_a_page_that_goes_on_in_the_next_box() -> None:
@@ -60,6 +83,13 @@ def test_a_page_that_goes_on_in_the_next_box() -> None:
 def test_clear() -> None:
     """After a lost link nobody is told."""
     results = Results()
-    results.begin(1).is_over = True
+    result = results.begin(1)
+    result.counts = {0: 0}
+    results.await_fanout(result, 0, 77)
+    result.is_over = True
+    list(results.take())
+    results.end_fanout(result, 0)
+    results.begin(2).is_over = True
     results.clear()
     assert list(results.take()) == []
+    assert results.outgoing() == []

@@ -11,7 +11,7 @@ from megacomet.model.directory import Directory
 from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication, Published
 from megacomet.model.polls import ANSWER_BYTES
-from megacomet.model.receipts import Token
+from megacomet.model.receipts import Outcome, Token
 from megacomet.model.router import Router
 from megacomet.model.store import Retention
 from megacomet.wire import frames
@@ -54,10 +54,10 @@ class Link:
             if f.kind == frames.PAGE_END
         ]
 
-    def report(self, at: int = -1, *, written: bool = True, connections: int = 0) -> None:
+    def report(self, at: int = -1, *, written: bool = True, connections: int = 0, later: int = 0) -> None:
         token = self.sent[at][1]
         assert token is not None
-        self.router.settled(self, token, written, connections, NOW)
+        self.router.settled(self, token, Outcome(written, connections, later), NOW)
 
 
 class Desk:
@@ -134,6 +134,35 @@ def test_receipts_over_two_workers() -> None:
     assert counts == []
     desk.two.report(connections=4)
     assert counts == [7]
+
+
+def test_a_receipt_that_comes_later() -> None:
+    """A worker that still writes to many says so, and how many they were when it is through."""
+    desk = Desk()
+    desk.one.want(NEWS)
+    desk.two.want(NEWS)
+    counts: list[int] = []
+    desk.publish(NEWS, counted=counts.append)
+    offset = desk.one.offsets()[-1]
+    desk.one.report(later=offset)
+    desk.two.report(connections=3)
+    assert counts == []
+    counted = frames.encode(frames.COUNTED, number=70, offset=offset)
+    desk.router.received(desk.one, counted, NOW)
+    assert counts == [73]
+    with pytest.raises(ValueError, match="nobody wants to know"):
+        desk.router.received(desk.one, counted, NOW)
+
+
+def test_a_receipt_that_never_comes() -> None:
+    """What a worker that dies has written by then is not known: it does not count."""
+    desk = Desk()
+    desk.one.want(NEWS)
+    counts: list[int] = []
+    desk.publish(NEWS, counted=counts.append)
+    desk.one.report(later=desk.one.offsets()[-1])
+    desk.router.detach(desk.one, [], NOW)
+    assert counts == [0]
 
 
 def test_a_receipt_without_a_listener() -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 from collections.abc import Callable, Iterator
 
 import pytest
+from twisted.internet.testing import MemoryReactorClock
 
-from megacomet.turns import SLICES, Turns
+from megacomet.turns import ASK_S, SLICES, YIELD_S, Turns
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def make() -> Iterator[Callable[[int], Turns]]:
 
 
 class Fork:
-    """Another process that takes turns when it is told to."""
+    """Another process that takes turns when it is told to, and is done with them."""
 
     def __init__(self, turns: Turns) -> None:
         self._asking, asked = os.pipe()
@@ -38,7 +40,7 @@ class Fork:
                 if word == b"t":
                     os.write(self._told, b"y" if turns.take() else b"n")
                 else:
-                    turns.give_back()
+                    turns.slice_over(is_done=True)
                     os.write(self._told, b"y")
             os._exit(0)
         os.close(self._asking)
@@ -62,11 +64,11 @@ def test_as_many_as_there_are_places(make: Callable[[int], Turns]) -> None:
     assert first.does(b"t")
     assert second.does(b"t")
     assert not turns.take()
-    turns.give_back()
+    turns.slice_over(is_done=True)
     second.does(b"g")
     assert turns.take()
     assert not second.does(b"t")
-    turns.give_back()
+    turns.slice_over(is_done=True)
     assert second.does(b"t")
     first.end()
     second.end()
@@ -80,20 +82,109 @@ def test_who_dies_gives_back(make: Callable[[int], Turns]) -> None:
     assert not turns.take()
     other.end()
     assert turns.take()
-    turns.give_back()
+    turns.slice_over(is_done=True)
 
 
 def test_others_have_theirs(make: Callable[[int], Turns]) -> None:
-    """Who had many slices in a row is told to wait a little before it asks again; who has none, too."""
-    turns = make(1)
-    goes_on = []
+    """Who had many slices in a row gives its turn back and pauses before it asks again; who has none, longer."""
+    turns, reactor = make(1), MemoryReactorClock()
+    other = Fork(turns)
+    pauses = []
     for _ in range(2 * SLICES):
         assert turns.take()
-        goes_on.append(turns.goes_on)
-        turns.give_back()
-    assert goes_on == ([True] * (SLICES - 1) + [False]) * 2
-    other = Fork(turns)
+        turns.slice_over(is_done=False)
+        pauses.append(turns.wait(reactor, int))
+    assert pauses == ([0.0] * (SLICES - 1) + [YIELD_S]) * 2
     assert other.does(b"t")
     assert not turns.take()
-    assert not turns.goes_on
+    assert turns.wait(reactor, int) == ASK_S
+    turns.slice_over(is_done=True)
+    assert turns.wait(reactor, int) == 0.0
+    assert not reactor.getReaders()
     other.end()
+
+
+def test_a_turn_is_kept_between_slices(make: Callable[[int], Turns]) -> None:
+    """Nobody gets in between the slices of a turn; who is done with less gives it back at once."""
+    turns = make(1)
+    other = Fork(turns)
+    assert turns.take()
+    turns.slice_over(is_done=False)
+    assert not other.does(b"t")
+    assert turns.take()
+    turns.slice_over(is_done=True)
+    assert other.does(b"t")
+    other.end()
+
+
+def waiting(turns: Turns, reactor: MemoryReactorClock) -> list[str]:
+    """Let it be refused and wait; returns what is noted when it is woken."""
+    woken: list[str] = []
+    assert not turns.take()
+    assert turns.wait(reactor, lambda: woken.append("woken")) == ASK_S
+    assert reactor.getReaders() == [turns]
+    return woken
+
+
+def can_be_read(turns: Turns) -> bool:
+    return bool(select.select([turns], [], [], 0)[0])
+
+
+def test_notice(make: Callable[[int], Turns]) -> None:
+    """Who waits is woken once when another gives back, and waits no more."""
+    turns, reactor = make(1), MemoryReactorClock()
+    other = Fork(turns)
+    assert other.does(b"t")
+    os.eventfd_read(turns.fileno())  # another place may be free
+    woken = waiting(turns, reactor)
+    turns.wait(reactor, lambda: woken.append("twice"))
+    assert not can_be_read(turns)
+    assert other.does(b"g")
+    assert can_be_read(turns)
+    turns.doRead()
+    assert woken == ["woken"]
+    assert not reactor.getReaders()
+    assert turns.take()
+    other.end()
+
+
+def test_a_notice_that_another_took(make: Callable[[int], Turns]) -> None:
+    """It wakes nobody else: he waits on."""
+    turns, reactor = make(1), MemoryReactorClock()
+    other = Fork(turns)
+    assert other.does(b"t")
+    os.eventfd_read(turns.fileno())
+    woken = waiting(turns, reactor)
+    turns.doRead()
+    assert not woken
+    assert reactor.getReaders() == [turns]
+    other.end()
+
+
+def test_who_has_a_turn_takes_no_notice(make: Callable[[int], Turns]) -> None:
+    """Who was refused and gets a turn without a notice, by asking again, leaves the notices to the others."""
+    turns, reactor = make(1), MemoryReactorClock()
+    other = Fork(turns)
+    assert other.does(b"t")
+    waiting(turns, reactor)
+    assert other.does(b"g")
+    assert turns.take()
+    assert not reactor.getReaders()
+    other.end()
+
+
+def test_who_is_let_in_wakes_the_next(make: Callable[[int], Turns]) -> None:
+    """Two places are given back, there is one notice of both: he who takes it passes it on."""
+    turns = make(2)
+    first, second = Fork(turns), Fork(turns)
+    assert first.does(b"t")
+    assert second.does(b"t")
+    assert first.does(b"g")
+    assert second.does(b"g")
+    os.eventfd_read(turns.fileno())
+    assert not can_be_read(turns)
+    assert first.does(b"t")
+    assert can_be_read(turns)
+    assert second.does(b"t")
+    first.end()
+    second.end()

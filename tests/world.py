@@ -14,7 +14,7 @@ from megacomet.model.hub import Hub
 from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication
 from megacomet.model.position import OLDEST
-from megacomet.model.receipts import Token
+from megacomet.model.receipts import WRITTEN, Token, outcomes
 from megacomet.model.router import Router
 from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
@@ -92,11 +92,9 @@ class Link:
             return
         number, tokens = self.flights.popleft()
         self.answered = number
-        results = list(frames.decode(blob))
-        returned = {f.number for f in results if f.kind == frames.RETURNED}
-        counts = {f.number: f.offset for f in results if f.kind == frames.RECEIPT}
+        found = outcomes(blob)
         for index, token in tokens.items():
-            self.world.router.settled(self, token, index not in returned, counts.get(index, 0), self.world.now)
+            self.world.router.settled(self, token, found.get(index, WRITTEN), self.world.now)
         self.world.router.read_on(self, self.world.now)
 
     def unanswered(self):

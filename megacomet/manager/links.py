@@ -20,9 +20,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from megacomet import link
-from megacomet.model.receipts import Token
+from megacomet.model.receipts import WRITTEN, Token, outcomes
 from megacomet.model.router import Router
-from megacomet.wire import frames
 
 _PEER = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
@@ -199,16 +198,10 @@ class Downlink(link.LinkEnd):
             return
         self._flights.remove(flight)
         self._answered = flight.number
-        returned: set[int] = set()
-        connections: dict[int, int] = {}
-        for frame in frames.decode(answer["results"]):
-            if frame.kind == frames.RETURNED:
-                returned.add(frame.number)
-            elif frame.kind == frames.RECEIPT:
-                connections[frame.number] = frame.offset
+        found = outcomes(answer["results"])
         now = self._links.clock()
         for index, token in flight.tokens.items():
-            self._links.router.settled(self, token, index not in returned, connections.get(index, 0), now)
+            self._links.router.settled(self, token, found.get(index, WRITTEN), now)
         if self._records:
             self._flush_now()
         self._links.router.read_on(self, now)

@@ -31,13 +31,11 @@ class Fanout:
     Attributes:
         entry: the message.
         due: by descriptor, 1 where it is still to be written.
-        is_counted: whether its publisher wants to know to how many it was written.
         at: rows below it are done.
     """
 
     entry: Entry
     due: bytearray
-    is_counted: bool = False
     at: int = 0
 
     def take(self, window: int = WINDOW) -> list[int]:

@@ -34,10 +34,6 @@ class Entry:
     result: Result
     encoded: dict[int, bytes] | None = None
 
-    def count(self, connections: int) -> None:
-        """It was written to so many connections more."""
-        self.result.counts[self.record] += connections
-
 
 def entry_of(epoch: bytes, index: int, frame: frames.Frame, result: Result = NO_RESULT) -> Entry:
     """Return the message that a record of the link carries; what becomes of it is told in the result of its box."""

@@ -152,7 +152,7 @@ class Hub:
 
     def outgoing(self) -> list[bytes]:
         """Return the records for the manager that were gathered since the last call."""
-        return self._told.outgoing() + self.requests.outgoing()
+        return self._told.outgoing() + self.requests.outgoing() + self._results.outgoing()
 
     def linked(self, epoch: bytes, head: int) -> list[bytes]:
         """A link to a manager stands: return the records that tell it everything that listens here."""
@@ -264,8 +264,7 @@ class Hub:
         channel = frame.channel
         entry = entry_of(self.epoch, index, frame, self._result)
         self.head = max(self.head, entry.offset)
-        is_counted = bool(frame.flags & frames.WANTS_RECEIPT)
-        if is_counted:
+        if frame.flags & frames.WANTS_RECEIPT:
             self._result.counts[index] = 0
         given = (entry,)  # one object for all that get it
         if channel[:1] == b"@":
@@ -279,20 +278,20 @@ class Hub:
             return
         rows = self._listeners.of(channel) if channel != EVERYONE else None
         if rows is None or len(rows) > self._few:
-            self._begin_fanout(entry, rows, is_counted)
+            self._begin_fanout(entry, rows)
         else:
             for fd in tuple(rows):  # one of them may be given up meanwhile
                 self._give(fd, given, False)
 
-    def _begin_fanout(self, entry: Entry, rows: Collection[int] | None, is_counted: bool) -> None:
+    def _begin_fanout(self, entry: Entry, rows: Collection[int] | None) -> None:
         """Mark the rows of a message: those given, or all."""
         due = self.keys.occupied() if rows is None else marks(rows, len(self.keys))
         for fd in tuple(self._told.all_joining()):
             if due[fd]:
                 due[fd] = 0
                 self._give(fd, (entry,), False)
-        self._due.begin(Fanout(entry, due, is_counted))
-        self._result.awaited += is_counted
+        self._due.begin(Fanout(entry, due))
+        self._results.await_fanout(self._result, entry.record, entry.offset)
 
     def _give(self, fd: int, given: tuple[Entry], held: bool) -> bool:
         key = self.keys[fd]
@@ -359,11 +358,10 @@ class Hub:
         fds = fanout.take(self._window)
         if not fds:
             self._due.fanouts.popleft()
-            fanout.entry.result.awaited -= fanout.is_counted
+            self._results.end_fanout(fanout.entry.result, fanout.entry.record)
             return
         connections, polls = self._answers.spread(fds, fanout.entry)
-        if fanout.is_counted:
-            fanout.entry.count(connections)
+        fanout.entry.result.written(fanout.entry.record, connections)
         for fd in polls:
             self._due.few[fd] = (fanout.entry, *self._due.few.pop(fd, ()))
             self._answer(fd)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from megacomet.wire import frames
 
 
 class Receipt:
@@ -28,6 +30,33 @@ class Receipt:
             self._counted(self.connections)
 
 
+class Counting:
+    """The receipts of fan-outs that go on at some workers."""
+
+    def __init__(self) -> None:
+        self._of: dict[object, dict[int, Receipt]] = {}
+
+    def later(self, link: object, offset: int, receipt: Receipt) -> None:
+        """The worker at the other end of a link will report on the message with this offset."""
+        self._of.setdefault(link, {})[offset] = receipt
+
+    def counted(self, link: object, offset: int, connections: int) -> None:
+        """It reported.
+
+        Raises:
+            ValueError: it was not to report on that.
+        """
+        receipt = self._of.get(link, {}).pop(offset, None)
+        if receipt is None:
+            raise ValueError(f"a worker counted message {offset}, of which nobody wants to know")
+        receipt.reported(connections)
+
+    def lost(self, link: object) -> None:
+        """It will not report any more."""
+        for receipt in self._of.pop(link, {}).values():
+            receipt.reported(0)
+
+
 class Token(NamedTuple):
     """What the answer of a box decides about one of its records.
 
@@ -39,3 +68,34 @@ class Token(NamedTuple):
     channel: bytes
     offset: int
     receipt: Receipt | None
+
+
+class Outcome(NamedTuple):
+    """What a worker reported on one record of a box.
+
+    Attributes:
+        written: whether it was written to a connection at least.
+        connections: to how many, when the token asks for it.
+        later: the offset of a message for which that number comes later, else 0.
+    """
+
+    written: bool = True
+    connections: int = 0
+    later: int = 0
+
+
+#: Of what a worker says nothing about.
+WRITTEN: Final = Outcome()
+
+
+def outcomes(results: bytes) -> dict[int, Outcome]:
+    """Read the answer of a box: what became of its records, by index; the others are `WRITTEN`."""
+    found: dict[int, Outcome] = {}
+    for frame in frames.decode(results):
+        if frame.kind == frames.RETURNED:
+            found[frame.number] = found.get(frame.number, WRITTEN)._replace(written=False)
+        elif frame.kind == frames.RECEIPT and frame.flags & frames.LATER:
+            found[frame.number] = Outcome(later=frame.offset)
+        elif frame.kind == frames.RECEIPT:
+            found[frame.number] = Outcome(connections=frame.offset)
+    return found

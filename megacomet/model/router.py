@@ -24,7 +24,7 @@ from megacomet.model.directory import Directory
 from megacomet.model.message import Appended, Message, Publication, Published
 from megacomet.model.polls import ANSWER_BYTES
 from megacomet.model.position import parse_since
-from megacomet.model.receipts import Receipt, Token
+from megacomet.model.receipts import Counting, Outcome, Receipt, Token
 from megacomet.model.replies import Replies
 from megacomet.model.store import IMessageStore, Missed
 from megacomet.names import EVERYONE, is_mailbox
@@ -77,7 +77,7 @@ class Router:
         self._deferred: dict[bytes, list[ILink | Join]] = {}
         self._unread: dict[ILink, deque[frames.Frame]] = {}
         self._status: dict[int, str] = {}
-        self._receipt: Receipt | None = None
+        self._counting = Counting()
         self._now = 0.0
         self._replies = Replies(store, self.publish)
         self.published = 0
@@ -191,6 +191,7 @@ class Router:
         slot = self._slots.pop(link)
         del self._links[slot]
         self._unread.pop(link, None)
+        self._counting.lost(link)
         self._directory.drop(slot)
         for channel in list(self._deferred):
             self._forget_deferred(channel, link)
@@ -222,6 +223,8 @@ class Router:
                 self._replies.history(self._sender(link), frame, now)
             elif frame.kind == frames.PUBLISH:
                 self._replies.publish(self._sender(link), frame, now)
+            elif frame.kind == frames.COUNTED:
+                self._counting.counted(link, frame.offset, frame.number)
             else:
                 raise ValueError(f"a worker sent a record of kind {frame.kind}")
 
@@ -250,26 +253,27 @@ class Router:
                 if slot in self._links:
                     self._hand(self._links[slot], waiting[0], True, None)
 
-    def settled(self, link: ILink, token: Token, written: bool, connections: int, now: float) -> None:
+    def settled(self, link: ILink, token: Token, outcome: Outcome, now: float) -> None:
         """A worker has reported on a record.
 
         Args:
             link: the worker's.
             token: of the record.
-            written: whether it was written to a connection at least.
-            connections: to how many, when the token asks for it.
+            outcome: what it reported.
             now: seconds.
         """
         self._now = now
-        if token.receipt is not None:
-            token.receipt.reported(connections)
+        if outcome.later and token.receipt is not None:
+            self._counting.later(link, outcome.later, token.receipt)
+        elif token.receipt is not None:
+            token.receipt.reported(outcome.connections)
         if not token.offset:
             return
-        if written:
+        if outcome.written:
             self._store.written(token.channel, token.offset)
         else:
             self._store.returned(token.channel, token.offset)
-        self._resolve(token.channel, now, hand=written)
+        self._resolve(token.channel, now, hand=outcome.written)
 
     def _resolve(self, channel: bytes, now: float, *, hand: bool = False) -> None:
         """Nothing of a mailbox may be on its way any more: let in who had to wait, hand out the next."""

@@ -25,11 +25,13 @@ Up, from a worker to the manager:
               flag LATE: the connection hears everyone's channel already
     HISTORY   number=request, offset=limit, channel, data=since as text; answered by PAST records and PAST_END
     PUBLISH   number=request, offset=bytes of the key, channel, data=key and data; answered by PUBLISHED or REFUSED
+    COUNTED   number=connections written, offset=of the message: of one whose RECEIPT had the flag LATER
 
 In the answer to a box of the down stream:
 
     RETURNED  number=index of the record in its box; flag ABSENT when the worker has no connection on the channel at all
-    RECEIPT   number=index of the record in its box, offset=connections written
+    RECEIPT   number=index of the record in its box, offset=connections written; flag LATER while that goes on: the
+              number comes as COUNTED, and offset is the message's
 """
 
 from __future__ import annotations
@@ -51,6 +53,7 @@ LEAVE: Final = 17
 JOIN: Final = 18
 HISTORY: Final = 19
 PUBLISH: Final = 20
+COUNTED: Final = 21
 RETURNED: Final = 32
 RECEIPT: Final = 33
 
@@ -66,6 +69,8 @@ RECONNECT: Final = 1
 LATE: Final = 1
 #: On RETURNED: the worker has nobody on the channel; the directory forgets it.
 ABSENT: Final = 1
+#: On RECEIPT: the number is not known yet.
+LATER: Final = 1
 
 _HEADER: Final = struct.Struct(">BBIQHI")
 HEADER_BYTES: Final = _HEADER.size

@@ -31,8 +31,6 @@ from megacomet.turns import Turns
 
 #: The hub works off boxes for so long, then the rest of the reactor has its turn, seconds.
 SLICE_S: Final = 0.002
-#: A worker whose turn it is not to go on with a fan-out asks again so much later, seconds.
-TURN_S: Final = 0.002
 #: What connections come and go is told to the manager at most so often, seconds, and not before it has taken what was
 #: told last: under load one box carries many, and whoever comes while nothing is going on is told at once. A message
 #: for a poll that is not known yet waits for it.
@@ -247,6 +245,7 @@ class Uplink:
             self._lonely_beats = self._unanswered_beats = 0
             self.worker.hold_back(False)
             self._hub.unlinked()
+            self._turns.slice_over(is_done=True)
             if self._hung_up is None:
                 self._log.warn("link to the manager lost")
         if self._hung_up is not None and not self._hung_up.called:
@@ -315,6 +314,7 @@ class Uplink:
         if protocol is not None:
             for result in results:
                 protocol.worked_off(result)
+        self._turns.slice_over(is_done=not self._hub.busy)
         if self._hub.busy:
             self.touch()
 
@@ -323,7 +323,7 @@ class Uplink:
         if self._turn is None:
             wait_s = max(0.0, self._told_at + TELL_S - self.clock())
             if self._hub.busy:
-                wait_s = 0.0 if self._hub.has_boxes or self._turns.goes_on else TURN_S
+                wait_s = 0.0 if self._hub.has_boxes else self._turns.wait(self.reactor, self._hurry)
             self._turn = self.reactor.callLater(wait_s, self._end_of_turn)
         elif self._hub.has_boxes:
             self._turn.reset(0)  # a box is not to wait for what is gathered
@@ -332,7 +332,7 @@ class Uplink:
         self._turn = None
         try:
             if self._hub.busy:
-                self._work_and_spread()
+                self._work(self._turns.take)
             elif self._protocol is not None and self._protocol.untaken:
                 self._is_gathering = True
             else:
@@ -342,12 +342,9 @@ class Uplink:
             if self._protocol is not None:
                 link.transport_of(self._protocol).abortConnection()
 
-    def _work_and_spread(self) -> None:
-        is_ours = self._turns.take()
-        try:
-            self._work(lambda: is_ours)
-        finally:
-            self._turns.give_back()
+    def _hurry(self) -> None:
+        if self._turn is not None:
+            self._turn.reset(0)
 
     def _flush(self) -> None:
         self._is_gathering = False
