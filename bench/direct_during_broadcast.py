@@ -32,6 +32,8 @@ RATIO = 4.0
 #: Broadcasts of a row; the subscribers rest longer than it takes.
 ROW = 6
 REST_S = 4.0
+#: Between two rows; a subscriber that has read all needs a moment without a message to rest again.
+PAUSE_S = 0.5
 #: So many pushes may wait for their answers: the rate is kept while the manager is busy.
 _CONNECTIONS = 16
 
@@ -176,6 +178,7 @@ class Rows:
             for _ in range(ROW):
                 self._broadcast(server)
             measure.wait_for(lambda: crowd.told("received") >= self._deliveries(), 60, "the deliveries of a row")
+            time.sleep(PAUSE_S)
 
     def _deliveries(self) -> int:
         return self._clients * len(self.broadcasts)

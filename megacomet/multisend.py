@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from megacomet.uring import Ring
 
 #: Sockets of one system call.
-AT_ONCE: Final = 64
+AT_ONCE: Final = 128
 
 
 class Multisend:

@@ -5,14 +5,13 @@ others between any two of its slices, and so would a message to a single client 
 there are processors work on broadcasts; the others are free for what is short.
 
 The turns are locks on the bytes of a file without a name, which all forks of a process share (fcntl(2), F_SETLK): the
-kernel gives back those of a process that dies. Who gives one back says so with an eventfd(2), which wakes those that
-wait for one. Who gets one says so too, for another may be free; a notice that is lost, as with a process that dies
-between the two, costs the others no more than `ASK_S`.
+kernel gives back those of a process that dies. Beside them an eventfd(2) counts how many are free, so that those that
+wait are woken, and one of them gets it. The locks say what is true: a count that is too low, after a process that died,
+costs the others no more than `ASK_S`; one that is too high is corrected by whoever is woken for nothing.
 """
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from zope.interface import implementer
 SLICES: Final = 20
 #: Seconds for which it leaves its turn to them.
 YIELD_S: Final = 0.002
-#: Seconds after which who waits asks again without a notice.
+#: Seconds after which who waits asks again without being woken.
 ASK_S: Final = 0.05
 
 
@@ -38,7 +37,8 @@ class Turns:
         """So many may have their turn at a time."""
         self._places = places
         self._file = os.memfd_create("megacomet-turns")
-        self._notices = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._free = os.eventfd(places, os.EFD_SEMAPHORE | os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._was_counted = False
         self._at = -1
         self._slices = 0
         self._pause_s = 0.0
@@ -46,9 +46,16 @@ class Turns:
         self._reactor: IReactorFDSet | None = None
 
     def take(self) -> bool:
-        """Have a turn, unless all are taken; tells whether this process has one. It may have it already."""
+        """Have a turn, unless all are taken; tells whether this process has one.
+
+        Who has one already asks before each of the short steps of its slice: all others go first.
+        """
         if self._at >= 0:
+            os.sched_yield()
             return True
+        if not self._was_counted:
+            self._count_down()
+        self._was_counted = False
         first = os.getpid()
         for n in range(self._places):
             at = (first + n) % self._places
@@ -57,8 +64,7 @@ class Turns:
             except BlockingIOError:
                 continue
             self._at, self._slices, self._pause_s = at, 0, 0.0
-            self._wait_no_more()  # or it would take the notices of others
-            self._tell()
+            self._wait_no_more()
             return True
         self._pause_s = ASK_S
         return False
@@ -70,23 +76,33 @@ class Turns:
         if is_done:
             self._pause_s = 0.0
             self._wait_no_more()
+            self._leave_it()
         elif self._at >= 0 and is_long:
             self._pause_s = YIELD_S
         if self._at >= 0 and (is_done or is_long):
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, self._at)
             self._at = -1
-            self._tell()
+            os.eventfd_write(self._free, 1)
 
     def close(self) -> None:
         """Have no more turns."""
         os.close(self._file)
-        os.close(self._notices)
+        os.close(self._free)
 
-    # -- notices
+    # -- waiting
 
-    def _tell(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # there is one already
-            os.eventfd_write(self._notices, 1)
+    def _leave_it(self) -> None:
+        """Who was woken and has nothing to do any more wakes another."""
+        if self._was_counted:
+            self._was_counted = False
+            os.eventfd_write(self._free, 1)
+
+    def _count_down(self) -> bool:
+        try:
+            os.eventfd_read(self._free)
+        except BlockingIOError:
+            return False
+        return True
 
     def wait(self, reactor: IReactorTime, wake: Callable[[], None]) -> float:
         """Return the seconds after which there is a point in going on, or in asking again.
@@ -106,18 +122,17 @@ class Turns:
             self._reactor = None
 
     def doRead(self) -> None:
-        """Take the notice, if it was not another that did."""
-        try:
-            os.eventfd_read(self._notices)
-        except BlockingIOError:
+        """A turn is free: go and take it, if no other was faster."""
+        if not self._count_down():
             return
+        self._was_counted = True
         self._wait_no_more()
         assert self._wake is not None
         self._wake()
 
     def fileno(self) -> int:
-        """Return the descriptor of the notices."""
-        return self._notices
+        """Return the descriptor of the count, which can be read when a turn is free."""
+        return self._free
 
     def connectionLost(self, reason: Failure) -> None:
         """The reactor is done with it."""

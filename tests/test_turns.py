@@ -130,12 +130,11 @@ def can_be_read(turns: Turns) -> bool:
     return bool(select.select([turns], [], [], 0)[0])
 
 
-def test_notice(make: Callable[[int], Turns]) -> None:
-    """Who waits is woken once when another gives back, and waits no more."""
+def test_who_waits_is_woken(make: Callable[[int], Turns]) -> None:
+    """Once, when another gives back; it waits no more then."""
     turns, reactor = make(1), MemoryReactorClock()
     other = Fork(turns)
     assert other.does(b"t")
-    os.eventfd_read(turns.fileno())  # another place may be free
     woken = waiting(turns, reactor)
     turns.wait(reactor, lambda: woken.append("twice"))
     assert not can_be_read(turns)
@@ -145,15 +144,15 @@ def test_notice(make: Callable[[int], Turns]) -> None:
     assert woken == ["woken"]
     assert not reactor.getReaders()
     assert turns.take()
+    assert not can_be_read(turns)
     other.end()
 
 
-def test_a_notice_that_another_took(make: Callable[[int], Turns]) -> None:
-    """It wakes nobody else: he waits on."""
+def test_another_was_faster(make: Callable[[int], Turns]) -> None:
+    """Who is woken and finds nothing waits on."""
     turns, reactor = make(1), MemoryReactorClock()
     other = Fork(turns)
     assert other.does(b"t")
-    os.eventfd_read(turns.fileno())
     woken = waiting(turns, reactor)
     turns.doRead()
     assert not woken
@@ -161,8 +160,23 @@ def test_a_notice_that_another_took(make: Callable[[int], Turns]) -> None:
     other.end()
 
 
-def test_who_has_a_turn_takes_no_notice(make: Callable[[int], Turns]) -> None:
-    """Who was refused and gets a turn without a notice, by asking again, leaves the notices to the others."""
+def test_two_are_woken_for_two(make: Callable[[int], Turns]) -> None:
+    """Two turns are given back before anybody looks: both are counted."""
+    turns = make(2)
+    first, second = Fork(turns), Fork(turns)
+    assert first.does(b"t")
+    assert second.does(b"t")
+    assert not can_be_read(turns)
+    assert first.does(b"g")
+    assert second.does(b"g")
+    os.eventfd_read(turns.fileno())
+    assert can_be_read(turns)
+    first.end()
+    second.end()
+
+
+def test_who_has_a_turn_does_not_wait(make: Callable[[int], Turns]) -> None:
+    """Who was refused and gets a turn by asking again leaves the next one to the others."""
     turns, reactor = make(1), MemoryReactorClock()
     other = Fork(turns)
     assert other.does(b"t")
@@ -170,21 +184,39 @@ def test_who_has_a_turn_takes_no_notice(make: Callable[[int], Turns]) -> None:
     assert other.does(b"g")
     assert turns.take()
     assert not reactor.getReaders()
+    assert not can_be_read(turns)
     other.end()
 
 
-def test_who_is_let_in_wakes_the_next(make: Callable[[int], Turns]) -> None:
-    """Two places are given back, there is one notice of both: he who takes it passes it on."""
-    turns = make(2)
-    first, second = Fork(turns), Fork(turns)
-    assert first.does(b"t")
-    assert second.does(b"t")
-    assert first.does(b"g")
-    assert second.does(b"g")
-    os.eventfd_read(turns.fileno())
+def test_who_is_woken_and_has_nothing_to_do(make: Callable[[int], Turns]) -> None:
+    """The next one is woken in its place."""
+    turns, reactor = make(1), MemoryReactorClock()
+    other = Fork(turns)
+    assert other.does(b"t")
+    waiting(turns, reactor)
+    assert other.does(b"g")
+    turns.doRead()
     assert not can_be_read(turns)
-    assert first.does(b"t")
+    turns.slice_over(is_done=True)
     assert can_be_read(turns)
-    assert second.does(b"t")
-    first.end()
-    second.end()
+    other.end()
+
+
+def test_the_count_is_corrected(make: Callable[[int], Turns]) -> None:
+    """A process that dies takes its turn out of the count: it comes back; what is too much is taken off."""
+    turns, reactor = make(1), MemoryReactorClock()
+    other = Fork(turns)
+    assert other.does(b"t")
+    other.end()
+    assert not can_be_read(turns)
+    assert turns.take()
+    turns.slice_over(is_done=True)
+    assert can_be_read(turns)
+    os.eventfd_write(turns.fileno(), 1)
+    other = Fork(turns)
+    assert other.does(b"t")
+    assert not turns.take()
+    woken = waiting(turns, reactor)
+    turns.doRead()
+    assert not woken
+    other.end()

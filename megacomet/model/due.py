@@ -20,8 +20,9 @@ import attrs
 
 from megacomet.model.entries import Entry
 
-#: Rows that are looked at together: so many are written before the clock is asked again.
-WINDOW = 64
+#: Rows that are written together, before the clock is asked again and others have their turn. With more the memory of
+#: Python's own is cold less often, and a message to a single client waits longer (bench/RESULTS.md).
+WINDOW = 128
 
 
 @attrs.define(eq=False)

@@ -38,7 +38,7 @@ from megacomet.names import EVERYONE
 from megacomet.wire import frames
 
 #: A message to more rows than that is a fan-out; what it costs beside its writes (a byte a row) is paid back by then.
-FEW = WINDOW
+FEW = 64
 #: So many fan-outs may be under way; then the next box waits. Each holds a byte a row.
 MOST_FANOUTS = 64
 
