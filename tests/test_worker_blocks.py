@@ -93,6 +93,15 @@ def test_kept_out(house: House) -> None:
     assert len(house.waiting()) == 2
 
 
+def test_kept_out_before_it_has_begun(house: House) -> None:
+    """Streams that wait for their page are told to stay away as well."""
+    events, lines = (house.get(f"/comet/{name}?client=sue") for name in ("events", "stream"))
+    socket = house.get("/comet/ws?client=sue", *HANDSHAKE)
+    assert cut(house, 3503, reconnect=False, block_s=60) == 3
+    assert [house.read(client).status for client in (events, lines, socket)] == [204, 204, 403]
+    assert house.waiting() == []
+
+
 def test_the_codes_of_an_application(house: House) -> None:
     """They have no reason of ours; without seconds nobody is kept out."""
     socket = SocketClient(house, "/comet/ws?client=sue")

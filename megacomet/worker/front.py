@@ -25,6 +25,7 @@ from megacomet.names import check_client_id, mailbox_of
 from megacomet.parking import ParkingLot
 from megacomet.settings import Settings
 from megacomet.wire import http
+from megacomet.wire.streams import is_websocket
 from megacomet.worker.answers import Answers
 from megacomet.worker.blocks import Blocks
 from megacomet.worker.closing import Closing
@@ -277,7 +278,7 @@ class Front:
         if head.query or b"last-event-id" in head.headers or head.method == b"HEAD" or self._answers.origins:
             self._poll(fd, head, script_poll(client, head, self._answers.origin_of(head)))
         elif self._blocks.is_any((mailbox_of(client),)):
-            self._small.stay_away(fd, head)
+            self._small.stay_away(fd, self._answers.origin_of(head), head.minor)
         else:  # nothing to be read but a name: this is the way that is taken a million times
             self._park_mailbox(fd, mailbox_of(check_client_id(client)), math.inf)
 
@@ -290,8 +291,8 @@ class Front:
             return
         if self._blocks.is_any(session.channels):
             if head.target == b"/comet/ws":
-                raise PeerError("forbidden", "this client was cut off")
-            self._small.stay_away(fd, head)
+                raise _cut_off()
+            self._small.stay_away(fd, self._answers.origin_of(head), head.minor)
             return
         self._heard.pop(fd, None)  # a number that had another stream before
         self._park(fd, PATIENCE_S)
@@ -319,7 +320,7 @@ class Front:
             )
             return
         if self._blocks.is_any(poll.channels):
-            self._small.stay_away(fd, head)
+            self._small.stay_away(fd, self._answers.origin_of(head), head.minor)
             return
         if poll.is_plain:
             self._park_mailbox(fd, poll.channels[0], poll.timeout_s)
@@ -365,8 +366,21 @@ class Front:
         key = self._rows.keys[fd]
         if isinstance(key, Session) and key.is_stream:
             self.hub.leave(fd)
-            assert isinstance(key.options, Opening)
-            error = PeerError("shutting-down") if self._closing.begun else PeerError("overloaded", "no answer in time")
-            self._refusals.opening(fd, key.options, error)
+            self._not_begun(fd, key)
         else:
             self.hub.expire(fd)
+
+    def _not_begun(self, fd: int, session: Session) -> None:
+        opening = session.options
+        assert isinstance(opening, Opening)
+        error = PeerError("shutting-down") if self._closing.begun else PeerError("overloaded", "no answer in time")
+        if self._blocks.is_any(session.channels):
+            if not is_websocket(opening.encoding):
+                self._small.stay_away(fd, opening.origin)
+                return
+            error = _cut_off()
+        self._refusals.opening(fd, opening, error)
+
+
+def _cut_off() -> PeerError:
+    return PeerError("forbidden", "this client was cut off")

@@ -57,10 +57,10 @@ class SmallPages:
         """HEAD of a stream."""
         self._rows.answer(fd, self._answers.stream_head(opening))
 
-    def stay_away(self, fd: int, head: http.RequestHead) -> None:
+    def stay_away(self, fd: int, origin: bytes, minor: int = 1) -> None:
         """Answer a client that is kept out: an EventSource does not come back after that."""
-        lines = self._answers.lines(self._answers.origin_of(head))
-        self._rows.answer(fd, http.response(204, lines, b"", keep_alive=self._stays(fd), minor=head.minor))
+        lines = self._answers.lines(origin)
+        self._rows.answer(fd, http.response(204, lines, b"", keep_alive=self._stays(fd), minor=minor))
 
     def _stays(self, fd: int) -> bool:
         return not self._rows.kinds[fd] & CLOSES
