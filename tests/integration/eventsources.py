@@ -26,6 +26,8 @@ from tests.integration.server import UNIT_S
 #: An EventSource waits up to 5 s before it comes back, and may have to do so twice before there is an event.
 EVENT_S: Final = 12 * UNIT_S
 NODE: Final = Path(executable.ROOT_DIR) / "bin" / "node"
+#: Playwright's own wants libatomic1, a package that a bare Debian has not.
+os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(NODE)
 DRIVER: Final = Path(__file__).parents[1] / "js" / "client.mjs"
 CHROMIUM: Final = shutil.which("chromium") or "/usr/bin/chromium"
 #: As root there is no sandbox; all else keeps it from talking to anybody but us.
