@@ -1,7 +1,7 @@
 """How long a message to one client takes while others go to 100,000 SSE subscribers, against without.
 
 Both on the same server, in turns: 100 messages a second to clients on SSE streams of their own. Broadcasts go out in
-rows, each when the one before is written to all; then the subscribers, who stand for other machines, read what lies
+series, each when the one before is written to all; then the subscribers, who stand for other machines, read what lies
 there, and what is sent meanwhile does not count. A message's time is from the write of its push, or from when it was
 due if the server held up the publisher, to the arrival at the client's socket, as the kernel stamps it.
 """
@@ -29,10 +29,10 @@ WORKERS = 8
 DIRECT = 1_000
 RATE = 100.0
 RATIO = 4.0
-#: Broadcasts of a row; the subscribers rest longer than it takes.
-ROW = 6
+#: Broadcasts of a series; the subscribers rest longer than it takes.
+IN_A_SERIES = 6
 REST_S = 4.0
-#: Between two rows; a subscriber that has read all needs a moment without a message to rest again.
+#: Between two series; a subscriber that has read all needs a moment without a message to rest again.
 PAUSE_S = 0.5
 #: So many pushes may wait for their answers: the rate is kept while the manager is busy.
 _CONNECTIONS = 16
@@ -46,7 +46,7 @@ def run(options: Options) -> list[Figure]:
     clients = options.clients or CLIENTS
     quiet: list[Histogram] = []
     during: list[Histogram] = []
-    rows = Rows(clients)
+    series = Series(clients)
     with (
         quiet_megacomet(options.workers or WORKERS) as server,
         readers(server, clients, "sse", "/comet/events?channel=bench", "--rest", str(REST_S)) as crowd,
@@ -55,13 +55,15 @@ def run(options: Options) -> list[Figure]:
         for _ in range(options.pairs):
             measure.settled_cpu_s(server.pids())
             quiet.append(_histogram(_direct(server, options.seconds)))
-            with rows.going_out(server, crowd):
+            with series.going_out(server, crowd):
                 times = _direct(server, options.seconds)
-            during.append(_histogram([one for one in times if rows.is_during(one[0])]))
+            during.append(_histogram([one for one in times if series.is_during(one[0])]))
+            if not during[-1].count:
+                raise RuntimeError("no direct message was sent during a broadcast: measure longer")
         report = crowd.finish()
     before, meanwhile = _merged(quiet), _merged(during)
     pairs = [d.quantile(0.99) / q.quantile(0.99) for d, q in zip(during, quiet, strict=True)]
-    rates = [clients / (end - began) * 1e9 for began, end in rows.broadcasts]
+    rates = [clients / (end - began) * 1e9 for began, end in series.broadcasts]
     return [
         Figure("direct message, without broadcasts, p99", _ms(before, 0.99), "ms", detail=_others(before)),
         Figure("direct message, during broadcasts, p99", _ms(meanwhile, 0.99), "ms", detail=_others(meanwhile)),
@@ -146,8 +148,8 @@ def _accepted(connection: socket.socket) -> None:
         raise RuntimeError(f"push to a client: {answer[:200]!r}")
 
 
-class Rows:
-    """Broadcasts, some in a row, then a pause in which the subscribers read.
+class Series:
+    """Broadcasts one behind the other, then a pause in which the subscribers read, and so on.
 
     Attributes:
         broadcasts: of each the time of its publish and when it was written to all, in ns.
@@ -163,21 +165,21 @@ class Rows:
 
     @contextmanager
     def going_out(self, server: Server, crowd: Load) -> Iterator[None]:
-        """Send rows during the block."""
+        """Broadcast during the block."""
         ended = threading.Event()
         with ThreadPoolExecutor(1) as pool:
-            rows = pool.submit(self._send, server, crowd, ended)
+            sent = pool.submit(self._send, server, crowd, ended)
             try:
                 yield
             finally:
                 ended.set()
-            rows.result()
+            sent.result()
 
     def _send(self, server: Server, crowd: Load, ended: threading.Event) -> None:
         while not ended.is_set():
-            for _ in range(ROW):
+            for _ in range(IN_A_SERIES):
                 self._broadcast(server)
-            measure.wait_for(lambda: crowd.told("received") >= self._deliveries(), 60, "the deliveries of a row")
+            measure.wait_for(lambda: crowd.told("received") >= self._deliveries(), 60, "the deliveries of a series")
             time.sleep(PAUSE_S)
 
     def _deliveries(self) -> int:

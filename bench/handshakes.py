@@ -1,6 +1,6 @@
-"""What the server spends on accepting and parking a WebSocket, as a ratio to a long-poll, alternating.
+"""What the server spends on accepting and parking a WebSocket, as a ratio to two kinds of long-polls, in turns.
 
-Both come from the same load client as fast as the server takes them. (At a lower rate less is done per event and more
+Each comes from the same load client as fast as the server takes them. (At a lower rate less is done per event and more
 for the events themselves: at 4,000/s both cost several times as much, and about the same.)
 """
 

@@ -1,4 +1,4 @@
-"""The load client of broadcasts: holds many streams of one server, counts what arrives, costs little per delivery.
+"""The load client of broadcasts: holds many streams of one server, counts what arrives, and tells when it did.
 
     python -m bench.readers --port PORT --streams N --transport sse|ws|poll [--path '/comet/events?channel=c{n}'] …
 
@@ -255,7 +255,7 @@ class Readers:
     def _arrived(self, descriptor: int) -> None:
         """Take all that is there: an edge is told only once."""
         data, arrived_ns, asked, ended = b"", 0, _READ_BYTES, False
-        connection = raw_socket(fileno=descriptor)
+        connection = raw_socket(AF_INET, SOCK_STREAM, 0, fileno=descriptor)
         try:
             while True:
                 piece, stamps, _, _ = connection.recvmsg(asked, _STAMP_BYTES)

@@ -38,7 +38,7 @@ class Turns:
         self._places = places
         self._file = os.memfd_create("megacomet-turns")
         self._free = os.eventfd(places, os.EFD_SEMAPHORE | os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._was_counted = False
+        self._was_woken = False
         self._at = -1
         self._slices = 0
         self._pause_s = 0.0
@@ -53,9 +53,9 @@ class Turns:
         if self._at >= 0:
             os.sched_yield()
             return True
-        if not self._was_counted:
+        if not self._was_woken:
             self._count_down()
-        self._was_counted = False
+        self._was_woken = False
         first = os.getpid()
         for n in range(self._places):
             at = (first + n) % self._places
@@ -76,7 +76,7 @@ class Turns:
         if is_done:
             self._pause_s = 0.0
             self._wait_no_more()
-            self._leave_it()
+            self._pass_on()
         elif self._at >= 0 and is_long:
             self._pause_s = YIELD_S
         if self._at >= 0 and (is_done or is_long):
@@ -91,10 +91,10 @@ class Turns:
 
     # -- waiting
 
-    def _leave_it(self) -> None:
+    def _pass_on(self) -> None:
         """Who was woken and has nothing to do any more wakes another."""
-        if self._was_counted:
-            self._was_counted = False
+        if self._was_woken:
+            self._was_woken = False
             os.eventfd_write(self._free, 1)
 
     def _count_down(self) -> bool:
@@ -125,7 +125,7 @@ class Turns:
         """A turn is free: go and take it, if no other was faster."""
         if not self._count_down():
             return
-        self._was_counted = True
+        self._was_woken = True
         self._wait_no_more()
         assert self._wake is not None
         self._wake()

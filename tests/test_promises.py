@@ -68,13 +68,13 @@ class Delivery(RuleBasedStateMachine):
     def ping(self, c):
         self.world.clients[c].ping()
 
-    @rule(w=worker_numbers, n=st.integers(0, 4), answers=st.integers(0, 2), c=client_numbers)
-    def a_broadcast_stalls(self, w, n, answers, c):
+    @rule(w=worker_numbers, n=st.integers(0, 4), answers=st.integers(0, 2), c=client_numbers, receipt=st.booleans())
+    def a_broadcast_stalls(self, w, n, answers, c, receipt):
         """Some have it, some not; and one of them asks where it stands, and goes."""
         for client in self.world.clients:
             client.stream(self.world.workers[w])
         self.world.settle()
-        self.world.publish(self.world.channels[n])
+        self.world.publish(self.world.channels[n], receipt)
         self.world.store.step()
         self._has_a_turn(self.world.workers[w], answers)
         self.world.clients[c].ping()
@@ -258,6 +258,14 @@ class RepeatingHub(Hub):
         return is_written
 
 
+class SilentHub(Hub):
+    """Never says to how many a broadcast was written whose box was answered before its end."""
+
+    def outgoing(self):
+        self._results.outgoing()
+        return super().outgoing()
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -267,10 +275,12 @@ class RepeatingHub(Hub):
         {"hub": HastyHub},
         {"hub": ImpatientHub},
         {"hub": RepeatingHub},
+        {"hub": SilentHub},
     ],
     ids=[
         *("a store that forgets", "a directory that forgets", "a fan-out that is overtaken"),
         *("a position too early", "a catch-up that is overtaken", "a hub that repeats"),
+        "a receipt that is forgotten",
     ],
 )
 def test_the_checker_catches(parts):

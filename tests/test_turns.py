@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 from collections.abc import Callable, Iterator
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from megacomet.turns import ASK_S, SLICES, YIELD_S, Turns
+from tests.forks import Fork
 
 
 @pytest.fixture
@@ -24,37 +24,6 @@ def make() -> Iterator[Callable[[int], Turns]]:
     yield a_lot
     for turns in made:
         turns.close()
-
-
-class Fork:
-    """Another process that takes turns when it is told to, and is done with them."""
-
-    def __init__(self, turns: Turns) -> None:
-        self._asking, asked = os.pipe()
-        telling, self._told = os.pipe()
-        self._ask, self._hear = asked, telling
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.close(asked)
-            while word := os.read(self._asking, 1):
-                if word == b"t":
-                    os.write(self._told, b"y" if turns.take() else b"n")
-                else:
-                    turns.slice_over(is_done=True)
-                    os.write(self._told, b"y")
-            os._exit(0)
-        os.close(self._asking)
-        os.close(self._told)
-
-    def does(self, word: bytes) -> bool:
-        os.write(self._ask, word)
-        return os.read(self._hear, 1) == b"y"
-
-    def end(self, number: int = signal.SIGKILL) -> None:
-        os.kill(self.pid, number)
-        os.waitpid(self.pid, 0)
-        os.close(self._ask)
-        os.close(self._hear)
 
 
 def test_as_many_as_there_are_places(make: Callable[[int], Turns]) -> None:
@@ -104,60 +73,69 @@ def test_others_have_theirs(make: Callable[[int], Turns]) -> None:
     other.end()
 
 
-def test_a_turn_is_kept_between_slices(make: Callable[[int], Turns]) -> None:
-    """Nobody gets in between the slices of a turn; who is done with less gives it back at once."""
+def test_a_turn_is_kept_between_slices(make: Callable[[int], Turns], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody gets in between the slices of a turn, but others run first; who is done gives it back at once."""
+    yields: list[None] = []
+    monkeypatch.setattr(os, "sched_yield", lambda: yields.append(None))
     turns = make(1)
     other = Fork(turns)
     assert turns.take()
+    assert not yields
     turns.slice_over(is_done=False)
     assert not other.does(b"t")
     assert turns.take()
+    assert len(yields) == 1
     turns.slice_over(is_done=True)
     assert other.does(b"t")
     other.end()
 
 
-def waiting(turns: Turns, reactor: MemoryReactorClock) -> list[str]:
-    """Let it be refused and wait; returns what is noted when it is woken."""
-    woken: list[str] = []
-    assert not turns.take()
-    assert turns.wait(reactor, lambda: woken.append("woken")) == ASK_S
-    assert reactor.getReaders() == [turns]
-    return woken
+class Waiting:
+    """One that was refused, because another has the only turn, and waits."""
+
+    def __init__(self, make: Callable[[int], Turns]) -> None:
+        self.turns, self.reactor = make(1), MemoryReactorClock()
+        self.woken: list[str] = []
+        self.other = Fork(self.turns)
+        assert self.other.does(b"t")
+        assert not self.turns.take()
+        assert self.turns.wait(self.reactor, lambda: self.woken.append("woken")) == ASK_S
+        assert self.is_waiting
+
+    @property
+    def is_waiting(self) -> bool:
+        return self.reactor.getReaders() == [self.turns]
+
+
+@pytest.fixture
+def one(make: Callable[[int], Turns]) -> Iterator[Waiting]:
+    made = Waiting(make)
+    yield made
+    made.other.end()
 
 
 def can_be_read(turns: Turns) -> bool:
     return bool(select.select([turns], [], [], 0)[0])
 
 
-def test_who_waits_is_woken(make: Callable[[int], Turns]) -> None:
+def test_who_waits_is_woken(one: Waiting) -> None:
     """Once, when another gives back; it waits no more then."""
-    turns, reactor = make(1), MemoryReactorClock()
-    other = Fork(turns)
-    assert other.does(b"t")
-    woken = waiting(turns, reactor)
-    turns.wait(reactor, lambda: woken.append("twice"))
-    assert not can_be_read(turns)
-    assert other.does(b"g")
-    assert can_be_read(turns)
-    turns.doRead()
-    assert woken == ["woken"]
-    assert not reactor.getReaders()
-    assert turns.take()
-    assert not can_be_read(turns)
-    other.end()
+    one.turns.wait(one.reactor, lambda: one.woken.append("twice"))
+    assert not can_be_read(one.turns)
+    assert one.other.does(b"g")
+    assert can_be_read(one.turns)
+    one.turns.doRead()
+    assert one.woken == ["woken"]
+    assert not one.is_waiting
+    assert one.turns.take()
+    assert not can_be_read(one.turns)
 
 
-def test_another_was_faster(make: Callable[[int], Turns]) -> None:
+def test_another_was_faster(one: Waiting) -> None:
     """Who is woken and finds nothing waits on."""
-    turns, reactor = make(1), MemoryReactorClock()
-    other = Fork(turns)
-    assert other.does(b"t")
-    woken = waiting(turns, reactor)
-    turns.doRead()
-    assert not woken
-    assert reactor.getReaders() == [turns]
-    other.end()
+    one.turns.doRead()
+    assert not one.woken
+    assert one.is_waiting
 
 
 def test_two_are_woken_for_two(make: Callable[[int], Turns]) -> None:
@@ -175,36 +153,26 @@ def test_two_are_woken_for_two(make: Callable[[int], Turns]) -> None:
     second.end()
 
 
-def test_who_has_a_turn_does_not_wait(make: Callable[[int], Turns]) -> None:
+def test_who_has_a_turn_does_not_wait(one: Waiting) -> None:
     """Who was refused and gets a turn by asking again leaves the next one to the others."""
-    turns, reactor = make(1), MemoryReactorClock()
-    other = Fork(turns)
-    assert other.does(b"t")
-    waiting(turns, reactor)
-    assert other.does(b"g")
-    assert turns.take()
-    assert not reactor.getReaders()
-    assert not can_be_read(turns)
-    other.end()
+    assert one.other.does(b"g")
+    assert one.turns.take()
+    assert not one.is_waiting
+    assert not can_be_read(one.turns)
 
 
-def test_who_is_woken_and_has_nothing_to_do(make: Callable[[int], Turns]) -> None:
+def test_who_is_woken_and_has_nothing_to_do(one: Waiting) -> None:
     """The next one is woken in its place."""
-    turns, reactor = make(1), MemoryReactorClock()
-    other = Fork(turns)
-    assert other.does(b"t")
-    waiting(turns, reactor)
-    assert other.does(b"g")
-    turns.doRead()
-    assert not can_be_read(turns)
-    turns.slice_over(is_done=True)
-    assert can_be_read(turns)
-    other.end()
+    assert one.other.does(b"g")
+    one.turns.doRead()
+    assert not can_be_read(one.turns)
+    one.turns.slice_over(is_done=True)
+    assert can_be_read(one.turns)
 
 
 def test_the_count_is_corrected(make: Callable[[int], Turns]) -> None:
     """A process that dies takes its turn out of the count: it comes back; what is too much is taken off."""
-    turns, reactor = make(1), MemoryReactorClock()
+    turns = make(1)
     other = Fork(turns)
     assert other.does(b"t")
     other.end()
@@ -215,8 +183,7 @@ def test_the_count_is_corrected(make: Callable[[int], Turns]) -> None:
     os.eventfd_write(turns.fileno(), 1)
     other = Fork(turns)
     assert other.does(b"t")
+    assert can_be_read(turns)
     assert not turns.take()
-    woken = waiting(turns, reactor)
-    turns.doRead()
-    assert not woken
+    assert not can_be_read(turns)
     other.end()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import tempfile
 from typing import Any
@@ -17,14 +18,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from megacomet import link
 from megacomet.link import connect
 from megacomet.manager.links import Links
-from megacomet.model.hub import Hub
+from megacomet.model.entries import Entry
+from megacomet.model.hub import FEW, Hub
 from megacomet.model.message import Publication
 from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
-from megacomet.turns import Turns
+from megacomet.turns import ASK_S, Turns
 from megacomet.wire import frames
 from megacomet.worker.uplink import REDIAL_S, SLICE_S, TELL_S, Uplink
 from tests.ends import NONCE, WatchedRouter, connect_ends, links_of
+from tests.forks import Fork
 
 PATH = "/run/megacomet/link.sock"
 SUE = b"@sue"
@@ -78,6 +81,11 @@ class Worker:
         self.answers.append((fd, messages, position))
         self.late += self.answer_s
         return True
+
+    def spread(self, fds: list[int], entry: Entry) -> tuple[int, list[int]]:
+        if self.broken is not None:
+            raise self.broken
+        return 0, fds  # all of them polls
 
 
 class ManagerEnd(amp.AMP):
@@ -674,6 +682,71 @@ class BothEndsTests(UplinkTestCase):
         self.assertEqual(outcome.status, "sent")
         self.assertEqual(self.worker.answers, [(3, [(SUE, b"e1-1", b'"hi"')], b"e1-1")])
         self.assertEqual(counts, [1])
+
+    def broadcast(self) -> tuple[Fork, list[int]]:
+        """Broadcast while another worker has the only turn; returns that one, and what the publisher is told."""
+        self.keys.grow(FEW + 2)
+        for fd in range(1, FEW + 2):
+            self.hub.park_session(fd, Session((b"news",), None))
+        self.uplink.touch()
+        self.pump.flush()
+        other = Fork(self.turns)
+        self.addCleanup(other.end)
+        self.assertTrue(other.does(b"t"))
+        counts: list[int] = []
+        self.publish(self.router, b"news", counts.append)
+        self.reactor.advance(0)
+        self.assertEqual((self.worker.answers, self.reactor.getReaders()), ([], [self.turns]))
+        return other, counts
+
+    def test_a_broadcast_that_waits_holds_nothing_up(self) -> None:
+        """More messages to a client than boxes may be on their way come while a counted broadcast waits."""
+        other, counts = self.broadcast()
+        for n in range(2 * link.BOXES_IN_FLIGHT):
+            self.hub.park_mailbox(0, SUE)
+            self.uplink.touch()
+            self.second()
+            self.publish(self.router, SUE)
+            self.assertEqual(len(self.worker.answers), n + 1)
+        self.assertEqual(counts, [])
+        self.assertTrue(other.does(b"g"))
+        self.turns.doRead()
+        self.reactor.advance(0)
+        self.pump.flush()
+        self.assertEqual(counts, [FEW + 1])
+        self.assertEqual(self.reactor.getReaders(), [])
+
+    def test_a_turn_is_free_when_the_broadcast_is_over(self) -> None:
+        """The other worker can have it then."""
+        other, counts = self.broadcast()
+        self.assertTrue(other.does(b"g"))
+        self.turns.doRead()
+        self.reactor.advance(0)
+        self.pump.flush()
+        self.assertEqual(counts, [FEW + 1])
+        self.assertTrue(other.does(b"t"))
+
+    def test_a_turn_is_free_when_a_broadcast_fails(self) -> None:
+        """It ends the link, and with it the broadcast: others need not wait for it."""
+        other, counts = self.broadcast()
+        self.assertTrue(other.does(b"g"))
+        self.worker.broken = ValueError
+        self.turns.doRead()
+        self.reactor.advance(0)
+        self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
+        self.assertFalse(other.does(b"t"))
+        self.pump.flush()
+        self.assertEqual((self.uplink.up, self.hub.busy, counts), (False, False, [0]))
+        self.assertTrue(other.does(b"t"))
+
+    def test_a_worker_that_dies_with_its_turn(self) -> None:
+        """Nobody wakes the others: they ask again by themselves."""
+        other, counts = self.broadcast()
+        os.kill(other.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+        self.reactor.advance(ASK_S)
+        self.pump.flush()
+        self.assertEqual(counts, [FEW + 1])
 
     def test_a_message_waits(self) -> None:
         """What is published to nobody waits for the client's next poll."""

@@ -364,6 +364,8 @@ class World:
         self.now = 100.0
         self.epochs = 0
         self.log: dict[int, tuple[bytes, bytes]] = {}
+        #: of each message that is counted what its publisher was told
+        self.receipts: list[list[int]] = []
         self.refused = 0
         self.deaths = 0
         self.store = store_class(
@@ -386,6 +388,8 @@ class World:
                 self.refused += 1
             else:
                 self.log[outcome.offset] = (channel, data)
+                if receipt:
+                    self.receipts.append(counted)
 
         # The feed runs before the answer, so the log must know the message when a hub answers: hubs work later.
         self.router.publish(Publication(channel, data), self.now, done, counted.append if receipt else None)
@@ -444,6 +448,8 @@ class World:
                 client.give_up()
             if before == [len(c.received) for c in self.clients]:
                 break
+        for counted in self.receipts:
+            assert len(counted) == 1, f"a receipt was given {len(counted)} times"
         for client in self.clients:
             if client.plain:
                 self._check_plain(client)

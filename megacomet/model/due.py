@@ -20,8 +20,8 @@ import attrs
 
 from megacomet.model.entries import Entry
 
-#: Rows that are written together, before the clock is asked again and others have their turn. With more the memory of
-#: Python's own is cold less often, and a message to a single client waits longer (bench/RESULTS.md).
+#: Rows that are written together, before the clock is asked again and others have their turn. With more, less of
+#: the time is Python's with cold caches, and a message to a single client waits longer (bench/RESULTS.md).
 WINDOW = 128
 
 

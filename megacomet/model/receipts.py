@@ -92,10 +92,12 @@ def outcomes(results: bytes) -> dict[int, Outcome]:
     """Read the answer of a box: what became of its records, by index; the others are `WRITTEN`."""
     found: dict[int, Outcome] = {}
     for frame in frames.decode(results):
+        outcome = found.get(frame.number, WRITTEN)
         if frame.kind == frames.RETURNED:
-            found[frame.number] = found.get(frame.number, WRITTEN)._replace(written=False)
-        elif frame.kind == frames.RECEIPT and frame.flags & frames.LATER:
-            found[frame.number] = Outcome(later=frame.offset)
-        elif frame.kind == frames.RECEIPT:
-            found[frame.number] = Outcome(connections=frame.offset)
+            outcome = outcome._replace(written=False)
+        elif frame.flags & frames.LATER:
+            outcome = outcome._replace(later=frame.offset)
+        else:
+            outcome = outcome._replace(connections=frame.offset)
+        found[frame.number] = outcome
     return found

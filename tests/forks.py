@@ -1,0 +1,41 @@
+"""Another process that takes turns when it is told to, and is done with them."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from megacomet.turns import Turns
+
+
+class Fork:
+    """A fork of this process, until its end."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._asking, asked = os.pipe()
+        telling, self._told = os.pipe()
+        self._ask, self._hear = asked, telling
+        self.pid = os.fork()
+        if self.pid == 0:
+            os.close(asked)
+            while word := os.read(self._asking, 1):
+                if word == b"t":
+                    os.write(self._told, b"y" if turns.take() else b"n")
+                else:
+                    turns.slice_over(is_done=True)
+                    os.write(self._told, b"y")
+            os._exit(0)
+        os.close(self._asking)
+        os.close(self._told)
+
+    def does(self, word: bytes) -> bool:
+        """Let it take a turn (`t`) or be done with it (`g`); tells whether it could."""
+        os.write(self._ask, word)
+        return os.read(self._hear, 1) == b"y"
+
+    def end(self, number: int = signal.SIGKILL) -> None:
+        """Kill it."""
+        os.kill(self.pid, number)
+        os.waitpid(self.pid, 0)
+        os.close(self._ask)
+        os.close(self._hear)
