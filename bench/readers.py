@@ -61,6 +61,7 @@ _SO_TIMESTAMPNS: Final = 35
 _TIMESPEC: Final = struct.Struct("@qq")
 _STAMP_BYTES: Final = CMSG_SPACE(_TIMESPEC.size)
 
+_ENDED: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 #: Zero is the state that is asked for at every event.
 _OPEN, _FREE, _CONNECTING, _ASKED, _OTHER = range(5)
 _PING, _CLOSE = 9, 8
@@ -154,11 +155,11 @@ class Readers:
             self._rest(self._plan.rest_s)
         self._is_reading = bool(events)
         self._ahead_ns = time.time_ns() - time.monotonic_ns()
-        for descriptor, _ in events:
+        for descriptor, mask in events:
             if self._state[descriptor]:
                 self._not_open(descriptor)
             else:
-                self._arrived(descriptor)
+                self._arrived(descriptor, ends=bool(mask & _ENDED))
 
     def _delivered(self, piece: bytes, arrived_ns: int) -> None:
         """Take down when a message arrived; `piece` begins with the time at which it was sent."""
@@ -220,7 +221,7 @@ class Readers:
             self._unanswered -= 1
             self._leave(descriptor, errno.errorcode.get(e.errno or 0, str(e)))
             return
-        self._epoll.modify(descriptor, select.EPOLLIN | select.EPOLLET)
+        self._epoll.modify(descriptor, select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLET)
         self._state[descriptor] = _ASKED
         if self._plan.transport == "poll":
             self._opened(descriptor)
@@ -252,8 +253,8 @@ class Readers:
 
     # reading
 
-    def _arrived(self, descriptor: int) -> None:
-        """Take all that is there: an edge is told only once."""
+    def _arrived(self, descriptor: int, *, ends: bool = False) -> None:
+        """Take all that is there: an edge is told only once, also one that is of the last message and of the end."""
         data, arrived_ns, asked, ended = b"", 0, _READ_BYTES, False
         connection = raw_socket(AF_INET, SOCK_STREAM, 0, fileno=descriptor)
         try:
@@ -262,7 +263,7 @@ class Readers:
                 arrived_ns = self._time(stamps)
                 data += piece
                 ended = not piece
-                if len(piece) < asked:
+                if ended or (len(piece) < asked and not ends):
                     break
                 asked = _MORE_BYTES
         except BlockingIOError:

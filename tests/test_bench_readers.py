@@ -141,6 +141,17 @@ def test_the_end(listener: socket.socket) -> None:
     assert stream.readers.errors == {"close frame 3012": 1, "closed by the server": 1}
 
 
+def test_the_end_behind_a_message(listener: socket.socket) -> None:
+    """Both come with one event: the message counts, and the stream is lost."""
+    stream = Stream(listener, "sse", b"HTTP/1.1 200 OK\r\n\r\n")
+    stream.until(lambda: stream.readers.open == 1)
+    stream.peer.sendall(b"data: " + message() + b"\n\n")
+    stream.peer.close()
+    stream.until(lambda: stream.readers.lost == 1)
+    assert stream.readers.received == 1
+    assert stream.readers.errors == {"closed by the server": 1}
+
+
 def test_refused(listener: socket.socket) -> None:
     """What is not the wanted answer is told with its first line."""
     stream = Stream(listener, "sse", b"HTTP/1.1 503 Service Unavailable\r\n\r\n")
