@@ -17,6 +17,7 @@ from megacomet.api.site import Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.errors import Refused
 from megacomet.model.message import Publication, Published
+from megacomet.model.receipts import Receipt
 from megacomet.settings import Settings
 
 KEY = "a-key-for-tests"
@@ -36,20 +37,20 @@ class FakePublisher:
         self.keys: dict[bytes, Published] = {}
         self.late = False
         self.waiting: list[Callable[[], None]] = []
-        self.counted: list[Callable[[int], None]] = []
+        self.receipts: list[Receipt] = []
 
     def publish(
         self,
         publication: Publication,
         now: float,
         done: Callable[[Published | Refused], None],
-        counted: Callable[[int], None] | None = None,
+        receipt: Receipt | None = None,
     ) -> None:
         """Publish."""
         self.published.append(publication)
         outcome = self._outcome(publication)
-        if counted is not None and isinstance(outcome, Published) and not outcome.repeated:
-            self.counted.append(counted)
+        if receipt is not None and isinstance(outcome, Published) and not outcome.repeated:
+            self.receipts.append(receipt)
         if self.late:
             self.waiting.append(lambda: done(outcome))
         else:

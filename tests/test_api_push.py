@@ -294,7 +294,7 @@ class ReceiptTests(SynchronousTestCase):
         """The answer comes when the workers have reported."""
         connection = self.ask('{"channel":"a","data":1}')
         self.assertEqual(connection.answers(), [])
-        self.doors.publisher.counted[0](3)
+        self.doors.publisher.receipts[0].reported(3)
         self.assertEqual(connection.answer().json(), {"id": "e1-1", "status": "sent", "connections": 3})
         self.assertEqual(self.doors.clock.getDelayedCalls()[1:], [])
 
@@ -302,28 +302,37 @@ class ReceiptTests(SynchronousTestCase):
         """Several targets are counted apart; who refused has none."""
         self.doors.publisher.refuse[b"b"] = "store-full"
         connection = self.ask('{"channels":["a","b","c"],"data":1}')
-        self.doors.publisher.counted[1](2)
-        self.doors.publisher.counted[0](1)
+        self.doors.publisher.receipts[1].reported(2)
+        self.doors.publisher.receipts[0].reported(1)
         results = connection.answer().json()["results"]
         self.assertEqual([r.get("connections") for r in results], [1, None, 2])
 
     def test_nobody_reports(self) -> None:
         """Nobody waits longer than five seconds; what is known by then is told, and later reports do no harm."""
         connection = self.ask('{"channels":["a","b"],"data":1}')
-        self.doors.publisher.counted[1](2)
+        self.doors.publisher.receipts[1].reported(2)
         self.doors.clock.advance(RECEIPT_S - 0.01)
         self.assertEqual(connection.answers(), [])
         self.doors.clock.advance(0.01)
         results = connection.answer().json()["results"]
         self.assertEqual([r["connections"] for r in results], [0, 2])
-        self.doors.publisher.counted[0](7)
+        self.doors.publisher.receipts[0].reported(7)
         self.assertEqual(connection.answers(), [])
+
+    def test_some_report(self) -> None:
+        """Of two workers one does not say anything in time: what the other has written to is told."""
+        connection = self.ask('{"channel":"a","data":1}')
+        receipt = self.doors.publisher.receipts[0]
+        receipt.handed()
+        receipt.reported(5)
+        self.doors.clock.advance(RECEIPT_S)
+        self.assertEqual(connection.answer().json()["connections"], 5)
 
     def test_counted_at_once(self) -> None:
         """A report that comes before the message is safe is not lost."""
         self.doors.publisher.late = True
         connection = self.ask('{"channel":"a","data":1}')
-        self.doors.publisher.counted[0](4)
+        self.doors.publisher.receipts[0].reported(4)
         self.assertEqual(connection.answers(), [])
         self.doors.publisher.answer_all()
         self.assertEqual(connection.answer().json()["connections"], 4)

@@ -16,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from megacomet import link
 from megacomet.manager.links import Downlink
 from megacomet.model.message import Publication
+from megacomet.model.receipts import Receipt
 from megacomet.wire import frames
 from tests.ends import NONCE, UID, WorkerEnd, connect_ends, links_of
 
@@ -70,7 +71,8 @@ class LinksTestCase(SynchronousTestCase):
         self.pump.flush()
 
     def publish(self, channel: bytes, data: bytes = b'"x"', counted: Any = None) -> None:
-        self.router.publish(Publication(channel, data), self.clock.seconds(), lambda outcome: None, counted)
+        receipt = Receipt(counted) if counted else None
+        self.router.publish(Publication(channel, data), self.clock.seconds(), lambda outcome: None, receipt)
 
     def second(self, seconds: int = 1) -> None:
         for _ in range(seconds):

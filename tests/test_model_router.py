@@ -11,7 +11,7 @@ from megacomet.model.directory import Directory
 from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication, Published
 from megacomet.model.polls import ANSWER_BYTES
-from megacomet.model.receipts import Outcome, Token
+from megacomet.model.receipts import Outcome, Receipt, Token
 from megacomet.model.router import Router
 from megacomet.model.store import Retention
 from megacomet.wire import frames
@@ -70,7 +70,8 @@ class Desk:
 
     def publish(self, channel: bytes, data: bytes = b"1", counted: Any = None, **rest: Any) -> Published | Refused:
         outcome: list[Published | Refused] = []
-        self.router.publish(Publication(channel, data, **rest), NOW, outcome.append, counted)
+        receipt = Receipt(counted) if counted else None
+        self.router.publish(Publication(channel, data, **rest), NOW, outcome.append, receipt)
         (answer,) = outcome
         return answer
 

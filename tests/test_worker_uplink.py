@@ -21,6 +21,7 @@ from megacomet.manager.links import Links
 from megacomet.model.entries import Entry
 from megacomet.model.hub import FEW, Hub
 from megacomet.model.message import Publication
+from megacomet.model.receipts import Receipt
 from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
 from megacomet.turns import ASK_S, Turns
@@ -662,7 +663,8 @@ class BothEndsTests(UplinkTestCase):
 
     def publish(self, router: WatchedRouter, channel: bytes, counted: Any = None) -> list[Any]:
         outcome: list[Any] = []
-        router.publish(Publication(channel, b'"hi"'), self.reactor.seconds(), outcome.append, counted)
+        receipt = Receipt(counted) if counted else None
+        router.publish(Publication(channel, b'"hi"'), self.reactor.seconds(), outcome.append, receipt)
         self.pump.flush()
         return outcome
 

@@ -14,7 +14,7 @@ from megacomet.model.hub import Hub
 from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication
 from megacomet.model.position import OLDEST
-from megacomet.model.receipts import WRITTEN, Token, outcomes
+from megacomet.model.receipts import WRITTEN, Receipt, Token, outcomes
 from megacomet.model.router import Router
 from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
@@ -392,7 +392,7 @@ class World:
                     self.receipts.append(counted)
 
         # The feed runs before the answer, so the log must know the message when a hub answers: hubs work later.
-        self.router.publish(Publication(channel, data), self.now, done, counted.append if receipt else None)
+        self.router.publish(Publication(channel, data), self.now, done, Receipt(counted.append) if receipt else None)
 
     def kill(self, n):
         """kill -9 of a worker; its successor is there at once."""

@@ -17,6 +17,7 @@ from megacomet.api.keys import ADMIN, Identity
 from megacomet.errors import PeerError, Refused
 from megacomet.model.message import Publication, Published
 from megacomet.model.position import format_position
+from megacomet.model.receipts import Receipt
 from megacomet.wire.cutoff import CutOff
 from megacomet.wire.push import Push, PushResult, decode_push
 
@@ -42,7 +43,7 @@ class IPublisher(Protocol):
         publication: Publication,
         now: float,
         done: Callable[[Published | Refused], None],
-        counted: Callable[[int], None] | None = None,
+        receipt: Receipt | None = None,
     ) -> None:
         """Publish; see `Router.publish`."""
 
@@ -187,7 +188,8 @@ class _Publishing:
         self._handed = handed
         self._next = 0
         self._results: dict[int, PushResult] = {}
-        self._counts: dict[int, int] = {}
+        self._receipts: dict[int, Receipt] = {}
+        self._uncounted = len(push.targets)
         self._refusal: Refused | None = None
         self._accepted = False
         self._timer: IDelayedCall | None = None
@@ -208,11 +210,13 @@ class _Publishing:
         while self._next < end and not publisher.pressure.full():
             index = self._next
             self._next += 1
+            if self._wants_receipt:
+                self._receipts[index] = Receipt(self._counted)
             publisher.publisher.publish(
                 publisher.publication(self._push, targets[index], self._identity),
                 now,
                 partial(self._published, index),
-                partial(self._counted, index) if self._wants_receipt else None,
+                self._receipts.get(index),
             )
 
     def _go_on_later(self) -> None:
@@ -233,15 +237,14 @@ class _Publishing:
         self._results[index] = self._publisher.result_of(self._push.targets[index], outcome)
         if isinstance(outcome, Refused):
             self._refusal = self._refusal or outcome
-            self._counts[index] = 0
         else:
             self._accepted = True
-            if outcome.repeated:
-                self._counts[index] = 0
+        if isinstance(outcome, Refused) or outcome.repeated:
+            self._uncounted -= 1  # nobody will
         self._check()
 
-    def _counted(self, index: int, connections: int) -> None:
-        self._counts[index] = connections
+    def _counted(self, _: int) -> None:
+        self._uncounted -= 1
         self._check()
 
     def _check(self) -> None:
@@ -249,7 +252,7 @@ class _Publishing:
         total = len(self._push.targets)
         if len(self._results) < total:
             return
-        if not self._wants_receipt or len(self._counts) == total:
+        if not self._wants_receipt or not self._uncounted:
             self._finish()
         elif self._timer is None:
             self._timer = self._publisher.reactor.callLater(RECEIPT_S, self._finish)
@@ -259,7 +262,8 @@ class _Publishing:
             self._timer.cancel()
         results = [self._results[i] for i in range(len(self._push.targets))]
         if self._wants_receipt:
-            results = [result._replace(connections=self._counts.get(i, 0)) for i, result in enumerate(results)]
+            # Also of a message of which not all workers have told it yet: what is known by now.
+            results = [r._replace(connections=self._receipts[i].connections) for i, r in enumerate(results)]
             self._wants_receipt = False
         self._results = {}  # what is counted from now on comes too late
         self._done(Outcome(results, self._refusal, self._accepted))

@@ -100,7 +100,7 @@ class Router:
         publication: Publication,
         now: float,
         done: Callable[[Published | Refused], None],
-        counted: Callable[[int], None] | None = None,
+        receipt: Receipt | None = None,
     ) -> None:
         """Publish to one channel.
 
@@ -108,8 +108,7 @@ class Router:
             publication: what and where to.
             now: seconds.
             done: called once, when the message is safe and handed out, or refused.
-            counted: called once with the number of connections written to, when all workers have reported; not
-                called for what is refused or repeated.
+            receipt: counts the connections written to; nothing is reported of what is refused or repeated.
         """
 
         def appended(outcome: Appended | Refused) -> None:
@@ -124,7 +123,7 @@ class Router:
                 done(Published(outcome.offset, status))
 
         self._now = now
-        self._store.append(publication, now, appended, Receipt(counted) if counted else None)
+        self._store.append(publication, now, appended, receipt)
 
     def _feed(self, message: Message, kept: bool, receipt: object) -> None:
         """Hand a message of the log to the workers that have a listener."""
