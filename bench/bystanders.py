@@ -1,0 +1,100 @@
+"""Owns the watch on the rest of the machine: what processes compute meanwhile that no benchmark has started.
+
+Something that takes a processor of two for 150 ms in each second (seen: an agent that looks after the machine, the more
+descriptors are open the longer) meets a broadcast of 200 ms by chance, and halves its speed. What was measured then is
+measured again, or left out, on all sides alike and whatever it gave.
+
+Kernel threads are no bystanders: what they do is mostly the network of those who are measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from bench import measure
+
+#: Between two looks.
+LOOK_S: Final = 0.01
+#: Looks after which it is found out anew who computes at all: to look at all threads each time would be felt.
+_LOOKS: Final = 100
+#: The parent of all kernel threads.
+_KTHREADD: Final = 2
+
+
+class Watch:
+    """What bystanders have computed, since the watch began."""
+
+    def __init__(self) -> None:
+        self._at_ns: list[int] = []
+        self._spent_ns: list[int] = []
+        self._spent = 0
+        self._before: dict[Path, int] = {}
+        self._active: dict[Path, int] = {}
+
+    def share(self, began_ns: int, ended_ns: int) -> float:
+        """Return how much of all processors' time they took between two times (of the monotonic clock)."""
+        first = max(bisect_right(self._at_ns, began_ns) - 1, 0)
+        last = min(bisect_left(self._at_ns, ended_ns), len(self._at_ns) - 1)
+        took = self._at_ns[last] - self._at_ns[first]
+        cpus = len(os.sched_getaffinity(0))
+        return (self._spent_ns[last] - self._spent_ns[first]) / took / cpus if took > 0 else 0.0
+
+    def look(self) -> None:
+        """Add what they have computed since the last look."""
+        if len(self._at_ns) % _LOOKS == 0:
+            self._find()
+        for task, before in self._active.items():
+            self._active[task] = now = _spent_ns(task) or before
+            self._spent += now - before
+        self._at_ns.append(time.monotonic_ns())
+        self._spent_ns.append(self._spent)
+
+    def _find(self) -> None:
+        there = {task: _spent_ns(task) for task in _tasks()}
+        self._active = {
+            task: self._active.get(task, self._before.get(task, spent))
+            for task, spent in there.items()
+            if spent > self._before.get(task, 0)
+        }
+        self._before = there
+
+
+def _tasks() -> Iterator[Path]:
+    ours = set(measure.tree(os.getpid())) | set(measure.tree(_KTHREADD))
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit() and int(process.name) not in ours:
+            with contextlib.suppress(OSError):
+                yield from (process / "task").iterdir()
+
+
+def _spent_ns(task: Path) -> int:
+    try:
+        return int((task / "schedstat").read_text().split()[0])
+    except (OSError, IndexError, ValueError):
+        return 0  # it has ended, or the kernel does not count
+
+
+@contextlib.contextmanager
+def watched() -> Iterator[Watch]:
+    """Look all the time during the block."""
+    watch, ended = Watch(), threading.Event()
+
+    def go_on() -> None:
+        while not ended.wait(LOOK_S):
+            watch.look()
+
+    watch.look()
+    thread = threading.Thread(target=go_on, daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        ended.set()
+        thread.join()
