@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import os
 import select
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from twisted.internet.epollreactor import EPollReactor
+from twisted.internet.interfaces import IDelayedCall, IReadDescriptor
 from twisted.internet.main import installReactor
 from twisted.python.failure import Failure
 
@@ -34,6 +36,44 @@ class LateEpoll:
         fresh.close()
 
 
+class IReactor(Protocol):
+    """What a worker's link needs of its reactor: some of Twisted's, and what `Reactor` adds."""
+
+    def callLater(self, delay: float, call: Callable[..., object], /, *args: Any, **kwargs: Any) -> IDelayedCall:
+        """See `IReactorTime`."""
+
+    def adoptStreamConnection(self, fileDescriptor: Any, addressFamily: Any, factory: Any) -> Any:
+        """See `IReactorSocket`."""
+
+    def removeReader(self, reader: Any) -> Any:
+        """See `IReactorFDSet`."""
+
+    def add_exclusive_reader(self, reader: IReadDescriptor) -> None:
+        """Add a reader of a descriptor that many processes read: of those that sleep one is woken, not all."""
+
+    def is_anything_waiting(self) -> bool:
+        """Tell whether some descriptor can be served now; timers do not count."""
+
+
+class Reactor(EPollReactor):
+    """Twisted's, with two things that its epoll set can do besides. A test pins what is used of its inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asked = select.poll()
+        self._asked.register(self._poller.fileno(), select.POLLIN)
+
+    def add_exclusive_reader(self, reader: IReadDescriptor) -> None:
+        """See `IReactor`."""
+        self.addReader(reader)
+        self._poller.unregister(reader.fileno())
+        self._poller.register(reader.fileno(), select.EPOLLIN | select.EPOLLEXCLUSIVE)
+
+    def is_anything_waiting(self) -> bool:
+        """See `IReactor`."""
+        return bool(self._asked.poll(0))
+
+
 class LateReactor:
     """An epoll reactor that is made before the fork, and installed and woken behind it.
 
@@ -42,7 +82,7 @@ class LateReactor:
     """
 
     def __init__(self) -> None:
-        self.reactor: Any = EPollReactor()
+        self.reactor: Any = Reactor()
         # Twisted's inside: the waker's pipe would be shared by all. A test pins what is done here.
         for waker in list(self.reactor._internalReaders):
             self.reactor.removeReader(waker)

@@ -5,24 +5,32 @@ others between any two of its slices, and so would a message to a single client 
 there are processors work on broadcasts; the others are free for what is short.
 
 The turns are locks on the bytes of a file without a name, which all forks of a process share (fcntl(2), F_SETLK): the
-kernel gives back those of a process that dies. Beside them an eventfd(2) counts how many are free, so that those that
-wait are woken, and one of them gets it. The locks say what is true: a count that is too low, after a process that died,
-costs the others no more than `ASK_S`; one that is too high is corrected by whoever is woken for nothing.
+kernel gives back those of a process that dies. Beside them an eventfd(2) counts how many are free, so that one of those
+that wait is woken. The locks say what is true: a count that is too low, after a process that died, costs the others no
+more than `ASK_S`; one that is too high is corrected by whoever is woken for nothing.
+
+Turns are short, so that all are done at about the same time: when each did its whole part in one, the last one often
+began when the others had ended, and worked alone. And each goes with a processor, to which its holder moves: the
+scheduler was seen to leave two of them on one for tens of ms, while the other idled (bench/RESULTS.md).
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import time
 from collections.abc import Callable
 from typing import Final
 
-from twisted.internet.interfaces import IReactorFDSet, IReactorTime, IReadDescriptor
+from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-#: Slices in a row that a process may have; then it lets the others have theirs.
-SLICES: Final = 20
+from megacomet.forking import IReactor
+
+#: Seconds after which a process lets the others have theirs, at the end of a slice.
+TURN_S: Final = 0.005
 #: Seconds for which it leaves its turn to them.
 YIELD_S: Final = 0.002
 #: Seconds after which who waits asks again without being woken.
@@ -33,17 +41,18 @@ ASK_S: Final = 0.05
 class Turns:
     """Turns that the forks of this process share."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, clock: Callable[[], float] = time.monotonic) -> None:
         """So many may have their turn at a time."""
         self._places = places
+        self._clock = clock
         self._file = os.memfd_create("megacomet-turns")
         self._free = os.eventfd(places, os.EFD_SEMAPHORE | os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._was_woken = False
         self._at = -1
-        self._slices = 0
+        self._since = 0.0
         self._pause_s = 0.0
         self._wake: Callable[[], None] | None = None
-        self._reactor: IReactorFDSet | None = None
+        self._reactor: IReactor | None = None
 
     def take(self) -> bool:
         """Have a turn, unless all are taken; tells whether this process has one.
@@ -63,26 +72,33 @@ class Turns:
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, at)
             except BlockingIOError:
                 continue
-            self._at, self._slices, self._pause_s = at, 0, 0.0
+            self._at, self._since, self._pause_s = at, self._clock(), 0.0
+            self._move()
             self._wait_no_more()
             return True
         self._pause_s = ASK_S
         return False
 
     def slice_over(self, *, is_done: bool) -> None:
-        """A slice is over: the turn is given back when there is no more to do, and after some slices."""
-        self._slices += 1
-        is_long = self._slices == SLICES
+        """A slice is over: the turn is given back when there is no more to do, and when it was long enough."""
+        is_over = self._at >= 0 and (is_done or self._clock() - self._since >= TURN_S)
         if is_done:
             self._pause_s = 0.0
             self._wait_no_more()
             self._pass_on()
-        elif self._at >= 0 and is_long:
+        elif is_over:
             self._pause_s = YIELD_S
-        if self._at >= 0 and (is_done or is_long):
+        if is_over:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, self._at)
             self._at = -1
             os.eventfd_write(self._free, 1)
+
+    def _move(self) -> None:
+        """Go to the turn's processor; the scheduler may put this process elsewhere at any time."""
+        allowed = os.sched_getaffinity(0)
+        with contextlib.suppress(OSError):  # which are allowed has just changed
+            os.sched_setaffinity(0, {sorted(allowed)[self._at % len(allowed)]})
+            os.sched_setaffinity(0, allowed)
 
     def close(self) -> None:
         """Have no more turns."""
@@ -104,15 +120,14 @@ class Turns:
             return False
         return True
 
-    def wait(self, reactor: IReactorTime, wake: Callable[[], None]) -> float:
+    def wait(self, reactor: IReactor, wake: Callable[[], None]) -> float:
         """Return the seconds after which there is a point in going on, or in asking again.
 
         Args:
             wake: called when a turn that was refused may be free earlier.
         """
         if self._pause_s == ASK_S and self._reactor is None:
-            assert IReactorFDSet.providedBy(reactor)
-            reactor.addReader(self)
+            reactor.add_exclusive_reader(self)
             self._reactor, self._wake = reactor, wake
         return self._pause_s
 

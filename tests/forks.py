@@ -1,11 +1,37 @@
-"""Another process that takes turns when it is told to, and is done with them."""
+"""Another process that takes turns when it is told to, and is done with them; a reactor for those who wait."""
 
 from __future__ import annotations
 
 import os
 import signal
 
+from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.testing import MemoryReactorClock
+
 from megacomet.turns import Turns
+
+
+class MemoryReactor(MemoryReactorClock):
+    """Twisted's in memory, with what `megacomet.forking.Reactor` adds.
+
+    Attributes:
+        asked: how often it was asked whether something waits.
+        waits: what it answers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.waits = False
+
+    def add_exclusive_reader(self, reader: IReadDescriptor) -> None:
+        """Add a reader like any other."""
+        self.addReader(reader)
+
+    def is_anything_waiting(self) -> bool:
+        """Answer what it is told to."""
+        self.asked += 1
+        return self.waits
 
 
 class Fork:

@@ -11,8 +11,11 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.error import ConnectionDone
+from twisted.python.failure import Failure
 
-from megacomet.forking import LateEpoll
+from megacomet.forking import LateEpoll, Reactor
 
 #: A process makes a reactor, and two forks of it use it: each tells what it saw.
 TWO_FORKS = """
@@ -81,6 +84,77 @@ def test_each_opening_is_a_set_of_its_own(epoll: select.epoll) -> None:
         assert epoll.poll(0) == []
     assert set(os.listdir("/proc/self/fd")) == files
     assert not os.get_inheritable(epoll.fileno())
+
+
+@pytest.fixture
+def reactor() -> Iterator[Reactor]:
+    """A reactor that does not run."""
+    reactor = Reactor()
+    yield reactor
+    for waker in reactor._internalReaders:
+        waker.connectionLost(Failure(ConnectionDone()))
+    reactor._poller.close()
+
+
+class Count(FileDescriptor):
+    """A reader of a semaphore that takes one."""
+
+    def __init__(self, fd: int, reactor: Reactor) -> None:
+        super().__init__(reactor)
+        self._fd = fd
+        self.taken = 0
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def doRead(self) -> None:
+        os.eventfd_read(self._fd)
+        self.taken += 1
+
+
+@pytest.fixture
+def semaphore() -> Iterator[int]:
+    """An eventfd(2) that counts."""
+    fd = os.eventfd(0, os.EFD_SEMAPHORE | os.EFD_NONBLOCK)
+    yield fd
+    os.close(fd)
+
+
+def test_whether_something_waits(reactor: Reactor, semaphore: int) -> None:
+    """What is ready is seen without being served, as long as somebody reads it."""
+    reader = Count(semaphore, reactor)
+    assert not reactor.is_anything_waiting()
+    os.eventfd_write(semaphore, 1)
+    assert not reactor.is_anything_waiting()
+    reactor.add_exclusive_reader(reader)
+    assert reactor.is_anything_waiting()
+    assert reactor.is_anything_waiting()
+    reactor.doIteration(0)
+    assert reader.taken == 1
+    assert not reactor.is_anything_waiting()
+    os.eventfd_write(semaphore, 1)
+    reactor.removeReader(reader)
+    assert not reactor.is_anything_waiting()
+    assert reader not in reactor.getReaders()
+
+
+def test_one_of_those_that_sleep_is_woken(reactor: Reactor, semaphore: int) -> None:
+    """The kernel is told so, in the only way that it takes (epoll_ctl(2), EPOLLEXCLUSIVE): when it is added."""
+    reader = Count(semaphore, reactor)
+    reactor.addReader(reader)
+    assert not told_of(reactor, semaphore) & select.EPOLLEXCLUSIVE
+    reactor.removeReader(reader)
+    reactor.add_exclusive_reader(reader)
+    assert told_of(reactor, semaphore) & (select.EPOLLEXCLUSIVE | select.EPOLLIN) == (
+        select.EPOLLEXCLUSIVE | select.EPOLLIN
+    )
+
+
+def told_of(reactor: Reactor, fd: int) -> int:
+    """Return the events that the kernel watches a descriptor for."""
+    with open(f"/proc/self/fdinfo/{reactor._poller.fileno()}") as lines:
+        (events,) = (line.split()[3] for line in lines if line.startswith("tfd:") and int(line.split()[1]) == fd)
+    return int(events, 16)
 
 
 def test_a_reactor_for_each_fork() -> None:

@@ -7,10 +7,9 @@ import select
 from collections.abc import Callable, Iterator
 
 import pytest
-from twisted.internet.testing import MemoryReactorClock
 
-from megacomet.turns import ASK_S, SLICES, YIELD_S, Turns
-from tests.forks import Fork
+from megacomet.turns import ASK_S, TURN_S, YIELD_S, Turns
+from tests.forks import Fork, MemoryReactor
 
 
 @pytest.fixture
@@ -54,16 +53,18 @@ def test_who_dies_gives_back(make: Callable[[int], Turns]) -> None:
     turns.slice_over(is_done=True)
 
 
-def test_others_have_theirs(make: Callable[[int], Turns]) -> None:
-    """Who had many slices in a row gives its turn back and pauses before it asks again; who has none, longer."""
-    turns, reactor = make(1), MemoryReactorClock()
+def test_others_have_theirs() -> None:
+    """Who had a turn for long gives it back and pauses before it asks again; who has none, longer."""
+    reactor = MemoryReactor()
+    turns = Turns(1, reactor.seconds)
     other = Fork(turns)
     pauses = []
-    for _ in range(2 * SLICES):
+    for _ in range(6):
         assert turns.take()
+        reactor.advance(TURN_S / 2)
         turns.slice_over(is_done=False)
         pauses.append(turns.wait(reactor, int))
-    assert pauses == ([0.0] * (SLICES - 1) + [YIELD_S]) * 2
+    assert pauses == [0.0, YIELD_S] * 3
     assert other.does(b"t")
     assert not turns.take()
     assert turns.wait(reactor, int) == ASK_S
@@ -71,6 +72,28 @@ def test_others_have_theirs(make: Callable[[int], Turns]) -> None:
     assert turns.wait(reactor, int) == 0.0
     assert not reactor.getReaders()
     other.end()
+    turns.close()
+
+
+@pytest.mark.parametrize(("process", "processor"), [(6, 3), (7, 5), (8, 3)])
+def test_a_turn_goes_with_a_processor(
+    make: Callable[[int], Turns], monkeypatch: pytest.MonkeyPatch, process: int, processor: int
+) -> None:
+    """Its holder moves there, of those that it may run on, and may run on all of them again."""
+    told: list[set[int]] = []
+    monkeypatch.setattr(os, "getpid", lambda: process)  # who takes which turn first when all are free
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {5, 3})
+    monkeypatch.setattr(os, "sched_setaffinity", lambda _, allowed: told.append(allowed))
+    assert make(3).take()
+    assert told == [{processor}, {3, 5}]
+
+
+def test_a_processor_that_is_taken_away(make: Callable[[int], Turns], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A processor that it may not run on any more costs nobody the turn."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {4095})
+    turns = make(1)
+    assert turns.take()
+    turns.slice_over(is_done=True)
 
 
 def test_a_turn_is_kept_between_slices(make: Callable[[int], Turns], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,7 +117,7 @@ class Waiting:
     """One that was refused, because another has the only turn, and waits."""
 
     def __init__(self, make: Callable[[int], Turns]) -> None:
-        self.turns, self.reactor = make(1), MemoryReactorClock()
+        self.turns, self.reactor = make(1), MemoryReactor()
         self.woken: list[str] = []
         self.other = Fork(self.turns)
         assert self.other.does(b"t")

@@ -11,7 +11,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.testing import MemoryReactorClock
 from twisted.protocols import amp
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -24,11 +23,12 @@ from megacomet.model.message import Publication
 from megacomet.model.receipts import Receipt
 from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
+from megacomet.slices import LONG_S, LOOK_S, SLICE_S
 from megacomet.turns import ASK_S, Turns
 from megacomet.wire import frames
-from megacomet.worker.uplink import REDIAL_S, SLICE_S, TELL_S, Uplink
+from megacomet.worker.uplink import REDIAL_S, TELL_S, Uplink
 from tests.ends import NONCE, WatchedRouter, connect_ends, links_of
-from tests.forks import Fork
+from tests.forks import Fork, MemoryReactor
 
 PATH = "/run/megacomet/link.sock"
 SUE = b"@sue"
@@ -135,20 +135,24 @@ class ManagerEnd(amp.AMP):
         return {}
 
 
+#: Rows of a step of a broadcast: one takes several.
+WINDOW = 8
+
+
 class UplinkTestCase(SynchronousTestCase):
     """An uplink that dials in memory, with a hub of a few rows."""
 
     number = 1
 
     def setUp(self) -> None:
-        self.reactor = MemoryReactorClock()
+        self.reactor = MemoryReactor()
         self.dialled: list[str] = []
         self.nobody_listens = False
         self.worker = Worker()
         self.keys = RowKeys()
         self.keys.grow(ROWS)
-        self.turns = Turns(1)
-        self.hub = Hub(self.keys, self.worker)
+        self.turns = Turns(1, self.reactor.seconds)
+        self.hub = Hub(self.keys, self.worker, window=WINDOW)
         self.uplink = Uplink(
             self.reactor,
             self.hub,
@@ -717,6 +721,46 @@ class BothEndsTests(UplinkTestCase):
         self.pump.flush()
         self.assertEqual(counts, [FEW + 1])
         self.assertEqual(self.reactor.getReaders(), [])
+
+    def go_on(self, other: Fork, step_s: float = LOOK_S) -> None:
+        """Give a broadcast that waits its turn; each of its steps takes a little more than `step_s`."""
+        self.worker.answer_s = step_s / WINDOW * 1.01
+        self.assertTrue(other.does(b"g"))
+        self.turns.doRead()
+        self.turn_of_the_reactor()
+
+    def turn_of_the_reactor(self) -> None:
+        """Make the calls that are due now; those that they ask for come later."""
+        for call in [call for call in self.reactor.calls if call.getTime() <= self.reactor.seconds()]:
+            self.reactor.calls.remove(call)
+            call.called = 1
+            call.func(*call.args, **call.kw)
+
+    def test_a_broadcast_goes_on_while_nothing_waits(self) -> None:
+        """All its steps in one turn of the reactor, and it is looked behind each."""
+        other, _ = self.broadcast()
+        self.go_on(other)
+        self.assertEqual(len(self.worker.answers), FEW + 1)
+        self.assertEqual(self.reactor.asked, FEW // WINDOW)
+
+    def test_a_broadcast_makes_way(self) -> None:
+        """For what waits, behind each step; it keeps its turn meanwhile, and nobody is left out."""
+        other, counts = self.broadcast()
+        self.reactor.waits = True
+        self.go_on(other)
+        for steps in range(1, FEW // WINDOW + 1):
+            self.assertEqual(len(self.worker.answers), steps * WINDOW)
+            self.assertFalse(other.does(b"t"))
+            self.turn_of_the_reactor()
+        self.turn_of_the_reactor()
+        self.pump.flush()
+        self.assertEqual((len(self.worker.answers), counts), (FEW + 1, [FEW + 1]))
+
+    def test_a_broadcast_lasts_no_longer_than_a_slice(self) -> None:
+        """Whatever comes, timers have their turn."""
+        other, _ = self.broadcast()
+        self.go_on(other, LONG_S / 2)
+        self.assertEqual(len(self.worker.answers), 2 * WINDOW)
 
     def test_a_turn_is_free_when_the_broadcast_is_over(self) -> None:
         """The other worker can have it then."""

@@ -54,7 +54,7 @@ class Worker:
         self._connections = LateEpoll(self._lot.rows.epoll)
         self._front = Front(self._lot, settings, reactor, unix_s=time.time, most=share_of(settings.capacity, workers))
         self._link = Uplink(
-            reactor, self._front.hub, self, nonce=nonce, clock=time.monotonic, turns=Turns(os.cpu_count() or 1)
+            reactor, self._front.hub, self, nonce=nonce, clock=time.monotonic, turns=Turns(len(os.sched_getaffinity(0)))
         )
         self._front.link = self._link
         self._is_open = False

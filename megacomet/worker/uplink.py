@@ -18,19 +18,19 @@ from math import inf
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorSocket, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import ServerFactory, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementedBy
 
 from megacomet import link
+from megacomet.forking import IReactor
 from megacomet.model.answers import Box
 from megacomet.model.hub import Hub
+from megacomet.slices import timed, undisturbed
 from megacomet.turns import Turns
 
-#: The hub works off boxes for so long, then the rest of the reactor has its turn, seconds.
-SLICE_S: Final = 0.002
 #: What connections come and go is told to the manager at most so often, seconds, and not before it has taken what was
 #: told last: under load one box carries many, and whoever comes while nothing is going on is told at once. A message
 #: for a poll that is not known yet waits for it.
@@ -123,7 +123,7 @@ class Uplink:
 
     def __init__(
         self,
-        reactor: IReactorTime,
+        reactor: IReactor,
         hub: Hub,
         worker: IWorker,
         *,
@@ -198,15 +198,13 @@ class Uplink:
     # -- the connection
 
     def _dial_now(self) -> None:
-        reactor = self.reactor
-        assert IReactorSocket.providedBy(reactor)
         try:
             connection = self._connect(self._path)
         except OSError:
             self._dial_again()
             return
         with connection:  # the reactor has a copy of its own
-            reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)
+            self.reactor.adoptStreamConnection(connection.fileno(), socket.AF_UNIX, self._factory)
 
     def _dial_again(self) -> None:
         """A try has failed, or a connection has ended: try again a little later."""
@@ -307,8 +305,10 @@ class Uplink:
             self._work(lambda: False)
 
     def _work(self, may_spread: Callable[[], bool]) -> None:
-        until = self.clock() + SLICE_S
-        results = self._hub.work(lambda: self.clock() >= until, may_spread)
+        is_over = (
+            timed(self.clock) if self._hub.has_boxes else undisturbed(self.clock, self.reactor.is_anything_waiting)
+        )
+        results = self._hub.work(is_over, may_spread)
         self._flush()
         protocol = self._protocol
         if protocol is not None:
