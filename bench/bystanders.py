@@ -1,7 +1,7 @@
 """Owns the watch on the rest of the machine: what processes compute meanwhile that no benchmark has started.
 
-Something that takes a processor of two for 150 ms in each second (seen: an agent that looks after the machine, the more
-descriptors are open the longer) meets a broadcast of 200 ms by chance, and halves its speed. What was measured then is
+Something that takes a processor of two for 150 ms in each second (seen: a service of the machine, for longer the more
+descriptors are open) meets a broadcast of 200 ms by chance, and halves its speed. What was measured then is
 measured again, or left out, on all sides alike and whatever it gave.
 
 Kernel threads are no bystanders: what they do is mostly the network of those who are measured.
