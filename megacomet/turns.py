@@ -9,6 +9,9 @@ kernel gives back those of a process that dies. Beside them an eventfd(2) counts
 that wait is woken. The locks say what is true: a count that is too low, after a process that died, costs the others no
 more than `ASK_S`; one that is too high is corrected by whoever is woken for nothing.
 
+Who waits has a read lock on one more byte of the file: a turn goes on for as long as nobody does, since who paused then
+would pause for nothing, and the kernel forgets those that die.
+
 Turns are short, so that all are done at about the same time: when each did its whole part in one, the last one often
 began when the others had ended, and worked alone. And each goes with a processor, to which its holder moves: the
 scheduler was seen to leave two of them on one for tens of ms, while the other idled (bench/RESULTS.md).
@@ -19,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import struct
 import time
 from collections.abc import Callable
 from typing import Final
@@ -29,12 +33,14 @@ from zope.interface import implementer
 
 from megacomet.forking import IReactor
 
-#: Seconds after which a process lets the others have theirs, at the end of a slice.
+#: Seconds after which a process lets those that wait have theirs, at the end of a slice.
 TURN_S: Final = 0.005
 #: Seconds for which it leaves its turn to them.
 YIELD_S: Final = 0.002
 #: Seconds after which who waits asks again without being woken.
 ASK_S: Final = 0.05
+#: struct flock of fcntl(2): type, whence, start, length, process.
+_FLOCK: Final = struct.Struct("@hhqqi")
 
 
 @implementer(IReadDescriptor)
@@ -80,8 +86,9 @@ class Turns:
         return False
 
     def slice_over(self, *, is_done: bool) -> None:
-        """A slice is over: the turn is given back when there is no more to do, and when it was long enough."""
-        is_over = self._at >= 0 and (is_done or self._clock() - self._since >= TURN_S)
+        """A slice is over: the turn is given back when there is no more to do, and when it was long and others wait."""
+        is_long = self._at >= 0 and self._clock() - self._since >= TURN_S
+        is_over = self._at >= 0 and (is_done or (is_long and self._is_awaited()))
         if is_done:
             self._pause_s = 0.0
             self._wait_no_more()
@@ -127,14 +134,22 @@ class Turns:
             wake: called when a turn that was refused may be free earlier.
         """
         if self._pause_s == ASK_S and self._reactor is None:
+            fcntl.lockf(self._file, fcntl.LOCK_SH, 1, self._places)  # nobody ever has it for writing
             reactor.add_exclusive_reader(self)
             self._reactor, self._wake = reactor, wake
         return self._pause_s
 
     def _wait_no_more(self) -> None:
         if self._reactor is not None:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, self._places)
             self._reactor.removeReader(self)
             self._reactor = None
+
+    def _is_awaited(self) -> bool:
+        """Ask whether another waits for a turn, without a lock that it could run into."""
+        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, self._places, 1, 0)
+        kind, *_ = _FLOCK.unpack(fcntl.fcntl(self._file, fcntl.F_GETLK, asked))
+        return bool(kind != fcntl.F_UNLCK)
 
     def doRead(self) -> None:
         """A turn is free: go and take it, if no other was faster."""

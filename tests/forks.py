@@ -47,6 +47,9 @@ class Fork:
             while word := os.read(self._asking, 1):
                 if word == b"t":
                     os.write(self._told, b"y" if turns.take() else b"n")
+                elif word == b"w":
+                    turns.wait(MemoryReactor(), lambda: None)
+                    os.write(self._told, b"y")
                 else:
                     turns.slice_over(is_done=True)
                     os.write(self._told, b"y")
@@ -55,7 +58,7 @@ class Fork:
         os.close(self._told)
 
     def does(self, word: bytes) -> bool:
-        """Let it take a turn (`t`) or be done with it (`g`); tells whether it could."""
+        """Let it take a turn (`t`), wait for one (`w`) or be done (`g`); tells whether it could."""
         os.write(self._ask, word)
         return os.read(self._hear, 1) == b"y"
 

@@ -54,10 +54,9 @@ def test_who_dies_gives_back(make: Callable[[int], Turns]) -> None:
 
 
 def test_others_have_theirs() -> None:
-    """Who had a turn for long gives it back and pauses before it asks again; who has none, longer."""
-    reactor = MemoryReactor()
-    turns = Turns(1, reactor.seconds)
-    other = Fork(turns)
+    """Who had a turn for long while others wait gives it back and pauses before it asks again; who has none, longer."""
+    turns, reactor, other = awaited()
+    turns.slice_over(is_done=True)
     pauses = []
     for _ in range(6):
         assert turns.take()
@@ -72,6 +71,62 @@ def test_others_have_theirs() -> None:
     assert turns.wait(reactor, int) == 0.0
     assert not reactor.getReaders()
     other.end()
+    turns.close()
+
+
+def awaited() -> tuple[Turns, MemoryReactor, Fork]:
+    """Return the only turn, which is taken, the time, and another that waits for it."""
+    reactor = MemoryReactor()
+    turns = Turns(1, reactor.seconds)
+    other = Fork(turns)
+    assert turns.take()
+    assert not other.does(b"t")
+    assert other.does(b"w")
+    return turns, reactor, other
+
+
+def is_kept(turns: Turns, reactor: MemoryReactor) -> bool:
+    """Tell whether a turn goes on behind a slice that made it long, without a pause."""
+    reactor.advance(TURN_S)
+    turns.slice_over(is_done=False)
+    return turns.wait(reactor, int) == 0.0
+
+
+@pytest.mark.parametrize("places", [1, 2])
+def test_a_turn_goes_on_while_nobody_waits(places: int) -> None:
+    """However long it is, also beside others that have theirs: a pause would be for nothing."""
+    reactor = MemoryReactor()
+    turns = Turns(places, reactor.seconds)
+    others = [Fork(turns) for _ in range(places - 1)]
+    assert all(other.does(b"t") for other in others)
+    assert turns.take()
+    assert is_kept(turns, reactor)
+    assert is_kept(turns, reactor)
+    for other in others:
+        other.end()
+    turns.close()
+
+
+def test_one_that_waits_ends_a_long_turn() -> None:
+    """It is given back behind the slice."""
+    turns, reactor, other = awaited()
+    assert not is_kept(turns, reactor)
+    assert other.does(b"t")
+    other.end()
+    turns.close()
+
+
+@pytest.mark.parametrize("word", [b"g", b""])
+def test_one_that_waits_no_more(word: bytes) -> None:
+    """Whether it has nothing to do any more or was killed: nobody pauses for it."""
+    turns, reactor, other = awaited()
+    if word:
+        assert other.does(word)
+        assert is_kept(turns, reactor)
+        other.end()
+    else:
+        other.end()
+        assert is_kept(turns, reactor)
     turns.close()
 
 
