@@ -13,7 +13,8 @@ from twisted.protocols import amp
 from twisted.test.iosim import FakeTransport, IOPump, connect
 
 from megacomet import link
-from megacomet.manager.links import Downlink, Links
+from megacomet.manager.downlink import Downlink
+from megacomet.manager.links import Links
 from megacomet.model.directory import Directory
 from megacomet.model.memory import MemoryStore
 from megacomet.model.router import Router

@@ -14,7 +14,7 @@ from twisted.test.iosim import IOPump
 from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet import link
-from megacomet.manager.links import Downlink
+from megacomet.manager.downlink import Downlink
 from megacomet.model.message import Publication
 from megacomet.model.receipts import Receipt
 from megacomet.wire import frames

@@ -25,7 +25,7 @@ _PSS: Final = re.compile(r"^Pss:\s+(\d+) kB", re.M)
 
 
 class Manager:
-    """See `megacomet.manager.links.IManager`, and `megacomet.api.health.IReadiness`.
+    """See `megacomet.manager.downlink.IManager`, and `megacomet.api.health.IReadiness`.
 
     The parts know one another through it, so they are put in after it was made.
 

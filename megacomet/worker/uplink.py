@@ -12,14 +12,13 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections import deque
 from collections.abc import Callable
 from math import inf
 from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall
-from twisted.internet.protocol import ServerFactory, connectionDone
+from twisted.internet.protocol import ServerFactory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementedBy
@@ -30,6 +29,7 @@ from megacomet.model.answers import Box
 from megacomet.model.hub import Hub
 from megacomet.slices import timed, undisturbed
 from megacomet.turns import Turns
+from megacomet.worker.uplink_end import UplinkEnd
 
 #: What connections come and go is told to the manager at most so often, seconds, and not before it has taken what was
 #: told last: under load one box carries many, and whoever comes while nothing is going on is told at once. A message
@@ -63,51 +63,6 @@ class IWorker(Protocol):
 
     def orphaned(self) -> None:
         """No manager came for `ORPHAN_BEATS` seconds: close all, end."""
-
-
-class UplinkProtocol(link.LinkEnd):
-    """One connection to the manager."""
-
-    def __init__(self, uplink: Uplink) -> None:
-        super().__init__()
-        self._uplink = uplink
-        self._answers: deque[Deferred[dict[str, bytes]]] = deque()
-        self.silent_beats = 0
-        self.untaken = 0
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self._uplink.dialled(self)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._answers.clear()
-        self._uplink.lost(self)  # before what waits for an answer hears of it, lest it try again on this link
-        super().connectionLost(reason)
-
-    def dataReceived(self, data: bytes) -> None:
-        self.silent_beats = 0
-        super().dataReceived(data)
-
-    @link.Deliver.responder
-    def deliver(self, number: int, head: int, answered: int, records: bytes) -> Deferred[dict[str, bytes]]:
-        answer: Deferred[dict[str, bytes]] = Deferred()
-        self._answers.append(answer)
-        self._uplink.deliver(Box(number, head, answered, records))
-        return answer
-
-    def worked_off(self, results: bytes) -> None:
-        """The oldest box without an answer was worked off."""
-        self._answers.popleft().callback({"results": results})
-
-    @link.GiveBack.responder
-    def give_back(self, fd: int, unread: bytes) -> dict[str, object]:
-        self._uplink.worker.take_back(fd, unread)
-        return {}
-
-    @link.Stop.responder
-    def stop(self) -> dict[str, object]:
-        self._uplink.worker.stop()
-        return {}
 
 
 class Uplink:
@@ -151,7 +106,7 @@ class Uplink:
         self._hub = hub
         self._number = -1
         self._nonce = nonce
-        self._protocol: UplinkProtocol | None = None
+        self._protocol: UplinkEnd | None = None
         self._turn: IDelayedCall | None = None
         self._lonely_beats = self._unanswered_beats = 0
         self._told_at = -inf
@@ -159,13 +114,13 @@ class Uplink:
         self._connect = connect
         self._turns = turns
         self._factory = ServerFactory()  # as Twisted calls what is adopted
-        self._factory.protocol = lambda: UplinkProtocol(self)
+        self._factory.protocol = lambda: UplinkEnd(self)
         self._redial: IDelayedCall | None = None
         self._beat: IDelayedCall | None = None
         self._hung_up: Deferred[None] | None = None
         self._was_up = False
         self._is_gathering = False
-        implementedBy(UplinkProtocol)  # made when first asked for: rather here, for all workers, than in each
+        implementedBy(UplinkEnd)  # made when first asked for: rather here, for all workers, than in each
 
     def dial(self, number: int, path: str) -> None:
         """Keep dialling the manager's socket, until `hang_up`.
@@ -211,7 +166,7 @@ class Uplink:
         if self._hung_up is None:
             self._redial = self.reactor.callLater(REDIAL_S, self._dial_now)
 
-    def dialled(self, protocol: UplinkProtocol) -> None:
+    def dialled(self, protocol: UplinkEnd) -> None:
         """A connection stands: say who this is, then everything that listens here."""
         self._protocol = protocol
         hello = protocol.callRemote(
@@ -220,7 +175,7 @@ class Uplink:
         hello.addCallback(self._welcomed, protocol)
         hello.addErrback(self._failed, protocol, "hello")
 
-    def _welcomed(self, answer: dict[str, object], protocol: UplinkProtocol) -> None:
+    def _welcomed(self, answer: dict[str, object], protocol: UplinkEnd) -> None:
         if protocol is not self._protocol:
             return
         epoch, head = answer["epoch"], answer["head"]
@@ -234,7 +189,7 @@ class Uplink:
             self._log.info("link to the manager stands again, {channels} channels told", channels=self._hub.channels)
         self._was_up = True
 
-    def lost(self, protocol: UplinkProtocol) -> None:
+    def lost(self, protocol: UplinkEnd) -> None:
         """A connection ended."""
         if protocol is not self._protocol:
             return
@@ -250,7 +205,7 @@ class Uplink:
             self._hung_up.callback(None)
         self._dial_again()
 
-    def _failed(self, failure: Failure, protocol: UplinkProtocol, what: str) -> None:
+    def _failed(self, failure: Failure, protocol: UplinkEnd, what: str) -> None:
         """Something that was asked of the manager failed; a link that cannot be trusted is ended."""
         if protocol is self._protocol:
             self._log.warn("the manager refused {what}: {why}", what=what, why=failure.getErrorMessage())
@@ -366,18 +321,26 @@ class Uplink:
         if batch:
             self._send_box(protocol, batch)
 
-    def _send_box(self, protocol: UplinkProtocol, records: list[bytes]) -> None:
+    def _send_box(self, protocol: UplinkEnd, records: list[bytes]) -> None:
         protocol.untaken += 1
         told = protocol.callRemote(link.Want, records=b"".join(records))
         told.addCallback(self._taken, protocol)
         told.addErrback(self._failed, protocol, "what listens here")
 
-    def _taken(self, _: dict[str, object], protocol: UplinkProtocol) -> None:
+    def _taken(self, _: dict[str, object], protocol: UplinkEnd) -> None:
         protocol.untaken -= 1
         if protocol is self._protocol and self._is_gathering:
             self.touch()
 
-    # -- descriptors
+    # -- descriptors, and the end
+
+    def give_back(self, fd: int, unread: bytes) -> None:
+        """See `IUplink`."""
+        self.worker.take_back(fd, unread)
+
+    def stop(self) -> None:
+        """See `IUplink`."""
+        self.worker.stop()
 
     def adopt(self, fd: int, head: bytes, peer: bytes) -> Deferred[dict[str, object]]:
         """Hand a connection to the manager.

@@ -1,0 +1,77 @@
+"""The worker's end of one connection to the manager: what comes down it, and the answers."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from megacomet import link
+from megacomet.model.answers import Box
+
+
+class IUplink(Protocol):
+    """What a connection to the manager tells."""
+
+    def dialled(self, end: UplinkEnd) -> None:
+        """A connection stands."""
+
+    def lost(self, end: UplinkEnd) -> None:
+        """A connection ended."""
+
+    def deliver(self, box: Box) -> None:
+        """A box came; `UplinkEnd.worked_off` answers it."""
+
+    def give_back(self, fd: int, unread: bytes) -> None:
+        """A connection that was handed over came back."""
+
+    def stop(self) -> None:
+        """The manager wants the worker to end."""
+
+
+class UplinkEnd(link.LinkEnd):
+    """One connection to the manager."""
+
+    def __init__(self, uplink: IUplink) -> None:
+        super().__init__()
+        self._uplink = uplink
+        self._answers: deque[Deferred[dict[str, bytes]]] = deque()
+        self.silent_beats = 0
+        self.untaken = 0
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self._uplink.dialled(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._answers.clear()
+        self._uplink.lost(self)  # before what waits for an answer hears of it, lest it try again on this link
+        super().connectionLost(reason)
+
+    def dataReceived(self, data: bytes) -> None:
+        self.silent_beats = 0
+        super().dataReceived(data)
+
+    @link.Deliver.responder
+    def deliver(self, number: int, head: int, answered: int, records: bytes) -> Deferred[dict[str, bytes]]:
+        answer: Deferred[dict[str, bytes]] = Deferred()
+        self._answers.append(answer)
+        self._uplink.deliver(Box(number, head, answered, records))
+        return answer
+
+    def worked_off(self, results: bytes) -> None:
+        """The oldest box without an answer was worked off."""
+        self._answers.popleft().callback({"results": results})
+
+    @link.GiveBack.responder
+    def give_back(self, fd: int, unread: bytes) -> dict[str, object]:
+        self._uplink.give_back(fd, unread)
+        return {}
+
+    @link.Stop.responder
+    def stop(self) -> dict[str, object]:
+        self._uplink.stop()
+        return {}
