@@ -19,8 +19,11 @@ from megacomet.errors import Refused
 from megacomet.model.message import Publication, Published
 from megacomet.model.receipts import Receipt
 from megacomet.settings import Settings
+from megacomet.wire.cutoff import CutOff
 
 KEY = "a-key-for-tests"
+PUSH_KEY = "a-key-to-push"
+READ_KEY = "a-key-to-read"
 BEARER = f"Bearer {KEY}"
 
 
@@ -32,6 +35,7 @@ class FakePublisher:
     def __init__(self) -> None:
         self.head = 0
         self.published: list[Publication] = []
+        self.cut: list[tuple[bytes, CutOff]] = []
         self.refuse: dict[bytes, str] = {}
         self.status: dict[bytes, str] = {}
         self.keys: dict[bytes, Published] = {}
@@ -55,6 +59,11 @@ class FakePublisher:
             self.waiting.append(lambda: done(outcome))
         else:
             done(outcome)
+
+    def cut_off(self, mailbox: bytes, cut: CutOff, done: Callable[[int], None]) -> None:
+        """Note whom to cut off; one connection was."""
+        self.cut.append((mailbox, cut))
+        done(1)
 
     def _outcome(self, publication: Publication) -> Published | Refused:
         channel = publication.channel
@@ -216,7 +225,7 @@ class Doors:
             Settings(**{"state_dir": "/nowhere"} | settings),
             publisher=self.publisher,
             pressure=self.pressure,
-            keys=Keys([(KEY, "admin"), ("a-key-to-read", "read")]),
+            keys=Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")]),
             stats=self.manager,
             readiness=self.manager,
             reactor=self.clock,

@@ -10,6 +10,7 @@ import pytest
 
 from megacomet.api.keys import FILE_NAME, Keys, load_or_make_key
 from megacomet.errors import PeerError, StartError
+from tests.doors import KEY, PUSH_KEY, READ_KEY, Doors, get, post
 
 KEYS = Keys([("first-key", "admin"), ("second-key", "read")])
 
@@ -125,3 +126,21 @@ def test_a_directory_that_cannot_be_written() -> None:
     """A state directory that cannot be written stops the start and is named."""
     with pytest.raises(StartError, match="cannot be written to /proc/self/api-key"):
         load_or_make_key("/proc/self")
+
+
+@pytest.mark.parametrize(
+    ("request_", "allowed"),
+    [
+        (post("/api/push", '{"channel":"a","data":1}', key=None), {PUSH_KEY, KEY}),
+        (post("/api/batch", '{"channel":"a","data":1}', key=None), {PUSH_KEY, KEY}),
+        (get("/api/stats", key=None), {READ_KEY, KEY}),
+        (post("/api/clients/sue/disconnect", "{}", key=None), {KEY}),
+    ],
+)
+def test_what_a_scope_allows(request_: bytes, allowed: set[str]) -> None:
+    """Publishing, looking and acting need a key each; scope admin allows everything."""
+    for key in (KEY, PUSH_KEY, READ_KEY):
+        answer = Doors().ask(
+            request_.replace(b"Host: h\r\n", b"Host: h\r\nAuthorization: Bearer %b\r\n" % key.encode())
+        )
+        assert answer.status == (200 if key in allowed else 403)

@@ -128,7 +128,7 @@ def test_keys_are_one_for_each_target() -> None:
 def test_keys_are_one_for_each_publisher() -> None:
     """Two publishers may use the same key."""
     doors = Doors()
-    for key in ("a-key-for-tests", "a-key-to-read"):
+    for key in ("a-key-for-tests", "a-key-to-push"):
         doors.ask(post("/api/push", '{"channel":"a","data":1,"key":"k"}', key=key))
     assert len({p.key for p in doors.publisher.published}) == 2
 
@@ -137,7 +137,7 @@ def test_everyone_needs_scope_admin() -> None:
     """A key of a lesser scope may not push to everyone, by whichever name."""
     doors = Doors()
     for target in ('"everyone":true', '"channel":"*"', '"channels":["a","*"]'):
-        answer = doors.ask(post("/api/push", '{"data":1,' + target + "}", key="a-key-to-read"))
+        answer = doors.ask(post("/api/push", '{"data":1,' + target + "}", key="a-key-to-push"))
         assert (answer.status, answer.code) == (403, "forbidden")
     assert doors.publisher.published == []
 

@@ -16,6 +16,9 @@ import attrs
 
 from megacomet.errors import PeerError, StartError
 
+#: What a key may allow: to publish, to look, or everything.
+PUSH: Final = "push"
+READ: Final = "read"
 ADMIN: Final = "admin"
 FILE_NAME: Final = "api-key"
 KEY_BYTES: Final = 32
@@ -34,6 +37,10 @@ class Identity:
 
     id: bytes
     scope: str
+
+    def allows(self, scope: str) -> bool:
+        """Tell whether the key allows what a scope allows."""
+        return self.scope in (scope, ADMIN)
 
 
 class Keys:

@@ -112,7 +112,7 @@ class Publisher:
             PeerError: `bad-json`, `bad-fields`, `too-large` or `forbidden`.
         """
         push = decode_push(body, self._max_data_bytes)
-        if push.everyone and identity.scope != ADMIN:
+        if push.everyone and not identity.allows(ADMIN):
             raise PeerError("forbidden", "a push to everyone needs a key of scope admin")
         return push
 

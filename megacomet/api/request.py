@@ -220,14 +220,16 @@ class Request(server.Request):
         """Return a constant: nothing here makes an address of its own, and Klein asks twice a request."""
         return False
 
-    def owner(self) -> Identity:
-        """Return who asks.
+    def owner(self, scope: str) -> Identity:
+        """Return who asks, whose key must allow what a scope allows.
 
         Raises:
-            PeerError: `unauthorized`; the path is not one of those for which a key was asked.
+            PeerError: `forbidden`, or `unauthorized`: the path is not one of those for which a key was asked.
         """
         if self.identity is None:
             raise PeerError("unauthorized")
+        if not self.identity.allows(scope):
+            raise PeerError("forbidden", f"this needs a key of scope {scope}")
         return self.identity
 
     # -- answers

@@ -22,7 +22,7 @@ from megacomet.api.app import Api
 from megacomet.api.batch import Batch
 from megacomet.api.channel import Channel
 from megacomet.api.health import IReadiness
-from megacomet.api.keys import Keys
+from megacomet.api.keys import PUSH, Keys
 from megacomet.api.push import IPressure, IPublisher, Publisher
 from megacomet.api.request import JSON, NDJSON, Body, Request
 from megacomet.api.stats import IStats
@@ -157,7 +157,7 @@ def make_site(
     line_bytes = ENVELOPE_BYTES + settings.message_bytes
 
     def batch(request: Request) -> Batch:
-        return Batch(publishing, request.owner(), line_bytes, request.channel.hold, request.processingFailed)
+        return Batch(publishing, request.owner(PUSH), line_bytes, request.channel.hold, request.processingFailed)
 
     return Site(
         api.app.resource(),
