@@ -83,16 +83,31 @@ class LateReactor:
 
     def __init__(self) -> None:
         self.reactor: Any = Reactor()
+        self._drop_waker()
+        self._epoll = LateEpoll(self.reactor._poller)
+
+    def _drop_waker(self) -> None:
         # Twisted's inside: the waker's pipe would be shared by all. A test pins what is done here.
         for waker in list(self.reactor._internalReaders):
             self.reactor.removeReader(waker)
             waker.connectionLost(Failure(Exception("made anew behind the fork")))
         self.reactor._internalReaders.clear()
         self.reactor.waker = None
-        self._epoll = LateEpoll(self.reactor._poller)
 
     def install(self) -> None:
         """Be this process's reactor."""
+        self.open()
+        installReactor(self.reactor)
+
+    def open(self) -> None:
+        """Be a reactor that works, if not the process's."""
         self._epoll.open()
         self.reactor.installWaker()
-        installReactor(self.reactor)
+
+    def close(self) -> None:
+        """Be none any more, for good: what was asked for later is forgotten, and no descriptor stays."""
+        for call in self.reactor.getDelayedCalls():
+            call.cancel()
+        self._drop_waker()
+        self.reactor.removeAll()
+        self.reactor._poller.close()

@@ -76,7 +76,7 @@ CLOCKS: Final = frozenset({("datetime", "now"), ("datetime", "utcnow"), ("dateti
 NOT_IN_WORKERS: Final = ("autobahn", "klein", "twisted.web", "treq", "werkzeug")
 IN_THE_ZYGOTE: Final = (
     "megacomet.zygote",
-    "megacomet.worker.main",
+    "megacomet.worker.birth",
     "megacomet.wire.upgrade",
     "megacomet.wire.websocket",
 )

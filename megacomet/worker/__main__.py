@@ -13,7 +13,7 @@ import twisted.internet.epollreactor  # noqa: E402
 import twisted.internet.main  # noqa: E402
 import twisted.internet.unix  # noqa: E402, F401
 
-from megacomet.worker.main import prepare  # noqa: E402
+from megacomet.worker.birth import prepare  # noqa: E402
 from megacomet.zygote import main  # noqa: E402
 
 assert encodings.idna is not None

@@ -1,33 +1,26 @@
-"""What a worker process runs: its reactor, its log, and the parts of the role put together.
-
-All of it is built in the zygote, once; a fork of it only starts (see `megacomet.forking`).
-"""
+"""A worker: the parts of the role put together."""
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
-import signal
+import socket
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
-from twisted.logger import Logger, globalLogBeginner
+from twisted.logger import Logger
 
-from megacomet.collector import THRESHOLDS
-from megacomet.forking import LateEpoll, LateReactor
+from megacomet import link
+from megacomet.forking import LateEpoll
 from megacomet.kinds import ENTRANCE
 from megacomet.listeners import BACKLOG, Listener
-from megacomet.logs import ZYGOTE, PipeObserver, worker_name
 from megacomet.settings import Settings
 from megacomet.turns import Turns
 from megacomet.worker.front import Front
 from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
-from megacomet.zygote import Birth, Run
 
-#: The descriptor that every process of the server logs to.
-LOG_FD: Final = 2
 #: Deadlines are whole seconds.
 TICK_S: Final = 1.0
 
@@ -37,7 +30,16 @@ class Worker:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, settings: Settings, *, workers: int, nonce: bytes) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        *,
+        workers: int,
+        nonce: bytes,
+        clock: Callable[[], float] = time.monotonic,
+        connect: Callable[[str], socket.socket] = link.connect,
+    ) -> None:
         """Put the parts together; nothing runs before `start`.
 
         Args:
@@ -45,16 +47,20 @@ class Worker:
             settings: the server's.
             workers: how many there are.
             nonce: to show to the manager.
+            clock: seconds, monotonic.
+            connect: makes a connection to the manager's path.
         """
         self._reactor = reactor
         self._settings = settings
         self._listeners: list[Listener] = []
         descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self._lot = make_lot(settings, now=time.monotonic(), descriptors=descriptors)
+        self._clock = clock
+        self._lot = make_lot(settings, now=clock(), descriptors=descriptors)
         self._connections = LateEpoll(self._lot.rows.epoll)
         self._front = Front(self._lot, settings, reactor, unix_s=time.time, most=share_of(settings.capacity, workers))
+        self._turns = Turns(len(os.sched_getaffinity(0)))
         self._link = Uplink(
-            reactor, self._front.hub, self, nonce=nonce, clock=time.monotonic, turns=Turns(len(os.sched_getaffinity(0)))
+            reactor, self._front.hub, self, nonce=nonce, clock=clock, connect=connect, turns=self._turns
         )
         self._front.link = self._link
         self._is_open = False
@@ -92,7 +98,7 @@ class Worker:
     def _every_second(self) -> None:
         self._reactor.callLater(TICK_S, self._every_second)
         try:
-            self._front.tick(time.monotonic())
+            self._front.tick(self._clock())
         except Exception:
             self._log.failure("the work of a second failed")
 
@@ -140,26 +146,9 @@ class Worker:
         """No manager came back: answer everybody, end."""
         self.stop()
 
-
-def prepare(birth: Birth, settings: Settings) -> Run:
-    """Build what all workers are forks of; called in the zygote.
-
-    Returns:
-        what a fork is to run.
-    """
-    observer = PipeObserver(LOG_FD, ZYGOTE)
-    globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
-    late = LateReactor()
-    reactor = late.reactor
-    worker = Worker(reactor, settings, workers=birth.workers, nonce=bytes.fromhex(birth.nonce))
-
-    def run(number: int, listeners: list[Listener]) -> int:
-        observer.process = worker_name(number)
-        late.install()
-        gc.set_threshold(*THRESHOLDS)  # frozen it was before the fork
-        worker.start(number, listeners, birth.link_path)
-        signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(worker.stop))
-        reactor.run(installSignalHandlers=False)
-        return 0
-
-    return run
+    def discard(self) -> None:
+        """Hang up, and close what is this worker's own; it was not one that clients have known."""
+        self._link.hang_up()
+        self._reactor.removeReader(self._lot)
+        self._lot.rows.epoll.close()
+        self._turns.close()

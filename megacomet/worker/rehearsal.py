@@ -1,0 +1,175 @@
+"""What every worker does in its first second, and with each kind of client, done once before all of them are forked.
+
+The interpreter adapts the code that it runs and remembers where attributes were found (PEP 659). It writes that beside
+the code, and what a fork is the first to run, the fork has a copy of the page for. So a worker that is thrown away runs
+all of it in the zygote: each of the others has 0.3 MB less for itself (bench/RESULTS.md).
+
+Nothing of it can be seen from outside: the manager and the clients are here, and its time is a count.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import Any, Final
+
+from twisted.internet.protocol import ServerFactory
+
+from megacomet import link
+from megacomet.forking import LateReactor
+from megacomet.listeners import Listener
+from megacomet.settings import Settings
+from megacomet.wire import frames, websocket
+from megacomet.worker.main import Worker
+
+#: Code is adapted when it has run eight times, and again where that went wrong.
+ROUNDS: Final = 16
+#: Of the reactor, after each of which its time is later by `TURN_S`: whatever waits for one of the others is through.
+TURNS: Final = 12
+TURN_S: Final = 0.1
+_EPOCH: Final = b"rehearsal"
+_UPGRADE: Final = (
+    b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+    b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+)
+#: Target and further headers of each kind of client.
+CLIENTS: Final = (
+    (b"/sue.js", b""),
+    (b"/comet/poll?channel=news&client=joe", b""),
+    (b"/comet/events?channel=news", b""),
+    (b"/comet/stream?channel=news&channel=more", b""),
+    (b"/comet/ws?channel=news", _UPGRADE),
+)
+_MASK: Final = bytes(4)
+
+
+class _Manager(link.LinkEnd):
+    """The other end of the link: it knows what a worker is told, and nothing else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._boxes = 0
+        self._pages: list[bytes] = []
+
+    @link.Hello.responder
+    def hello(self, protocol: int, number: int, pid: int, nonce: bytes) -> dict[str, object]:
+        return {"epoch": _EPOCH, "head": 0}
+
+    @link.Beat.responder
+    def beat(self, counts: bytes) -> dict[str, object]:
+        return {"ready": True, "workers": 1}
+
+    @link.Want.responder
+    def want(self, records: bytes) -> dict[str, object]:
+        self._pages += [
+            frames.encode(frames.PAGE_END, number=frame.number, offset=self._boxes)
+            for frame in frames.decode(records)
+            if frame.kind == frames.JOIN
+        ]
+        return {}
+
+    def publish(self) -> None:
+        """Send the pages that were asked for, then a message to everybody."""
+        pages, self._pages = self._pages, []
+        self._boxes += 1
+        messages = [
+            frames.encode(frames.MESSAGE, offset=self._boxes, channel=channel, data=b"1")
+            for channel in (b"news", b"@sue")
+        ]
+        answer = self.callRemote(
+            link.Deliver,
+            number=self._boxes,
+            head=self._boxes,
+            answered=self._boxes - 1,
+            records=b"".join(pages + messages),
+        )
+        answer.addErrback(lambda _: None)  # the last one's is that the link has ended
+
+
+class _Stage:
+    """A worker, its manager and its clients, in a reactor of their own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._late = LateReactor()
+        self._reactor: Any = self._late.reactor
+        self._late.open()
+        self._now = 0.0
+        self._reactor.seconds = lambda: self._now
+        ours, theirs = socket.socketpair()
+        self._manager = _Manager()
+        factory = ServerFactory()
+        factory.protocol = lambda: self._manager
+        for end in (ours, theirs):
+            end.setblocking(False)
+        with theirs:
+            self._reactor.adoptStreamConnection(theirs.fileno(), socket.AF_UNIX, factory)
+        self._worker = Worker(
+            self._reactor, settings, workers=1, nonce=b"", clock=lambda: self._now, connect=lambda _: ours
+        )
+        self._door = socket.socket(socket.AF_UNIX)
+        self._door.bind("")  # a name that no file has, and nobody else (unix(7), autobind)
+        self._door.setblocking(False)
+
+    def play(self) -> int:
+        """Let clients of each kind come, be told something, and go; returns how many were told it."""
+        self._worker.start(0, [Listener(self._door, classic=False, shared=False)], "")
+        self._go_on()
+        return sum(self._round() for _ in range(ROUNDS))
+
+    def _go_on(self) -> None:
+        for _ in range(TURNS):
+            self._now += TURN_S
+            self._reactor.runUntilCurrent()
+            self._reactor.doPoll(0)
+
+    def _round(self) -> int:
+        with contextlib.ExitStack() as clients:
+            connections = [clients.enter_context(socket.socket(socket.AF_UNIX)) for _ in CLIENTS]
+            for connection, (target, headers) in zip(connections, CLIENTS, strict=True):
+                connection.connect(self._door.getsockname())
+                connection.setblocking(False)
+                connection.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (target, headers))
+            self._go_on()
+            self._manager.publish()
+            self._go_on()
+            self._manager.publish()
+            self._go_on()
+            connections[-1].sendall(_masked(websocket.TEXT, b'{"op":"ping","id":1}') + _masked(websocket.PING, b""))
+            self._go_on()
+            told = sum(b"1" in _received(connection).partition(b"\r\n\r\n")[2] for connection in connections)
+        self._go_on()
+        return told
+
+    def end(self) -> None:
+        """Close everything."""
+        self._worker.discard()
+        self._go_on()
+        self._late.close()
+        self._door.close()
+
+
+def _masked(opcode: int, payload: bytes) -> bytes:
+    """Return a frame as a client sends it; a mask of zeros changes nothing."""
+    return bytes((0x80 | opcode, 0x80 | len(payload))) + _MASK + payload
+
+
+def _received(connection: socket.socket) -> bytes:
+    with contextlib.suppress(BlockingIOError):
+        return connection.recv(65536)
+    return b""
+
+
+def rehearse(settings: Settings) -> int:
+    """Have a worker do everything once that is part of each one's life.
+
+    Args:
+        settings: the server's.
+
+    Returns:
+        how many clients were told a message; `ROUNDS` of each of the `CLIENTS`.
+    """
+    stage = _Stage(settings)
+    try:
+        return stage.play()
+    finally:
+        stage.end()
