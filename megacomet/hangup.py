@@ -1,14 +1,14 @@
 """SIGHUP: what it means to the manager, and how another program sends it to the one of a state directory.
 
 To a server it means "read again what may change while you run". A terminal that is closed sends the same signal to who
-runs in it; that one is meant to end, unless it was started with `nohup`.
+runs in its foreground; that one is meant to end, unless it was started with `nohup`.
 """
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from twisted.logger import Logger
@@ -26,21 +26,21 @@ class Hangup:
 
     _log = Logger()
 
-    def __init__(self, reactor: Any, streams: Sequence[int] = (0, 1, 2)) -> None:
+    def __init__(self, reactor: Any, find_terminal: Callable[[], int | None]) -> None:
         """
         Args:
             reactor: runs `reload`, and is stopped when the terminal is gone.
-            streams: descriptors of which the first that is a terminal is the one.
+            find_terminal: called by `listen`; returns the descriptor of the terminal to end with, None: there is none.
         """
         self._reactor = reactor
-        self._streams = streams
+        self._find_terminal = find_terminal
         self.reload: Callable[[], None] = _nothing
         self._terminal: int | None = None
 
     def listen(self) -> None:
         """Take the signal from now on; what it asks for is done when the reactor runs."""
         if signal.signal(signal.SIGHUP, self._taken) is signal.SIG_DFL:
-            self._terminal = next(filter(os.isatty, self._streams), None)
+            self._terminal = self._find_terminal()
 
     def _taken(self, *_: object) -> None:
         self._reactor.callFromThread(self._act)  # this is in the middle of anything
@@ -54,6 +54,20 @@ class Hangup:
             self.reload()
         except Exception:
             self._log.failure("SIGHUP could not be obeyed")
+
+
+def foreground_terminal() -> int | None:
+    """Return a descriptor of the terminal that this process is in the foreground of; None: there is none.
+
+    Who runs in the background is left alone by a terminal that is closed, and may be sent SIGHUP later for a reload.
+    """
+    for fd in (0, 1, 2):
+        try:
+            if os.tcgetpgrp(fd) == os.getpgrp():
+                return fd
+        except OSError:
+            pass  # closed, or not the terminal of this session
+    return None
 
 
 def _nothing() -> None:

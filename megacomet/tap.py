@@ -35,7 +35,7 @@ from megacomet.api.site import Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.binding import bind_all, cannot_listen, refuse_taken
 from megacomet.errors import StartError
-from megacomet.hangup import Hangup
+from megacomet.hangup import Hangup, foreground_terminal
 from megacomet.listeners import Listeners
 from megacomet.logs import LogRelay
 from megacomet.manager.adoption import Adoption, highest_descriptor
@@ -120,7 +120,7 @@ class Server(MultiService):
         self._started = time.time()
         self._was_ready = False
         self._ground: Ground | None = None
-        self._hangup = Hangup(reactor)
+        self._hangup = Hangup(reactor, foreground_terminal)
 
     # -- with privileges
 

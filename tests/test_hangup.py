@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -42,10 +44,7 @@ class HangupTests(SynchronousTestCase):
     def setUp(self) -> None:
         """Have the signal as a fresh process has it."""
         self.reactor: Any = FakeReactor()
-        ours, self.stream = os.pipe()  # no terminal, wherever the test runs
-        self.addCleanup(os.close, ours)
-        self.addCleanup(os.close, self.stream)
-        self.hangup = Hangup(self.reactor, [self.stream])
+        self.hangup = Hangup(self.reactor, lambda: None)
         self.reloads = 0
         self.addCleanup(signal.signal, signal.SIGHUP, signal.signal(signal.SIGHUP, signal.SIG_DFL))
 
@@ -62,7 +61,7 @@ class HangupTests(SynchronousTestCase):
         """Stand in a terminal; return the end by which it can be closed."""
         ours, theirs = os.openpty()
         self.addCleanup(os.close, theirs)
-        self.hangup = Hangup(self.reactor, [self.stream, theirs])
+        self.hangup = Hangup(self.reactor, lambda: theirs)
         return ours
 
     def test_it_is_read_again(self) -> None:
@@ -110,6 +109,41 @@ class HangupTests(SynchronousTestCase):
         os.close(ours)
         self.send()
         assert not self.reactor.stopped
+
+
+@pytest.mark.parametrize(("stream", "found"), [(0, "0"), (2, "2"), (None, "None")])
+def test_whose_terminal(stream: int | None, found: str) -> None:
+    """Whoever leads the session of a terminal is in its foreground, whichever of their streams it is."""
+    code = (
+        "import fcntl, os, sys, termios; from megacomet.hangup import foreground_terminal; os.setsid();"
+        "[fcntl.ioctl(int(fd), termios.TIOCSCTTY, 0) for fd in sys.argv[1:]];"
+        "os.write(1, str(foreground_terminal()).encode())"
+    )
+    ours, theirs = os.openpty()
+    try:
+        streams: dict[str, Any] = {"stdin": theirs if stream == 0 else subprocess.DEVNULL}
+        streams["stderr"] = theirs if stream == 2 else subprocess.DEVNULL
+        arguments = [] if stream is None else [str(stream)]
+        done = subprocess.run([sys.executable, "-c", code, *arguments], stdout=subprocess.PIPE, check=True, **streams)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.stdout.decode() == found
+
+
+def test_the_terminal_of_another_session() -> None:
+    """A terminal that is only written to does not take its writer with it."""
+    code = (
+        "import os; from megacomet.hangup import foreground_terminal; os.setsid();"
+        "os.write(1, str((foreground_terminal(), os.isatty(0))).encode())"
+    )
+    ours, theirs = os.openpty()
+    try:
+        done = subprocess.run([sys.executable, "-c", code], stdin=theirs, stdout=subprocess.PIPE, check=True)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.stdout == b"(None, True)"
 
 
 # -- the other side

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -163,3 +164,29 @@ def test_without_privileges(tmp_path: Path) -> None:
             assert client.ask("POST", "/api/push", key, PUSH)[0] == 200
             client.ask("POST", CUT, server.key, {})
         assert [note.get("added") for note in audit_of(server)] == [["first"], ["second"], None]
+
+
+#: Leads the session of the terminal that is its first argument, and becomes what the others say.
+IN_A_TERMINAL = (
+    "import fcntl, os, sys, termios; os.setsid(); fd = int(sys.argv[1]); fcntl.ioctl(fd, termios.TIOCSCTTY, 0);"
+    "os.dup2(fd, 0); os.close(fd); os.execvp(sys.argv[2], sys.argv[2:])"
+)
+
+
+def test_a_terminal_that_is_closed(tmp_path: Path) -> None:
+    """A server in the foreground of a terminal obeys SIGHUP, and ends in good order when the terminal is closed."""
+    ours, theirs = os.openpty()
+    server = Server(
+        tmp_path / "state",
+        "--port=0",
+        "--interface=127.0.0.1",
+        pass_fds=[theirs],
+        wrapper=[sys.executable, "-c", IN_A_TERMINAL, str(theirs)],
+    )
+    with server:
+        os.close(theirs)
+        hang_up(server, "the API keys were read again: nothing has changed")
+        os.close(ours)
+        assert server.wait_end() == 0
+        assert server.wait_line("the terminal is gone")
+        server.assert_nothing_left()
