@@ -169,6 +169,15 @@ def test_root_makes_keys_for_the_server(tmp_path: Path) -> None:
     assert (tmp_path / FILE_NAME).stat().st_uid == user
 
 
+def test_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who may write to the directory, but is neither root nor the server's user, makes no file that it cannot read."""
+    user = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    with pytest.raises(KeyFileError, match=f"cannot be written: the server is user {user}'s, who could not read it"):
+        add(tmp_path, "one")
+    assert os.listdir(tmp_path) == []
+
+
 def test_hand_over(tmp_path: Path) -> None:
     """At a start with another user the file becomes theirs; not what only has its name there."""
     user = NOBODY if os.geteuid() == 0 else os.geteuid()

@@ -131,6 +131,10 @@ def test_the_server_cannot_be_told(run: Run, tmp_path: Path, monkeypatch: pytest
         status, out, err = run("revoke", "shop")
         assert (status, out) == (1, "")
         assert "is revoked. The server could not be told" in err
+        status, out, err = run("new", "shop", "--scope", "push", "--json")
+        assert (status, json.loads(out)["told"]) == (1, False)
+        assert err.startswith("megacomet key: The server could not be told (operation not permitted)")
+        assert run("revoke", "shop", "--json")[::2] == (1, err)
     assert read_keys(str(tmp_path)) == ()
 
 

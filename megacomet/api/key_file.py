@@ -8,6 +8,7 @@ file; what stands in it is `key_lines.py`'s.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -79,7 +80,8 @@ def change_keys(state_dir: str, change: Change) -> None:
         else:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-        os.fsync(directory)
+        with contextlib.suppress(OSError):  # it is done; some file systems cannot do this for a directory
+            os.fsync(directory)
     except OSError as e:
         raise _cannot(path, "written", e) from None
     finally:
@@ -111,8 +113,11 @@ def _replace(state_dir: str, data: bytes) -> None:
     try:
         try:
             os.fchmod(fd, _MODE)  # whatever the umask is
+            uid, gid = _owner(state_dir)
             if os.geteuid() == 0:
-                os.fchown(fd, *_owner(state_dir))
+                os.fchown(fd, uid, gid)
+            elif os.geteuid() != uid:
+                raise PermissionError(errno.EPERM, f"the server is user {uid}'s, who could not read it")
             with open(fd, "wb", closefd=False) as file:
                 file.write(data)
             os.fsync(fd)

@@ -114,7 +114,7 @@ def _new(state_dir: str, options: argparse.Namespace) -> int:
     else:
         print(key, flush=True)
         print(f"The key {made.name} has scope {made.scope}; it is not shown again. {told.text}", file=sys.stderr)
-    return 0 if told.ok else FAILED
+    return _status(told, options.json)
 
 
 def _list(state_dir: str, options: argparse.Namespace) -> int:
@@ -145,6 +145,13 @@ def _revoke(state_dir: str, options: argparse.Namespace) -> int:
         print(json.dumps({**_shown(revoked[0]), **_shown_told(told)}))
     else:
         print(f"The key {options.name} is revoked. {told.text}", file=sys.stdout if told.ok else sys.stderr)
+    return _status(told, options.json)
+
+
+def _status(told: Told, json_only: bool) -> int:
+    """Return the exit status; what remains to be done is said to people even if a program reads the rest."""
+    if json_only and not told.ok:
+        print(f"megacomet key: {told.text}", file=sys.stderr)
     return 0 if told.ok else FAILED
 
 
