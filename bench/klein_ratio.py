@@ -90,6 +90,7 @@ def make_ours(reactor: Any) -> Any:
         publisher=Publisher(),
         pressure=Pressure(),
         keys=Keys([(KEY, "admin")]),
+        audit=None,  # type: ignore[arg-type]
         stats=None,  # type: ignore[arg-type]
         readiness=None,  # type: ignore[arg-type]
         reactor=reactor,

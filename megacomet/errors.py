@@ -3,6 +3,7 @@
     MegaCometError
       SettingError            a setting's value breaks its rule
       StartError              the server cannot start (port in use, directory not writable, ...)
+      KeyFileError            the file of the API keys is broken, or cannot be read or written
       PeerError               caused by who speaks to us; carries the code of the published catalogue
         BadName               a client id or channel that breaks wire rule 1
         BadPosition           a `since` that is not a position
@@ -93,6 +94,26 @@ class SettingError(MegaCometError):
 
 class StartError(MegaCometError):
     """Raised when the server cannot start; the text names the thing that stands in the way."""
+
+
+class KeyFileError(MegaCometError):
+    """Raised when the file of the API keys is broken, or cannot be read or written. No key and no hash is in its text.
+
+    Attributes:
+        path: of the file.
+        line: the one at fault, counted from 1; 0: the file as a whole.
+        reason: what is wrong, as the end of a sentence about the file or the line.
+    """
+
+    def __init__(self, path: str, line: int, reason: str) -> None:
+        super().__init__(path, line, reason)
+        self.path = path
+        self.line = line
+        self.reason = reason
+
+    def __str__(self) -> str:
+        where = f"line {self.line} of {self.path}" if self.line else self.path
+        return f"{where} {self.reason}"
 
 
 class PeerError(MegaCometError):

@@ -19,6 +19,8 @@ import attrs
 from megacomet.errors import StartError
 
 SOCKET_PATH_MAX_BYTES: Final = 107
+#: Holds the lock, and in digits the process that has it.
+LOCK_NAME: Final = "lock"
 _LONGEST_NAME: Final = len("/zygote.sock")
 
 
@@ -92,6 +94,28 @@ def prepare(path: str, uid: int | None = None, gid: int | None = None) -> StateD
         raise
 
 
+def lock_holder(path: str) -> int | None:
+    """Return the process of the last server that has taken the lock of a state directory; it may be gone by now.
+
+    The lock itself is not tried: a server that starts at that moment would find it taken.
+
+    Args:
+        path: of the directory.
+
+    Returns:
+        None: there was never one.
+
+    Raises:
+        OSError: the directory cannot be read by this user.
+    """
+    try:
+        with open(os.path.join(path, LOCK_NAME), "rb") as file:
+            text = file.read(32).strip()
+    except FileNotFoundError:
+        return None
+    return int(text) if text.isdigit() and int(text) > 0 else None
+
+
 def _why(error: OSError, path: str) -> str:
     reason = (error.strerror or str(error)).lower()
     named = os.fsdecode(error.filename) if error.filename else path
@@ -124,7 +148,7 @@ def _lock(path: str, owner: int, group: int) -> int:
         StartError: another server runs with this directory.
         OSError: the directory cannot be written.
     """
-    fd = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    fd = os.open(os.path.join(path, LOCK_NAME), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

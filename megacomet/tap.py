@@ -28,13 +28,14 @@ from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
 from megacomet import __version__, collector
+from megacomet.api.access import Access
 from megacomet.api.admin import admin_service
 from megacomet.api.classic import ClassicPort, classic_label, classic_service
-from megacomet.api.keys import ADMIN, Keys, load_or_make_key
 from megacomet.api.site import Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.binding import bind_all, cannot_listen, refuse_taken
 from megacomet.errors import StartError
+from megacomet.hangup import Hangup, foreground_terminal
 from megacomet.listeners import Listeners
 from megacomet.logs import LogRelay
 from megacomet.manager.adoption import Adoption, highest_descriptor
@@ -69,7 +70,7 @@ class Ground:
 
     Attributes:
         state: the state directory.
-        keys: of the API.
+        access: who may use the API.
         workers: how many.
         limit: descriptors that a process may have.
         listeners: the sockets.
@@ -79,7 +80,7 @@ class Ground:
     """
 
     state: StateDir
-    keys: Keys
+    access: Access
     workers: int
     limit: int
     listeners: Listeners
@@ -119,6 +120,7 @@ class Server(MultiService):
         self._started = time.time()
         self._was_ready = False
         self._ground: Ground | None = None
+        self._hangup = Hangup(reactor, foreground_terminal)
 
     # -- with privileges
 
@@ -129,6 +131,7 @@ class Server(MultiService):
             StartError: names what stands in the way.
         """
         set_title("manager")
+        self._hangup.listen()  # before the lock says whom to send it
         try:
             self._ground = self._prepare()
             self._core = _make_core(self._settings, self._reactor, self._ground, self._stats)
@@ -148,7 +151,8 @@ class Server(MultiService):
         workers = workers_for(settings.workers, settings.capacity, limit, len(os.sched_getaffinity(0)))
         state = prepare(settings.state_dir, self._uid, self._gid)
         try:
-            keys = self._make_keys()
+            access = Access(settings, time.time, self._uid, self._gid)
+            self._hangup.reload = access.reload
             identity = _identity(settings, workers)
             found = take_over(state.control_path, identity, settings.stop_s)
             listeners = found.listeners if found is not None else bind_all(settings, workers)
@@ -158,15 +162,7 @@ class Server(MultiService):
         nonce = found.nonce if found is not None else secrets.token_hex(16)
         if found is not None:
             self._log.info("{workers} workers of an earlier manager are taken over", workers=found.workers)
-        return Ground(state, keys, workers, limit, listeners, nonce, found is not None, identity)
-
-    def _make_keys(self) -> Keys:
-        if self._settings.api_key:
-            return Keys([(self._settings.api_key, ADMIN)])
-        loaded = load_or_make_key(self._settings.state_dir, self._uid, self._gid)
-        if loaded.made:
-            self._log.info("API key {key} (made now, kept in {path})", key=loaded.key, path=loaded.path)
-        return Keys([(loaded.key, ADMIN)])
+        return Ground(state, access, workers, limit, listeners, nonce, found is not None, identity)
 
     def _refuse(self, error: StartError) -> NoReturn:
         """End the start with one line, not a traceback; twistd removes its pid file and tells who waits for it."""
@@ -277,6 +273,7 @@ class Server(MultiService):
         self._log_pipe.close()
         ground.listeners.remove_paths()
         ground.listeners.close()
+        ground.access.close()
         ground.state.clear()
         ground.state.release()
         self._log.info("stopped")
@@ -335,7 +332,8 @@ def _make_core(settings: Settings, reactor: Any, ground: Ground, stats: Callable
         settings,
         publisher=router,
         pressure=links,
-        keys=ground.keys,
+        keys=ground.access.keys,
+        audit=ground.access.audit,
         stats=_Numbers(stats),
         readiness=manager,
         reactor=reactor,

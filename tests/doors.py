@@ -142,6 +142,17 @@ class Transport(StringTransport):
         self.write_closed = True
 
 
+class FakeAudit:
+    """Keeps what was noted."""
+
+    def __init__(self) -> None:
+        self.notes: list[dict[str, object]] = []
+
+    def note(self, action: str, *, result: str = "done", **what: object) -> None:
+        """Keep a note."""
+        self.notes.append({"action": action, "result": result, **what})
+
+
 class Answer:
     """One answer, taken apart."""
 
@@ -220,12 +231,14 @@ class Doors:
         self.publisher = FakePublisher()
         self.pressure = FakePressure()
         self.manager = FakeManager()
+        self.audit = FakeAudit()
         self.clock = MemoryReactorClock()
         self.site = make_site(
             Settings(**{"state_dir": "/nowhere"} | settings),
             publisher=self.publisher,
             pressure=self.pressure,
             keys=Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")]),
+            audit=self.audit,
             stats=self.manager,
             readiness=self.manager,
             reactor=self.clock,

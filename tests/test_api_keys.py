@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from megacomet.api.keys import FILE_NAME, Keys, load_or_make_key
+from megacomet.api.keys import FILE_NAME, OWN_NAME, Keys, NamedKey, digest_of, load_or_make_key
 from megacomet.errors import PeerError, StartError
 from tests.doors import KEY, PUSH_KEY, READ_KEY, Doors, get, post
 
@@ -63,6 +63,68 @@ def test_no_keys() -> None:
     """Without a key nobody gets in, not even with an empty one."""
     with pytest.raises(PeerError):
         Keys([]).check(b"Bearer ")
+
+
+def named(name: str, key: str, scope: str = "push") -> NamedKey:
+    """Return a key with a name."""
+    return NamedKey(name, scope, digest_of(key.encode()), "2026-11-28T09:00:00Z")
+
+
+def test_keys_with_names() -> None:
+    """Each key opens with its own scope and is known by its name; the server's own stands beside them."""
+    keys = Keys([("own", "admin")], [named("shop", "a"), named("look", "b", "read")])
+    found = {key: keys.check(b"Bearer " + key) for key in (b"own", b"a", b"b")}
+    assert [(each.name, each.scope) for each in found.values()] == [
+        (OWN_NAME, "admin"),
+        ("shop", "push"),
+        ("look", "read"),
+    ]
+    assert len({each.id for each in found.values()}) == 3
+
+
+def test_a_name_is_no_key() -> None:
+    """What is public of a key opens nothing: neither its name nor its hash."""
+    keys = Keys([], [named("shop", "a")])
+    for wrong in (b"shop", digest_of(b"a"), digest_of(b"a").hex().encode()):
+        with pytest.raises(PeerError):
+            keys.check(b"Bearer " + wrong)
+
+
+def test_the_own_key_among_the_others() -> None:
+    """Who gives the server's own key a name and a smaller scope has not locked themselves out."""
+    assert Keys([("own", "admin")], [named("shop", "own")]).check(b"Bearer own").scope == "admin"
+
+
+def test_keys_are_replaced() -> None:
+    """From then on the new ones count and no others."""
+    keys = Keys([("own", "admin")], [named("shop", "a"), named("look", "b")])
+    keys.replace([("new", "admin")], [named("look", "b", "read")])
+    assert keys.check(b"Bearer new").name == OWN_NAME
+    assert keys.check(b"Bearer b").scope == "read"
+    for gone in (b"own", b"a"):
+        with pytest.raises(PeerError):
+            keys.check(b"Bearer " + gone)
+
+
+def test_a_revoked_key_on_a_kept_connection() -> None:
+    """The connection that a key has opened does not outlive it: its next request is 401."""
+    doors = Doors()
+    doors.site.keys.replace([(KEY, "admin")], [named("shop", "a")])
+    connection = doors.connect()
+    assert connection.send(post("/api/push", '{"channel":"a","data":1}', key="a")).answer().status == 200
+    doors.site.keys.replace([(KEY, "admin")], [])
+    answer = connection.send(post("/api/push", '{"channel":"a","data":1}', key="a")).answer()
+    assert (answer.status, answer.code) == (401, "unauthorized")
+    assert len(doors.publisher.published) == 1
+
+
+def test_two_keys_are_two_publishers() -> None:
+    """The same publication key means one thing with one API key, and another with another of the same scope."""
+    doors = Doors()
+    doors.site.keys.replace([], [named("one", "a"), named("two", "b")])
+    push = '{"channel":"a","data":1,"key":"order-7"}'
+    answers = [doors.ask(post("/api/push", push, key=key)).json() for key in ("a", "b", "a")]
+    assert [answer.get("repeated", False) for answer in answers] == [False, False, True]
 
 
 def test_a_key_is_made_once(tmp_path: Path) -> None:

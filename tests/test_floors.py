@@ -32,6 +32,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.binding": 3,
     "megacomet.collector": 3,
     "megacomet.deadlines": 3,
+    "megacomet.hangup": 3,
     "megacomet.kinds": 3,
     "megacomet.link": 3,
     "megacomet.listeners": 3,

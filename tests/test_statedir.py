@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from megacomet.errors import StartError
-from megacomet.statedir import SOCKET_PATH_MAX_BYTES, StateDir, prepare
+from megacomet.statedir import SOCKET_PATH_MAX_BYTES, StateDir, lock_holder, prepare
 
 
 @pytest.fixture
@@ -51,6 +51,17 @@ def test_one_server_at_a_time(tmp_path: Path, held: list[StateDir]) -> None:
         prepare(str(tmp_path))
     first.release()
     held.append(prepare(str(tmp_path)))
+
+
+def test_who_has_the_lock(tmp_path: Path) -> None:
+    """The lock tells the process that has it, or had it last; trying to know does not take it."""
+    assert lock_holder(str(tmp_path)) is None
+    state = prepare(str(tmp_path))
+    assert lock_holder(str(tmp_path)) == os.getpid()
+    state.release()
+    assert lock_holder(str(tmp_path)) == os.getpid()
+    (tmp_path / "lock").write_bytes(b"")
+    assert lock_holder(str(tmp_path)) is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final, cast
 
 from klein import Klein
@@ -11,12 +12,12 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
 from megacomet.api.keys import ADMIN, PUSH, READ
-from megacomet.api.push import Outcome, Publisher
+from megacomet.api.push import Outcome, Publisher, audit_everyone
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
 from megacomet.errors import PeerError
 from megacomet.names import check_client_id, mailbox_of
-from megacomet.wire.cutoff import decode_cut_off
+from megacomet.wire.cutoff import CutOff, decode_cut_off
 from megacomet.wire.http import split_path
 from megacomet.wire.push import push_answer
 
@@ -40,9 +41,8 @@ class Api:
         identity = request.owner(PUSH)
         push = self._publisher.decode(request.content.read(), identity)
         outcome: Deferred[Outcome] = Deferred()
-        self._publisher.publish(
-            push, identity, outcome.callback, wants_receipt=request.args.get(b"receipt") == _RECEIPT
-        )
+        done = partial(_to_everyone, request, outcome) if push.everyone else outcome.callback
+        self._publisher.publish(push, identity, done, wants_receipt=request.args.get(b"receipt") == _RECEIPT)
         if outcome.called:  # the usual case; a Deferred more is a tenth of the whole
             _answer_push(cast(Outcome, outcome.result), request, push.single)
             return None
@@ -60,11 +60,11 @@ class Api:
         segments = split_path(request.path)
         if len(segments) != 4 or segments[3] != b"disconnect":
             raise PeerError("not-found")
-        mailbox = mailbox_of(check_client_id(segments[2]))
+        client = check_client_id(segments[2])
         request.owner(ADMIN)
         cut = decode_cut_off(request.content.read())
         counted: Deferred[int] = Deferred()
-        self._publisher.publisher.cut_off(mailbox, cut, counted.callback)
+        self._publisher.publisher.cut_off(mailbox_of(client), cut, partial(_cut_off, request, counted, client, cut))
         return counted.addCallback(lambda n: request.reply(200, b'{"disconnected":%d}' % n))
 
     @app.route("/api/stats", methods=["GET"])
@@ -99,7 +99,19 @@ class Api:
             request.reply_problem(PeerError("internal"))
 
 
+def _to_everyone(request: Request, published: Deferred[Outcome], outcome: Outcome) -> None:
+    audit_everyone(request.audit, outcome)
+    published.callback(outcome)
+
+
 def _answer_push(outcome: Outcome, request: Request, single: bool) -> None:
     if not outcome.accepted and outcome.refusal is not None:
         raise outcome.refusal
     request.reply(200, push_answer(outcome.results, single))
+
+
+def _cut_off(request: Request, counted: Deferred[int], client: bytes, cut: CutOff, number: int) -> None:
+    request.audit(
+        "disconnect", client=client.decode(), disconnected=number, reconnect=cut.reconnect, block_s=cut.block_s
+    )
+    counted.callback(number)

@@ -16,7 +16,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from megacomet.api.keys import Identity
-from megacomet.api.push import SLICE, Outcome, Publisher
+from megacomet.api.push import SLICE, Outcome, Publisher, audit_everyone
 from megacomet.errors import PeerError
 from megacomet.wire.push import MAX_BATCH_ERRORS, BatchCount, BatchLine, BatchLines, batch_answer, too_long_line
 
@@ -34,6 +34,7 @@ class Batch:
         max_line_bytes: int,
         hold: Callable[[bool], None],
         failed: Callable[[Failure], None],
+        audit: Callable[..., None],
     ) -> None:
         """
         Args:
@@ -42,6 +43,7 @@ class Batch:
             max_line_bytes: of a line.
             hold: stops (True) and resumes (False) the reading of the body.
             failed: takes an error of ours; nothing is published or answered after it.
+            audit: `Request.audit`.
         """
         self._publisher = publisher
         self._identity = identity
@@ -54,6 +56,7 @@ class Batch:
         self._working = self._broken = self._held = False
         self._hold = hold
         self._failed = failed
+        self._audit = audit
         self._answer: Deferred[tuple[int, bytes]] | None = None
 
     def feed(self, data: bytes) -> None:
@@ -134,10 +137,13 @@ class Batch:
         self._in_flight += 1
         # A line to many targets may take several turns; the next one may not overtake it.
         self._waits_for_line = True
-        if self._publisher.publish(push, self._identity, partial(self._done, line.number), handed=self._handed):
+        done = partial(self._done, line.number, push.everyone)
+        if self._publisher.publish(push, self._identity, done, handed=self._handed):
             self._waits_for_line = False
 
-    def _done(self, line: int, outcome: Outcome) -> None:
+    def _done(self, line: int, everyone: bool, outcome: Outcome) -> None:
+        if everyone:
+            audit_everyone(self._audit, outcome)
         count = self._count
         if not outcome.accepted and outcome.refusal is not None:
             count.fail(line, outcome.refusal)

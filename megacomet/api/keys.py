@@ -1,12 +1,12 @@
 """Who may use the API: bearer keys, kept as hashes, and the key that a fresh server makes for itself.
 
-Owns the check of an Authorization header and the file `<state_dir>/api-key`. What a scope allows, the doors know.
+Owns the check of an Authorization header and the file `<state_dir>/api-key`. What a scope allows, the doors know; the
+file of the keys with names is `key_file.py`'s.
 """
 
 from __future__ import annotations
 
 import hashlib
-import hmac
 import os
 import secrets
 from collections.abc import Iterable
@@ -20,10 +20,39 @@ from megacomet.errors import PeerError, StartError
 PUSH: Final = "push"
 READ: Final = "read"
 ADMIN: Final = "admin"
+SCOPES: Final = (PUSH, READ, ADMIN)
+#: What the server's own key is called, where the others have names.
+OWN_NAME: Final = "api-key"
 FILE_NAME: Final = "api-key"
 KEY_BYTES: Final = 32
 #: A file that is longer is not one of ours.
 _MAX_FILE_BYTES: Final = 1024
+
+
+def digest_of(key: bytes) -> bytes:
+    """Return the hash that stands for a key: SHA-256, 32 bytes.
+
+    A slow hash with a salt is for what people choose. A key of ours is drawn from 2^256: nobody tries them all, however
+    quick a try is, and here one is made with every request.
+    """
+    return hashlib.sha256(key).digest()
+
+
+@attrs.frozen
+class NamedKey:
+    """A key with a name, without the key itself.
+
+    Attributes:
+        name: see `key_lines.check_name`.
+        scope: one of `SCOPES`.
+        digest: its hash, see `digest_of`.
+        created: when it was made, RFC 3339 in UTC.
+    """
+
+    name: str
+    scope: str
+    digest: bytes
+    created: str
 
 
 @attrs.frozen
@@ -33,10 +62,12 @@ class Identity:
     Attributes:
         id: 8 bytes of the key's hash, which tell publishers apart.
         scope: what the key allows; "admin" allows all.
+        name: the key's, `OWN_NAME` for the server's own.
     """
 
     id: bytes
     scope: str
+    name: str
 
     def allows(self, scope: str) -> bool:
         """Tell whether the key allows what a scope allows."""
@@ -44,17 +75,24 @@ class Identity:
 
 
 class Keys:
-    """The keys that are accepted. They are not kept, only their hashes."""
+    """The keys that are accepted, at this moment. They are not kept, only their hashes."""
 
-    def __init__(self, keys: Iterable[tuple[str, str]]) -> None:
-        """
+    def __init__(self, keys: Iterable[tuple[str, str]], named: Iterable[NamedKey] = ()) -> None:
+        """Accept these keys; the arguments are those of `replace`."""
+        self.replace(keys, named)
+
+    def replace(self, keys: Iterable[tuple[str, str]], named: Iterable[NamedKey]) -> None:
+        """Accept these keys and no others from now on.
+
         Args:
-            keys: each key and its scope.
+            keys: the server's own: each key and its scope. Where one is among the named ones too, this scope counts.
+            named: the others.
         """
-        self._known: list[tuple[bytes, Identity]] = []
+        known = {key.digest: Identity(key.digest[:8], key.scope, key.name) for key in named}
         for key, scope in keys:
-            digest = hashlib.sha256(key.encode()).digest()
-            self._known.append((digest, Identity(digest[:8], scope)))
+            digest = digest_of(key.encode())
+            known[digest] = Identity(digest[:8], scope, OWN_NAME)
+        self._known = known
 
     def check(self, authorization: bytes | None) -> Identity:
         """Return whose key an Authorization header carries (RFC 6750, 2.1).
@@ -70,11 +108,8 @@ class Keys:
         scheme, _, key = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
             raise PeerError("unauthorized", "the scheme of Authorization is Bearer")
-        digest = hashlib.sha256(key.strip()).digest()
-        found: Identity | None = None
-        for known, identity in self._known:  # always all of them: the time tells nothing about which came near
-            if hmac.compare_digest(known, digest):
-                found = identity
+        # How long this takes may tell something of a hash, which tells nothing of its key.
+        found = self._known.get(digest_of(key.strip()))
         if found is None:
             raise PeerError("unauthorized", "the key is not known here")
         return found

@@ -18,6 +18,7 @@ from megacomet.errors import PeerError, Refused
 from megacomet.model.message import Publication, Published
 from megacomet.model.position import format_position
 from megacomet.model.receipts import Receipt
+from megacomet.names import EVERYONE
 from megacomet.wire.cutoff import CutOff
 from megacomet.wire.push import Push, PushResult, decode_push
 
@@ -73,6 +74,22 @@ class Outcome(NamedTuple):
     results: list[PushResult]
     refusal: Refused | None
     accepted: bool
+
+
+def audit_everyone(audit: Callable[..., None], outcome: Outcome) -> None:
+    """Note a push to everyone in the audit log; one that published nothing, because it repeats another, is none.
+
+    Args:
+        audit: `Request.audit`.
+        outcome: what became of the push.
+    """
+    for result in outcome.results:
+        if result.channel != EVERYONE or result.repeated:
+            continue
+        if result.code:
+            audit("push-everyone", result.code)
+        else:
+            audit("push-everyone", id=result.id.decode())
 
 
 class Publisher:

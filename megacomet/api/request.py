@@ -12,11 +12,13 @@ from typing import Any, Final, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import parse_qs
 
+from megacomet.api.audit import DONE, IAudit, address_text
 from megacomet.api.keys import Identity, Keys
 from megacomet.errors import PeerError
 from megacomet.wire.http import RequestHead, response
@@ -56,9 +58,10 @@ class Body:
 
 
 class ISite(Protocol):
-    """What a request needs of the site: the keys, what is taken by POST, and what all answers share."""
+    """What a request needs of the site: the keys, the audit log, what is taken by POST, what all answers share."""
 
     keys: Keys
+    audit: IAudit
     bodies: Mapping[bytes, Body]
     resource: Any
 
@@ -87,6 +90,9 @@ class IChannel(Protocol):
 
     def hold(self, held: bool) -> None:
         """Stop and resume reading."""
+
+    def getPeer(self) -> IAddress:
+        """Return the client's address."""
 
 
 class Request(server.Request):
@@ -126,6 +132,7 @@ class Request(server.Request):
             whether to go on with the body and `complete`; False: it is answered.
         """
         self.site = self.channel.site
+        self._peer = self.channel.getPeer()  # the channel is gone when the connection is
         self._head, self._raw = head, raw
         self.method, self.path = head.method, head.target
         self.uri = head.target + b"?" + head.query if head.query else head.target
@@ -231,6 +238,24 @@ class Request(server.Request):
         if not self.identity.allows(scope):
             raise PeerError("forbidden", f"this needs a key of scope {scope}")
         return self.identity
+
+    def audit(self, action: str, result: str = DONE, **what: object) -> None:
+        """Note in the audit log what this request has changed, also when its client is gone by now.
+
+        Call it where the change is made known, not behind the Deferred that Klein is given: that one is cancelled when
+        the client goes away.
+
+        Args:
+            action, result, what: see `IAudit.note`.
+        """
+        self.site.audit.note(
+            action,
+            key=self.identity.name if self.identity is not None else None,
+            address=address_text(self._peer),
+            request_id=self.request_id,
+            result=result,
+            **what,
+        )
 
     # -- answers
 

@@ -19,6 +19,7 @@ from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 
 from megacomet.api.app import Api
+from megacomet.api.audit import IAudit
 from megacomet.api.batch import Batch
 from megacomet.api.channel import Channel
 from megacomet.api.health import IReadiness
@@ -38,6 +39,7 @@ class Site(server.Site):
 
     Attributes:
         keys: the keys that the API takes.
+        audit: takes note of what requests have changed.
         bodies: what is taken by POST, by path.
         keep_alive_s: seconds that a connection may be idle.
         head_timeout_s: seconds in which a head must be complete.
@@ -54,12 +56,14 @@ class Site(server.Site):
         reactor: IReactorTime,
         *,
         keys: Keys,
+        audit: IAudit,
         bodies: Mapping[bytes, Body],
         keep_alive_s: float,
         head_timeout_s: float,
     ) -> None:
         super().__init__(resource, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
         self.keys = keys
+        self.audit = audit
         self.bodies = bodies
         self.keep_alive_s = keep_alive_s
         self.head_timeout_s = head_timeout_s
@@ -135,6 +139,7 @@ def make_site(
     publisher: IPublisher,
     pressure: IPressure,
     keys: Keys,
+    audit: IAudit,
     stats: IStats,
     readiness: IReadiness,
     reactor: IReactorTime,
@@ -147,6 +152,7 @@ def make_site(
         publisher: takes the messages (the router).
         pressure: tells when no more messages should come.
         keys: the keys that the API takes.
+        audit: takes note of what requests have changed.
         stats: the numbers of `GET /api/stats`.
         readiness: whether every worker listens.
         reactor: for timers.
@@ -157,12 +163,14 @@ def make_site(
     line_bytes = ENVELOPE_BYTES + settings.message_bytes
 
     def batch(request: Request) -> Batch:
-        return Batch(publishing, request.owner(PUSH), line_bytes, request.channel.hold, request.processingFailed)
+        tells = (request.channel.hold, request.processingFailed, request.audit)
+        return Batch(publishing, request.owner(PUSH), line_bytes, *tells)
 
     return Site(
         api.app.resource(),
         reactor,
         keys=keys,
+        audit=audit,
         bodies={
             b"/api/push": Body((JSON,), line_bytes),
             b"/api/batch": Body((NDJSON, JSON), None, batch),

@@ -34,6 +34,7 @@ class Command(NamedTuple):
 
 COMMANDS: Final[dict[str, Command]] = {
     "config": Command("megacomet.cli.config:main", "print every setting in force and where it came from"),
+    "key": Command("megacomet.cli.key:main", "make, list and revoke keys of the API"),
     "swarm": Command("megacomet.swarm.main:main", "open many clients against a server and count what reaches them"),
 }
 
