@@ -192,9 +192,14 @@ class Entrances:
                 self._log.failure("cannot listen again; trying on")
 
     def close(self, connections: int) -> None:
-        """Take those who wait in the queues by now, and turn everybody away for good."""
+        """Take those who wait in the queues by now, and turn everybody away from then on."""
         self._is_closed = True
         self.serve(connections)
+
+    def open_again(self, connections: int) -> None:
+        """Take back `close`: let clients in, if there is room."""
+        self._is_closed = False
+        self.reopen(connections)
 
 
 def _stop_probing(fd: int) -> None:

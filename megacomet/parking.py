@@ -154,8 +154,12 @@ class ParkingLot:
         self.rows.kinds[listener.fileno()] = LISTENER
 
     def stop_listening(self) -> None:
-        """Take those who wait in the queues by now, and turn everybody away for good."""
+        """Take those who wait in the queues by now, and turn everybody away from then on."""
         self._entrances.close(self.rows.open)
+
+    def listen_again(self) -> None:
+        """Take back `stop_listening`."""
+        self._entrances.open_again(self.rows.open)
 
     def adopt(self, fd: int, unread: bytes) -> None:
         """Take a connection that somebody else has served until now.

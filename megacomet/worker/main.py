@@ -17,11 +17,13 @@ from twisted.logger import Logger, globalLogBeginner
 from megacomet.collector import THRESHOLDS
 from megacomet.forking import LateEpoll, LateReactor
 from megacomet.kinds import ENTRANCE
+from megacomet.link import LinkRefused
 from megacomet.listeners import BACKLOG, Listener
 from megacomet.logs import ZYGOTE, PipeObserver, worker_name
 from megacomet.settings import Settings
 from megacomet.turns import Turns
 from megacomet.worker.front import Front
+from megacomet.worker.pulse import Pulse
 from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
 from megacomet.zygote import Birth, Run
@@ -57,6 +59,7 @@ class Worker:
             reactor, self._front.hub, self, nonce=nonce, clock=time.monotonic, turns=Turns(len(os.sched_getaffinity(0)))
         )
         self._front.link = self._link
+        self._pulse = Pulse(TICK_S)
         self._is_open = False
         self._held_back = False
         self._stopping = False
@@ -91,8 +94,10 @@ class Worker:
 
     def _every_second(self) -> None:
         self._reactor.callLater(TICK_S, self._every_second)
+        now = time.monotonic()
+        self._pulse.feel(now, time.process_time())
         try:
-            self._front.tick(time.monotonic())
+            self._front.tick(now)
         except Exception:
             self._log.failure("the work of a second failed")
 
@@ -100,7 +105,8 @@ class Worker:
 
     def counts(self) -> dict[str, object]:
         """Return what the manager is told every second."""
-        return {"listening": not self._stopping, **self._front.counts()}
+        is_listening = not self._stopping and not self._front.draining.per_s
+        return {"listening": is_listening, **self._pulse.counts(), **self._front.counts()}
 
     def hold_back(self, is_behind: bool) -> None:
         """While the manager is behind nothing is read from clients, and nobody is let in."""
@@ -123,6 +129,21 @@ class Worker:
         self._log.info("ending: {n} connections are answered and closed", n=self._lot.rows.open)
         self._reactor.callLater(self._settings.stop_s, self._end)
         self._front.stop().addCallback(self._all_gone)
+
+    def drain(self, per_s: int) -> None:
+        """Listen no more and let everybody go, so many a second; 0: listen again.
+
+        Raises:
+            LinkRefused: it ends already.
+        """
+        if self._stopping:
+            raise LinkRefused("it is ending")
+        if per_s:
+            self._log.info("drained: {n} connections go, {per_s} a second", n=self._lot.rows.open, per_s=per_s)
+            self._front.draining.begin(per_s)
+        else:
+            self._log.info("drained no more: listening")
+            self._front.draining.undo()
 
     def _all_gone(self, _: None) -> None:
         # Not in the middle of what has ended the last one; what the hub has for the manager leaves before the end.
