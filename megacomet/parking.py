@@ -153,9 +153,9 @@ class ParkingLot:
         self._entrances.add(listener, flags, is_shared)
         self.rows.kinds[listener.fileno()] = LISTENER
 
-    def stop_listening(self) -> None:
-        """Take those who wait in the queues by now, and turn everybody away from then on."""
-        self._entrances.close(self.rows.open)
+    def stop_listening(self, *, is_succeeded: bool = False) -> None:
+        """Take those who wait in the queues by now, and turn everybody away from then on; see `Entrances.close`."""
+        self._entrances.close(self.rows.open, is_succeeded=is_succeeded)
 
     def listen_again(self) -> None:
         """Take back `stop_listening`."""

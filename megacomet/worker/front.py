@@ -80,8 +80,7 @@ class Front:
             most: connections of this worker beyond which polls are answered 503; 0: no bound.
             hub: makes the hub on the rows' keys.
         """
-        self._lot = lot
-        self._rows = lot.rows
+        self._lot, self._rows = lot, lot.rows
         self._settings = settings
         self._clock = clock
         self._unix_s = unix_s
@@ -354,8 +353,11 @@ class Front:
 
     # -- the end
 
-    def stop(self) -> Deferred[None]:
+    def stop(self, *, is_succeeded: bool = False) -> Deferred[None]:
         """Listen no more, answer every poll with what is at hand, close all connections.
+
+        Args:
+            is_succeeded: see `accepting.Entrances.close`.
 
         Returns:
             what fires when the last one is gone; `tick` must go on being called until then.
@@ -363,7 +365,7 @@ class Front:
         if not self._closing.begun:
             self.draining.halt()
             self._closing.begin()
-            self._lot.stop_listening()
+            self._lot.stop_listening(is_succeeded=is_succeeded)
         return self._closing.done
 
     def _expire(self, fd: int) -> None:

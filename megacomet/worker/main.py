@@ -121,14 +121,18 @@ class Worker:
         """Serve a connection that the manager gives back."""
         self._front.take_back(fd, unread)
 
-    def stop(self) -> None:
+    def restart(self) -> None:
+        """Stop, for a successor: where nobody else listens, those who come meanwhile wait for it in the queue."""
+        self.stop(is_succeeded=self._link.workers == 1)
+
+    def stop(self, *, is_succeeded: bool = False) -> None:
         """Listen no more, answer everybody, end; at the latest when the time of a stop is over."""
         if self._stopping:
             return
         self._stopping = True
         self._log.info("ending: {n} connections are answered and closed", n=self._lot.rows.open)
         self._reactor.callLater(self._settings.stop_s, self._end)
-        self._front.stop().addCallback(self._all_gone)
+        self._front.stop(is_succeeded=is_succeeded).addCallback(self._all_gone)
 
     def drain(self, per_s: int) -> None:
         """Listen no more and let everybody go, so many a second; 0: listen again.
@@ -179,7 +183,7 @@ def prepare(birth: Birth, settings: Settings) -> Run:
         late.install()
         gc.set_threshold(*THRESHOLDS)  # frozen it was before the fork
         worker.start(number, listeners, birth.link_path)
-        signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(worker.stop))
+        signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(worker.restart))
         reactor.run(installSignalHandlers=False)
         return 0
 
