@@ -19,7 +19,7 @@ from twisted.web.http import parse_qs
 
 from megacomet.api.keys import Identity, Keys
 from megacomet.errors import PeerError
-from megacomet.wire.http import RequestHead, response
+from megacomet.wire.http import RequestHead, response, stream_head
 from megacomet.wire.problems import is_request_id, problem_response
 
 JSON: Final = b"application/json"
@@ -263,6 +263,32 @@ class Request(server.Request):
                 head_only=head.method == b"HEAD",
             )
         )
+
+    def begin_stream(self, content_type: bytes) -> bool:
+        """Write the head of an answer that ends with its connection; `write_on` writes what follows.
+
+        Returns:
+            False when nothing follows: only the head was asked for, or the client is gone.
+        """
+        if self._disconnected or self._answered:
+            return False
+        self._answered = True
+        self.startedWriting = 1
+        self.code = 200
+        self.channel.persistent = False
+        lines = b"%bContent-Type: %b\r\nX-Request-Id: %b\r\nX-Accel-Buffering: no\r\n" % (
+            self.site.date_line(),
+            content_type,
+            self.request_id.encode(),
+        )
+        head = stream_head(lines, is_chunked=False, cache_control=b"no-cache, no-transform")
+        self.channel.transport.write(head)
+        return self.method != b"HEAD"
+
+    def write_on(self, data: bytes) -> None:
+        """Write more of an answer that `begin_stream` has begun."""
+        if not self._disconnected:
+            self.channel.transport.write(data)
 
     def reply_problem(self, error: PeerError, allow: bytes = b"") -> None:
         """Write an error as the answer, and leave it to the caller to `finish`.

@@ -21,11 +21,14 @@ from twisted.web.resource import IResource
 from megacomet.api.app import Api
 from megacomet.api.batch import Batch
 from megacomet.api.channel import Channel
+from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
 from megacomet.api.keys import PUSH, Keys
 from megacomet.api.push import IPressure, IPublisher, Publisher
 from megacomet.api.request import JSON, NDJSON, Body, Request
-from megacomet.api.stats import IStats
+from megacomet.api.settings import config_json
+from megacomet.api.stats import IStats, stats_json
+from megacomet.api.workers import IWorkers
 from megacomet.settings import Settings
 from megacomet.wire.push import ENVELOPE_BYTES
 
@@ -54,6 +57,7 @@ class Site(server.Site):
         reactor: IReactorTime,
         *,
         keys: Keys,
+        readers: Readers,
         bodies: Mapping[bytes, Body],
         keep_alive_s: float,
         head_timeout_s: float,
@@ -61,6 +65,7 @@ class Site(server.Site):
         super().__init__(resource, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
         self.keys = keys
         self.bodies = bodies
+        self._readers = readers
         self.keep_alive_s = keep_alive_s
         self.head_timeout_s = head_timeout_s
         self.channels: set[Channel] = set()
@@ -104,6 +109,7 @@ class Site(server.Site):
 
     def stop(self) -> Deferred[None]:
         """Close what is idle now, and the rest behind its answer; fires when all connections are gone."""
+        self._readers.stop()
         for channel in list(self.channels):
             channel.end()
         if not self.channels:
@@ -137,6 +143,9 @@ def make_site(
     keys: Keys,
     stats: IStats,
     readiness: IReadiness,
+    workers: IWorkers,
+    events: IEvents,
+    sources: Mapping[str, str],
     reactor: IReactorTime,
     now: Callable[[], float],
 ) -> Site:
@@ -149,11 +158,15 @@ def make_site(
         keys: the keys that the API takes.
         stats: the numbers of `GET /api/stats`.
         readiness: whether every worker listens.
+        workers: how they stand, and what may be done with them.
+        events: what happens.
+        sources: where each of the settings came from.
         reactor: for timers.
         now: the clock of the model, seconds, monotonic.
     """
     publishing = Publisher(publisher, pressure, reactor, now, settings.message_bytes)
-    api = Api(publishing, stats, readiness)
+    readers = Readers(events, reactor, lambda: stats_json(stats.stats()))
+    api = Api(publishing, stats, readiness, workers, readers, config_json(settings, sources))
     line_bytes = ENVELOPE_BYTES + settings.message_bytes
 
     def batch(request: Request) -> Batch:
@@ -163,6 +176,7 @@ def make_site(
         api.app.resource(),
         reactor,
         keys=keys,
+        readers=readers,
         bodies={
             b"/api/push": Body((JSON,), line_bytes),
             b"/api/batch": Body((NDJSON, JSON), None, batch),
