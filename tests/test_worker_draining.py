@@ -216,6 +216,28 @@ def test_a_stop_while_it_is_drained(house: House) -> None:
     assert house.front.counts()["drain"] is None
 
 
+def test_it_is_told_when_nobody_is_left(house: House) -> None:
+    """Once, in the turn in which the last one has gone; and at once where nobody was."""
+    listener = house.listener()
+    house.lot.listen(listener)
+    client = house.get("/comet/stream?channel=c")
+    house.pages(head=3)
+    gone: list[int] = []
+    house.front.draining.begin(FAST, is_succeeded=True, gone=lambda: gone.append(1))
+    steps(house)
+    assert house.front.counts()["drain"] is None
+    assert gone == []
+    house.connect(listener)
+    read_all(client)
+    client.close()
+    house.settle()
+    assert gone == [1]
+    seconds(house, 2)
+    assert gone == [1]
+    house.front.draining.begin(FAST, gone=lambda: gone.append(2))
+    assert gone == [1, 2]
+
+
 def test_who_resumes_elsewhere_misses_nothing(make: Callable[..., House]) -> None:
     """A poll that was let go has a position, from which another worker goes on."""
     one, other = make(), make()

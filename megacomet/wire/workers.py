@@ -10,7 +10,7 @@ import msgspec
 from megacomet.errors import PeerError
 from megacomet.wire.jsonbytes import check_utf8
 
-#: Connections that are let go a second, unless the request says; and at most: a worker holds fewer.
+#: Connections that are let go a second, unless the request says, and at most: no worker holds as many.
 PER_S: Final = 1000
 MOST_PER_S: Final = 1_000_000
 

@@ -65,17 +65,22 @@ class Draining:
         self._allowance = 0.0
         self._stepped = 0.0
         self._is_first_round = True
+        self._gone: Callable[[], None] | None = None
 
-    def begin(self, per_s: int) -> None:
+    def begin(self, per_s: int, *, is_succeeded: bool = False, gone: Callable[[], None] | None = None) -> None:
         """Listen no more, and let everybody go.
 
         Args:
             per_s: at most so many a second.
+            is_succeeded: see `accepting.Entrances.close`.
+            gone: called once, when nobody is left; None: it goes on.
         """
         self.per_s = per_s  # before the queue is emptied: those who come in now are asked to go as well
-        self._lot.stop_listening()
+        self._gone = gone
+        self._lot.stop_listening(is_succeeded=is_succeeded)
         self._at, self._allowance, self._is_first_round = 0, 0.0, True
         self.tick()
+        self.look()
 
     def undo(self) -> None:
         """Let nobody go any more, and listen again."""
@@ -85,6 +90,7 @@ class Draining:
     def halt(self) -> None:
         """Let nobody go any more."""
         self.per_s = 0
+        self._gone = None
         if self._call is not None:
             self._call.cancel()
             self._call = None
@@ -95,9 +101,15 @@ class Draining:
             self._stepped = self._clock.seconds()
             self._call = self._clock.callLater(STEP_S, self._step)
 
+    def look(self) -> None:
+        """Tell if nobody is left."""
+        if self._gone is not None and not self._rows.open:
+            gone, self._gone = self._gone, None
+            gone()
+
     def counts(self) -> dict[str, int] | None:
-        """Return the rate and how many connections are left, None when it is not drained."""
-        return {"per_s": self.per_s, "left": self._rows.open} if self.per_s else None
+        """Return the rate and how many connections are left, None when it is not drained, or is about to end."""
+        return {"per_s": self.per_s, "left": self._rows.open} if self.per_s and self._gone is None else None
 
     def _step(self) -> None:
         self._call = None

@@ -224,6 +224,7 @@ class Front:
             self._is_hub_touched = False
             self.link.touch()
         self._closing.look()
+        self.draining.look()
 
     # -- requests
 
@@ -353,11 +354,8 @@ class Front:
 
     # -- the end
 
-    def stop(self, *, is_succeeded: bool = False) -> Deferred[None]:
+    def stop(self) -> Deferred[None]:
         """Listen no more, answer every poll with what is at hand, close all connections.
-
-        Args:
-            is_succeeded: see `accepting.Entrances.close`.
 
         Returns:
             what fires when the last one is gone; `tick` must go on being called until then.
@@ -365,7 +363,7 @@ class Front:
         if not self._closing.begun:
             self.draining.halt()
             self._closing.begin()
-            self._lot.stop_listening(is_succeeded=is_succeeded)
+            self._lot.stop_listening()
         return self._closing.done
 
     def _expire(self, fd: int) -> None:

@@ -22,6 +22,7 @@ from megacomet.listeners import BACKLOG, Listener
 from megacomet.logs import ZYGOTE, PipeObserver, worker_name
 from megacomet.settings import Settings
 from megacomet.turns import Turns
+from megacomet.wire.workers import MOST_PER_S
 from megacomet.worker.front import Front
 from megacomet.worker.pulse import Pulse
 from megacomet.worker.room import make_lot, share_of
@@ -32,6 +33,9 @@ from megacomet.zygote import Birth, Run
 LOG_FD: Final = 2
 #: Deadlines are whole seconds.
 TICK_S: Final = 1.0
+#: A worker that is restarted lets its connections go for so long, seconds: two rounds over all of them. Who has not
+#: asked for anything by then is closed as at a stop.
+RESTART_S: Final = 2.0
 
 
 class Worker:
@@ -62,6 +66,7 @@ class Worker:
         self._pulse = Pulse(TICK_S)
         self._is_open = False
         self._held_back = False
+        self._restarting = False
         self._stopping = False
         self._ended = False
 
@@ -122,17 +127,27 @@ class Worker:
         self._front.take_back(fd, unread)
 
     def restart(self) -> None:
-        """Stop, for a successor: where nobody else listens, those who come meanwhile wait for it in the queue."""
-        self.stop(is_succeeded=self._link.workers == 1)
+        """End for a successor: let everybody go as in a drain, so that nobody is refused; stop when all have gone.
 
-    def stop(self, *, is_succeeded: bool = False) -> None:
+        Where nobody else listens, those who come meanwhile wait for the successor in the queue.
+        """
+        if self._stopping or self._restarting:
+            return
+        self._restarting = True
+        stop_s = self._settings.stop_s
+        self._log.info("restarting: {n} connections go", n=self._lot.rows.open)
+        self._reactor.callLater(stop_s, self._end)
+        self._reactor.callLater(min(RESTART_S, stop_s / 2), self.stop)
+        self._front.draining.begin(MOST_PER_S, is_succeeded=self._link.workers == 1, gone=self.stop)
+
+    def stop(self) -> None:
         """Listen no more, answer everybody, end; at the latest when the time of a stop is over."""
         if self._stopping:
             return
         self._stopping = True
         self._log.info("ending: {n} connections are answered and closed", n=self._lot.rows.open)
         self._reactor.callLater(self._settings.stop_s, self._end)
-        self._front.stop(is_succeeded=is_succeeded).addCallback(self._all_gone)
+        self._front.stop().addCallback(self._all_gone)
 
     def drain(self, per_s: int) -> None:
         """Listen no more and let everybody go, so many a second; 0: listen again.
@@ -140,7 +155,7 @@ class Worker:
         Raises:
             LinkRefused: it ends already.
         """
-        if self._stopping:
+        if self._stopping or self._restarting:
             raise LinkRefused("it is ending")
         if per_s:
             self._log.info("drained: {n} connections go, {per_s} a second", n=self._lot.rows.open, per_s=per_s)
