@@ -98,7 +98,6 @@ def make_core(
         clock=time.monotonic,
     )
     events = Events(secrets.token_hex(4), time.time)
-    watch = Watch(reactor, events.tell, links=links.all, store_refused=store.refused)
     site = make_site(
         settings,
         publisher=router,
@@ -112,6 +111,7 @@ def make_core(
         reactor=reactor,
         now=time.monotonic,
     )
+    watch = Watch(reactor, events.tell, links=links.all, site_refused=site.refused, store_refused=store.refused)
     manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))
     return Core(store, router, links, manager, events, watch, site)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -10,6 +13,7 @@ from megacomet.manager.events import Event, Events
 
 from .conftest import LoggedFailures
 
+ROOT: Final = Path(__file__).parents[1]
 TIME = 784111777.25
 
 
@@ -88,6 +92,18 @@ def test_resuming(told: int, since: str, missed: list[str] | None) -> None:
     """What came behind an event is known, or it is known that it is not."""
     found = some(told).after(since)
     assert (found and [event.id for event in found]) == missed
+
+
+def test_every_event_is_documented() -> None:
+    """The reference has a row for each that is told, and for none that is not."""
+    names = r"(?:worker|link|clients|requests|messages)-[a-z]+"
+    told = {
+        name
+        for path in (ROOT / "megacomet/manager").glob("*.py")
+        for name in re.findall(rf'"({names})"', path.read_text())
+    }
+    page = (ROOT / "docs/reference/events.md").read_text()
+    assert told == set(re.findall(rf"^\| `({names})` \|", page, re.M))
 
 
 def test_the_last_id() -> None:

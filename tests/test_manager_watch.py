@@ -32,10 +32,12 @@ class WatchTests(SynchronousTestCase):
         self.told: list[tuple[str, dict[str, object]]] = []
         self.links = [FakeLink(0, slow=5, refused={"not-found": 7}), FakeLink(1, slow=0, refused={})]
         self.refused: Counter[str] = Counter()
+        self.doors: Counter[str] = Counter({"unauthorized": 50})
         self.watch = Watch(
             self.clock,
             lambda name, **data: self.told.append((name, data)),
             links=lambda: self.links,
+            site_refused=self.doors,
             store_refused=self.refused,
         )
         self.watch.start()
@@ -61,10 +63,11 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual(self.second(), [])
 
     def test_refused_requests(self) -> None:
-        """How many, by reason."""
+        """How many, by reason, on all workers and at the manager's own doors."""
         self.links[0].says(refused={"not-found": 9, "overloaded": 1})
         self.links[1].says(refused={"overloaded": 4})
-        reasons = {"not-found": 2, "overloaded": 5}
+        self.doors.update({"unauthorized": 3, "overloaded": 1})
+        reasons = {"unauthorized": 3, "overloaded": 6, "not-found": 2}
         self.assertEqual(self.second(), [("requests-refused", {"reasons": reasons})])
         self.assertEqual(self.second(), [])
 

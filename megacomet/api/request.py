@@ -6,6 +6,7 @@ know: small ones get their whole body through Klein, a batch gets it piece by pi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, Final, Protocol
@@ -56,8 +57,13 @@ class Body:
 
 
 class ISite(Protocol):
-    """What a request needs of the site: the keys, what is taken by POST, and what all answers share."""
+    """What a request needs of the site: the keys, what is taken by POST, and what all answers share.
 
+    Attributes:
+        refused: errors told, by code.
+    """
+
+    refused: Counter[str]
     keys: Keys
     bodies: Mapping[bytes, Body]
     resource: Any
@@ -304,6 +310,7 @@ class Request(server.Request):
         self._answered = True
         self.startedWriting = 1
         self.code = error.status
+        self.site.refused[error.code] += 1
         wait_s = _WAIT_S.get(error.code)
         self.channel.transport.write(
             problem_response(

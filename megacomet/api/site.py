@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Final
@@ -45,6 +46,7 @@ class Site(server.Site):
         keep_alive_s: seconds that a connection may be idle.
         head_timeout_s: seconds in which a head must be complete.
         channels: the open connections.
+        refused: errors told, by code.
     """
 
     protocol = Channel  # type: ignore[assignment]  # Twisted means its proxy for HTTP/2
@@ -69,6 +71,7 @@ class Site(server.Site):
         self.keep_alive_s = keep_alive_s
         self.head_timeout_s = head_timeout_s
         self.channels: set[Channel] = set()
+        self.refused: Counter[str] = Counter()
         self._stopped: Deferred[None] | None = None
         self._id_prefix = secrets.token_hex(6)
         self._ids = count(1)

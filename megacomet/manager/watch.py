@@ -43,6 +43,7 @@ class Watch:
         tell: ITell,
         *,
         links: Callable[[], list[Any]],
+        site_refused: Mapping[str, int],
         store_refused: Mapping[str, int],
     ) -> None:
         """
@@ -50,12 +51,13 @@ class Watch:
             clock: for the seconds.
             tell: told what has happened.
             links: gives the `ILink`s that stand.
-            store_refused: messages that the store did not take, by code, since its start; goes on counting.
+            site_refused: requests that the manager itself answered with an error, by code; it goes on counting.
+            store_refused: messages that the store did not take, likewise.
         """
         self._tell = tell
         self._links = links
-        self._store_refused = store_refused
-        self._store_before: Counter[str] = Counter(store_refused)
+        self._counters = (site_refused, store_refused)
+        self._counted = [Counter(each) for each in self._counters]
         self._before: dict[int, Mapping[str, Any]] = {}
         self._drained: set[int] = set()
         self._call = LoopingCall(self._tick)
@@ -78,8 +80,10 @@ class Watch:
 
     def look(self) -> None:
         """A second has passed: tell what has happened in it."""
+        counted = [Counter(each) for each in self._counters]
+        refused, unstored = (now - before for now, before in zip(counted, self._counted, strict=True))
+        self._counted = counted
         slow = 0
-        refused: Counter[str] = Counter()
         seen: dict[int, Mapping[str, Any]] = {}
         drained: set[int] = set()
         for link in self._links():
@@ -99,7 +103,5 @@ class Watch:
             self._tell("clients-slow", closed=slow)
         if reasons := +refused:
             self._tell("requests-refused", reasons=dict(reasons))
-        stored = Counter(self._store_refused)
-        if reasons := stored - self._store_before:
-            self._tell("messages-refused", reasons=dict(reasons))
-        self._store_before = stored
+        if unstored:
+            self._tell("messages-refused", reasons=dict(unstored))
