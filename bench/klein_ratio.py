@@ -66,7 +66,7 @@ def make_ours(reactor: Any) -> Any:
     from megacomet.api.keys import Keys
     from megacomet.api.site import make_site
     from megacomet.model.message import Publication, Published
-    from megacomet.settings import Settings
+    from megacomet.settings import BUILT_IN, ROWS, Settings
 
     class Publisher:
         epoch = b"e1"
@@ -93,6 +93,9 @@ def make_ours(reactor: Any) -> Any:
         audit=None,  # type: ignore[arg-type]
         stats=None,  # type: ignore[arg-type]
         readiness=None,  # type: ignore[arg-type]
+        workers=None,  # type: ignore[arg-type]
+        events=None,  # type: ignore[arg-type]
+        sources=dict.fromkeys(ROWS, BUILT_IN),
         reactor=reactor,
         now=time.monotonic,
     )

@@ -53,6 +53,10 @@ class Entrance:
         self.flags = flags
         self.is_open = False
 
+    def share(self) -> None:
+        """Somebody else accepts from it too, or will: it is not shut any more."""
+        self._is_shared = True
+
     def open(self) -> None:
         """Listen, and have events for clients that wait.
 
@@ -191,10 +195,23 @@ class Entrances:
             except OSError:
                 self._log.failure("cannot listen again; trying on")
 
-    def close(self, connections: int) -> None:
-        """Take those who wait in the queues by now, and turn everybody away for good."""
+    def close(self, connections: int, *, is_succeeded: bool = False) -> None:
+        """Take those who wait in the queues by now, and turn everybody away from then on.
+
+        Args:
+            connections: how many there are, before.
+            is_succeeded: whether those who come then wait for another process that will listen on the same sockets.
+        """
         self._is_closed = True
+        if is_succeeded:
+            for entrance in self._all.values():
+                entrance.share()
         self.serve(connections)
+
+    def open_again(self, connections: int) -> None:
+        """Take back `close`: let clients in, if there is room."""
+        self._is_closed = False
+        self.reopen(connections)
 
 
 def _stop_probing(fd: int) -> None:

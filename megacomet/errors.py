@@ -33,6 +33,7 @@ CATALOGUE: Final[dict[str, tuple[int, str]]] = {
     "not-found": (404, "Nothing stands at this path"),
     "method-not-allowed": (405, "The method is not allowed here"),
     "head-timeout": (408, "The request head took too long"),
+    "conflict": (409, "It is not in a state for this"),
     "too-large": (413, "The body is too large"),
     "uri-too-long": (414, "The request line is too long"),
     "unsupported-media-type": (415, "The content type is not supported"),

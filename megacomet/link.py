@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from megacomet.errors import MegaCometError
 
 #: A worker of another version than the manager's is not let in.
-PROTOCOL: Final = 4
+PROTOCOL: Final = 5
 #: Each end sends something so often, seconds.
 BEAT_S: Final = 1.0
 #: An end that was silent for so many of our own beats is given up. Beats are counted and not seconds, so that an end
@@ -169,4 +169,20 @@ class Stop(amp.Command):
 
     arguments: ClassVar[list[tuple[bytes, amp.Argument]]] = []
     response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class Drain(amp.Command):
+    """Manager to worker: listen no more, let your connections go, so many a second; the answer is what a beat says."""
+
+    arguments = [(b"per_s", amp.Integer())]
+    response = [(b"counts", Blob())]
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class Undrain(amp.Command):
+    """Manager to worker: take back `Drain`; the answer is what a beat says."""
+
+    arguments: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    response = [(b"counts", Blob())]
     errors = {LinkRefused: b"REFUSED"}

@@ -153,9 +153,13 @@ class ParkingLot:
         self._entrances.add(listener, flags, is_shared)
         self.rows.kinds[listener.fileno()] = LISTENER
 
-    def stop_listening(self) -> None:
-        """Take those who wait in the queues by now, and turn everybody away for good."""
-        self._entrances.close(self.rows.open)
+    def stop_listening(self, *, is_succeeded: bool = False) -> None:
+        """Take those who wait in the queues by now, and turn everybody away from then on; see `Entrances.close`."""
+        self._entrances.close(self.rows.open, is_succeeded=is_succeeded)
+
+    def listen_again(self) -> None:
+        """Take back `stop_listening`."""
+        self._entrances.open_again(self.rows.open)
 
     def adopt(self, fd: int, unread: bytes) -> None:
         """Take a connection that somebody else has served until now.

@@ -31,6 +31,7 @@ __all__ = [
     "About",
     "Row",
     "Settings",
+    "entries",
     "from_json",
     "load",
     "shown",
@@ -118,7 +119,7 @@ def _read(name: str, value: object, source: str) -> Any:
         raise SettingError(name, shown, f"the name of a setting{f' (perhaps {near[0]})' if near else ''}", source)
     rule = ROWS[name].about.rule
     try:
-        return rule.parse(value) if isinstance(value, _Written) else rule.check(value)
+        return rule.parse(str(value)) if isinstance(value, _Written) else rule.check(value)
     except ValueError as e:
         raise wrong_value(name, value, str(e), source) from None
 
@@ -141,6 +142,15 @@ def _default_state_dir(environ: Mapping[str, str]) -> tuple[str, str]:
     if os.geteuid() == 0:
         return "/var/lib/megacomet", BUILT_IN
     return os.path.join(environ.get("HOME") or "~", ".local/state/megacomet"), BUILT_IN
+
+
+def entries(settings: Settings, sources: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """Return value and source of each setting, as JSON knows them; a secret is hidden."""
+    return {name: _entry(name, getattr(settings, name), sources[name]) for name in ROWS}
+
+
+def _entry(name: str, value: object, source: str) -> dict[str, object]:
+    return {"value": HIDDEN if ROWS[name].about.secret and value else value, "source": source}
 
 
 def shown(name: str, value: object) -> str:

@@ -14,12 +14,11 @@ import pwd
 import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Final, NoReturn
 
 import attrs
-from twisted.application.internet import StreamServerEndpointService
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import CannotListenError
@@ -29,33 +28,25 @@ from twisted.python.failure import Failure
 
 from megacomet import __version__, collector
 from megacomet.api.access import Access
-from megacomet.api.admin import admin_service
-from megacomet.api.classic import ClassicPort, classic_label, classic_service
-from megacomet.api.site import Site, make_site
+from megacomet.api.classic import classic_label
+from megacomet.api.doors import own_doors
 from megacomet.api.stats import Stats
 from megacomet.binding import bind_all, cannot_listen, refuse_taken
+from megacomet.core import Ground, make_core
 from megacomet.errors import StartError
 from megacomet.hangup import Hangup, foreground_terminal
-from megacomet.listeners import Listeners
 from megacomet.logs import LogRelay
-from megacomet.manager.adoption import Adoption, highest_descriptor
-from megacomet.manager.links import Links
 from megacomet.manager.logpipe import LogPipe
-from megacomet.manager.main import Manager, ask_all
+from megacomet.manager.main import ask_all
 from megacomet.manager.nursery import Nursery
 from megacomet.manager.processes import Process, open_process
 from megacomet.manager.supervisor import Supervisor
 from megacomet.manager.takeover import take_over
-from megacomet.model.directory import Directory
-from megacomet.model.memory import MemoryStore
-from megacomet.model.router import Router
-from megacomet.model.store import Retention
-from megacomet.names import MAILBOX_NAMESPACE
 from megacomet.options import Options
 from megacomet.proctitle import set_title
 from megacomet.rlimits import connections_for, raise_descriptor_limit, workers_for
 from megacomet.settings import Settings, to_json
-from megacomet.statedir import StateDir, prepare
+from megacomet.statedir import prepare
 from megacomet.zygote import Birth
 
 #: Twisted's own is 50: a burst of API clients would be refused.
@@ -64,56 +55,29 @@ BACKLOG: Final = 1024
 WORKERS_PART: Final = 0.8
 
 
-@attrs.frozen
-class Ground:
-    """What the server stands on once it is prepared.
-
-    Attributes:
-        state: the state directory.
-        access: who may use the API.
-        workers: how many.
-        limit: descriptors that a process may have.
-        listeners: the sockets.
-        nonce: hexadecimal; what workers show at the link.
-        is_inherited: whether an earlier manager's zygote has the same.
-        identity: what workers are made from.
-    """
-
-    state: StateDir
-    access: Access
-    workers: int
-    limit: int
-    listeners: Listeners
-    nonce: str
-    is_inherited: bool
-    identity: str
-
-
-@attrs.frozen
-class Core:
-    """What takes messages and gives them to the workers."""
-
-    store: MemoryStore
-    router: Router
-    links: Links
-    manager: Manager
-    site: Site
-
-
 class Server(MultiService):
     """The manager as a service; its children are the doors that it listens on itself."""
 
     _log = Logger()
 
-    def __init__(self, settings: Settings, reactor: Any, uid: int | None = None, gid: int | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        sources: Mapping[str, str],
+        reactor: Any,
+        uid: int | None = None,
+        gid: int | None = None,
+    ) -> None:
         """
         Args:
             settings: all of them.
+            sources: where each of them came from.
             reactor: the global one.
             uid, gid: who will run the server; None: who starts it.
         """
         super().__init__()
         self._settings = settings
+        self._sources = sources
         self._reactor = reactor
         self._uid = uid
         self._gid = gid
@@ -134,8 +98,10 @@ class Server(MultiService):
         self._hangup.listen()  # before the lock says whom to send it
         try:
             self._ground = self._prepare()
-            self._core = _make_core(self._settings, self._reactor, self._ground, self._stats)
-            for door in _own_doors(self._settings, self._reactor, self._core):
+            core = self._core = make_core(self._settings, self._sources, self._reactor, self._ground, self._stats)
+            for door in own_doors(
+                self._settings, self._reactor, site=core.site, publisher=core.router, pressure=core.links
+            ):
                 door.setServiceParent(self)
             super().privilegedStartService()
             if not self._ground.is_inherited:
@@ -194,11 +160,17 @@ class Server(MultiService):
         self._log_pipe = LogPipe(reactor, state.log_path, LogRelay(globalLogPublisher, time.time))
         self._link_port = _listen_for_links(reactor, state.link_path, core.links.factory())
         core.links.start()
+        core.watch.start()
         self._nursery = Nursery(
             reactor, self._birth(ground), ground.listeners, state.control_path, self._log_pipe.open_writer
         )
         supervisor = core.manager.supervisor = Supervisor(
-            reactor, ground.workers, open_process=self._open_process, shut=ground.listeners.shut, all_up=self._all_up
+            reactor,
+            ground.workers,
+            open_process=self._open_process,
+            shut=ground.listeners.shut,
+            all_up=self._all_up,
+            tell=core.events.tell,
         )
         supervisor.zygote, self._nursery.family = self._nursery, supervisor
         self._nursery.start(running=ground.is_inherited)
@@ -269,6 +241,7 @@ class Server(MultiService):
         if timer.active():
             timer.cancel()
         core.links.stop()
+        core.watch.stop()
         await self._link_port.stopListening()
         self._log_pipe.close()
         ground.listeners.remove_paths()
@@ -302,73 +275,10 @@ def makeService(options: Options) -> IService:
     uid, gid = parent.get("uid"), parent.get("gid")
     if uid is not None and gid is None:
         gid = pwd.getpwuid(uid).pw_gid  # as twistd does
-    return Server(options.settings, reactor, uid, gid)
+    return Server(options.settings, options.sources, reactor, uid, gid)
 
 
 # -- parts
-
-
-def _make_core(settings: Settings, reactor: Any, ground: Ground, stats: Callable[[], Stats]) -> Core:
-    """Put together what takes messages and what gives them away."""
-    mailbox = Retention(settings.mailbox_ttl_s, settings.mailbox_messages, settings.mailbox_bytes)
-    channel = Retention(settings.history_s, settings.history_messages)
-    store = MemoryStore(
-        secrets.token_hex(5).encode(),
-        lambda namespace: mailbox if namespace == MAILBOX_NAMESPACE else channel,
-        settings.store_bytes,
-    )
-    router = Router(store, Directory())
-    manager = Manager()
-    links = manager.links = Links(
-        reactor,
-        router,
-        manager,
-        workers=ground.workers,
-        nonce=bytes.fromhex(ground.nonce),
-        uids=frozenset({os.geteuid(), ground.state.owner}),
-        clock=time.monotonic,
-    )
-    site = make_site(
-        settings,
-        publisher=router,
-        pressure=links,
-        keys=ground.access.keys,
-        audit=ground.access.audit,
-        stats=_Numbers(stats),
-        readiness=manager,
-        reactor=reactor,
-        now=time.monotonic,
-    )
-    manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))
-    return Core(store, router, links, manager, site)
-
-
-@attrs.frozen
-class _Numbers:
-    """See `megacomet.api.stats.IStats`."""
-
-    stats: Callable[[], Stats]
-
-
-def _own_doors(settings: Settings, reactor: Any, core: Core) -> list[StreamServerEndpointService]:
-    """Return the services that listen in the manager itself.
-
-    Raises:
-        StartError: the endpoint of `admin` is none.
-    """
-    doors: list[StreamServerEndpointService] = []
-    if settings.admin:
-        doors.append(admin_service(reactor, settings.admin, core.site))
-    if settings.classic:
-        port = ClassicPort(
-            core.router,
-            core.links,
-            message_bytes=settings.message_bytes,
-            clock=time.monotonic,
-            call_later=reactor.callLater,
-        )
-        doors.append(classic_service(reactor, settings.classic_interface, port))
-    return doors
 
 
 def _listen_for_links(reactor: Any, path: str, factory: Factory[Any]) -> Any:

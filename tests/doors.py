@@ -15,11 +15,13 @@ from twisted.python.failure import Failure
 from megacomet.api.keys import Keys
 from megacomet.api.site import Site, make_site
 from megacomet.api.stats import Stats
-from megacomet.errors import Refused
+from megacomet.errors import PeerError, Refused
+from megacomet.manager.events import Events
 from megacomet.model.message import Publication, Published
 from megacomet.model.receipts import Receipt
-from megacomet.settings import Settings
+from megacomet.settings import BUILT_IN, ROWS, Settings
 from megacomet.wire.cutoff import CutOff
+from megacomet.wire.workers import WorkerInfo
 
 KEY = "a-key-for-tests"
 PUSH_KEY = "a-key-to-push"
@@ -132,14 +134,83 @@ class FakeManager:
         )
 
 
+class FakeWorkers:
+    """Two workers that do what they are told, but for one that cannot."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+        self.conflict = ""
+
+    def look(self) -> list[WorkerInfo]:
+        """Return how they stand."""
+        return [
+            WorkerInfo(
+                worker=0,
+                state="draining",
+                pid=812,
+                connections={"poll": 1, "sse": 2, "stream": 0, "ws": 4},
+                open=9,
+                memory_bytes=7_000_000,
+                cpu_s=1.5,
+                cpu_share=0.25,
+                lag_s=0.001,
+                uptime_s=60.0,
+                restarts=1,
+                last_end="it was ended by SIGKILL",
+                drain={"per_s": 50, "left": 9},
+            ),
+            WorkerInfo(
+                worker=1,
+                state="down",
+                pid=None,
+                connections=None,
+                open=None,
+                memory_bytes=None,
+                cpu_s=None,
+                cpu_share=None,
+                lag_s=None,
+                uptime_s=None,
+                restarts=0,
+                last_end=None,
+                drain=None,
+            ),
+        ]
+
+    def restart(self, number: int) -> str:
+        """Note it."""
+        return self._do("restarting", "restart", number)
+
+    async def drain(self, number: int, per_s: int) -> str:
+        """Note it."""
+        return self._do("draining", "drain", number, per_s)
+
+    async def undrain(self, number: int) -> str:
+        """Note it."""
+        return self._do("up", "undrain", number)
+
+    def _do(self, state: str, *what: object) -> str:
+        if what[1] not in (0, 1):
+            raise PeerError("not-found", "there are the workers 0 to 1")
+        if self.conflict:
+            raise PeerError("conflict", self.conflict)
+        self.told.append(what)
+        return state
+
+
 class Transport(StringTransport):
     """A transport that can be closed for writing only, as a socket can."""
 
     write_closed = False
+    aborted = False
 
     def loseWriteConnection(self) -> None:
         """Close for writing."""
         self.write_closed = True
+
+    def abortConnection(self) -> None:
+        """Close, whatever is not sent."""
+        self.aborted = True
+        super().abortConnection()
 
 
 class FakeAudit:
@@ -233,6 +304,8 @@ class Doors:
         self.manager = FakeManager()
         self.audit = FakeAudit()
         self.clock = MemoryReactorClock()
+        self.workers = FakeWorkers()
+        self.events = Events("boot", lambda: 784111777.0)
         self.site = make_site(
             Settings(**{"state_dir": "/nowhere"} | settings),
             publisher=self.publisher,
@@ -241,6 +314,9 @@ class Doors:
             audit=self.audit,
             stats=self.manager,
             readiness=self.manager,
+            workers=self.workers,
+            events=self.events,
+            sources=dict.fromkeys(ROWS, BUILT_IN),
             reactor=self.clock,
             now=self.clock.seconds,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import struct
@@ -107,6 +108,8 @@ class WorkerEnd(amp.AMP):
         self.waiting: list[Deferred[dict[str, bytes]]] = []
         self.given: list[tuple[int, bytes]] = []
         self.stopped = 0
+        self.drained: list[int] = []
+        self.refuses = False
 
     @link.Deliver.responder
     def deliver(self, number: int, head: int, answered: int, records: bytes) -> Deferred[dict[str, bytes]]:
@@ -130,6 +133,22 @@ class WorkerEnd(amp.AMP):
     def stop(self) -> dict[str, object]:
         self.stopped += 1
         return {}
+
+    @link.Drain.responder
+    def drain(self, per_s: int) -> dict[str, object]:
+        return self._drained(per_s)
+
+    @link.Undrain.responder
+    def undrain(self) -> dict[str, object]:
+        return self._drained(0)
+
+    def _drained(self, per_s: int) -> dict[str, object]:
+        if self.refuses:
+            raise link.LinkRefused("it is ending")
+        self.drained.append(per_s)
+        drain = {"per_s": per_s, "left": 3} if per_s else None
+        said = {"listening": not per_s, "drain": drain, "rows": {"waiting": 1, "streaming": 0}, "messages": 0}
+        return {"counts": json.dumps(said).encode()}
 
 
 def links_of(

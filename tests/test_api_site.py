@@ -642,3 +642,12 @@ class AdminTests(SynchronousTestCase):
         with self.assertRaises(StartError) as caught:
             admin.privilegedStartService()
         self.assertEqual(str(caught.exception), "cannot listen on 'unix:/nowhere/x': no such file or directory")
+
+
+def test_errors_are_counted() -> None:
+    """By code, whether a request was understood or not; for those who look on."""
+    doors = Doors()
+    doors.ask(get("/api/stats", key=None))
+    doors.ask(get("/nothing"))
+    doors.ask(b"GET / HTTP/1.1\r\n\r\n")
+    assert doors.site.refused == {"unauthorized": 1, "not-found": 1, "bad-request": 1}

@@ -51,6 +51,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.worker": 4,
     "megacomet.manager": 4,
     "megacomet.api": 5,
+    "megacomet.core": 6,
     "megacomet.entry": 6,
     "megacomet.options": 6,
     "megacomet.tap": 6,

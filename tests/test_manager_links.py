@@ -512,6 +512,27 @@ class HandOverTests(LinksTestCase):
         self.assertEqual(self.outcome(self.downlink.stop()), [None])
         self.assertEqual(self.worker.stopped, 1)
 
+    def test_drain(self) -> None:
+        """A worker is asked to let its connections go, and to take them again; what it says then is known at once."""
+        self.assertEqual(self.outcome(self.downlink.drain(50)), [None])
+        self.assertTrue(self.downlink.is_drained)
+        self.assertEqual(self.downlink.counts["drain"], {"per_s": 50, "left": 3})
+        self.assertEqual(self.outcome(self.downlink.drain(0)), [None])
+        self.assertFalse(self.downlink.is_drained)
+        self.assertEqual(self.worker.drained, [50, 0])
+
+    def test_a_drained_worker_leaves_the_server_ready(self) -> None:
+        """It was told not to listen: nothing is wrong with the server."""
+        self.links.workers = 1
+        self.outcome(self.downlink.drain(50))
+        self.assertTrue(self.links.ready)
+
+    def test_a_drain_that_is_refused(self) -> None:
+        """A worker that ends does not begin anything."""
+        self.worker.refuses = True
+        (failure,) = self.outcome(self.downlink.drain(50))
+        failure.trap(link.LinkRefused)
+
 
 class PressureTests(LinksTestCase):
     """What happens when a worker does not keep up."""

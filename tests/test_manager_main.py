@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet.link import LinkRefused
-from megacomet.manager.main import Manager, ask_all, pss_of
+from megacomet.manager.main import Manager, ask_all
 
 
 class FakeLink:
@@ -19,6 +19,7 @@ class FakeLink:
     def __init__(self, number: int, counts: dict[str, object] | None = None, error: Exception | None = None) -> None:
         self.number = number
         self.counts = counts or {}
+        self.is_drained = False
         self.error = error
         self.back: list[tuple[int, bytes]] = []
         self.stopped = 0
@@ -102,7 +103,7 @@ class ManagerTests(SynchronousTestCase):
         self.assertEqual(manager.connections(), {"poll": 4, "sse": 2, "stream": 0, "ws": 0})
 
     def test_giving_back(self) -> None:
-        """A connection goes back to the worker it came from, to another when that one is gone."""
+        """A connection goes back to the worker it came from, to another when that one is gone or drained."""
         one, two = FakeLink(1), FakeLink(2)
         manager = manager_with(one, two)
         self.successResultOf(Deferred.fromCoroutine(manager.adopt(2, 9, b"GET", b"")))
@@ -112,6 +113,14 @@ class ManagerTests(SynchronousTestCase):
         manager.links = FakeLinks(one)
         self.successResultOf(manager.adoption.give_back(11, b""))
         self.assertEqual(one.back, [(11, b"")])
+        manager.links = FakeLinks(one, two)
+        one.is_drained = True
+        self.successResultOf(Deferred.fromCoroutine(manager.adopt(1, 9, b"GET", b"")))
+        self.successResultOf(manager.adoption.give_back(12, b""))
+        self.assertEqual(two.back[1:], [(12, b"")])
+        two.is_drained = True
+        self.successResultOf(manager.adoption.give_back(13, b""))
+        self.assertEqual(one.back[1:], [(13, b"")])
         manager.links = FakeLinks()
         self.failureResultOf(manager.adoption.give_back(12, b""), LinkRefused)
 
@@ -126,12 +135,13 @@ class ManagerTests(SynchronousTestCase):
 
     def test_memory(self) -> None:
         """Memory is told for manager and workers; a process that is gone has none."""
-        with subprocess.Popen(["true"]) as gone:
-            gone.wait()
-        self.assertEqual(pss_of(gone.pid), 0)
-        manager = manager_with(pids=(os.getpid(), 0, gone.pid))
-        memory = manager.memory(100)
+        with subprocess.Popen(["sleep", "60"]) as worker:
+            self.addCleanup(worker.kill)
+            manager = manager_with(pids=(worker.pid, 0))
+            memory = manager.memory(100)
+            self.assertEqual(manager.memory_of(100), {os.getpid(): memory["manager"], worker.pid: memory["workers"]})
+            worker.kill()
         self.assertGreater(memory["manager"], 1_000_000)
-        self.assertGreater(memory["workers"], 1_000_000)
+        self.assertGreater(memory["workers"], 10_000)
         self.assertIs(manager.memory(100.9), memory)  # whoever asks all the time costs no more
         self.assertIsNot(manager.memory(101), memory)

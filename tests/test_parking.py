@@ -906,6 +906,52 @@ def test_stop_listening_serves_the_queue_and_refuses_the_rest(ground: Ground, fr
         ground.connect(listener)
 
 
+def test_listening_again(ground: Ground, front: Lines) -> None:
+    """Who has stopped to listen lets clients in again, on the same port."""
+    listener = ground.listener()
+    ground.lot.listen(listener)
+    ground.lot.stop_listening()
+    ground.settle()
+    ground.lot.listen_again()
+    client = ground.connect(listener, b"echo\n")
+    ground.until(lambda: ground.lot.accepted)
+    assert read_now(client) == b"echo\n"
+
+
+def test_without_room_nobody_is_let_in_again() -> None:
+    """What was shut for want of room stays so until there is some."""
+    ground = Small(3)
+    clients = [ground.connect(ground.listening, b"park\n") for _ in range(40)]
+    ground.until(lambda: ground.lot.accepted == 40)
+    ground.settle()
+    ground.lot.stop_listening()
+    ground.lot.listen_again()
+    assert not ground.comes(b"echo\n")
+    for client in clients:
+        client.close()
+    ground.settle()
+    ground.pass_s(1)
+    assert ground.comes(b"echo\n")
+    ground.close()
+
+
+def test_who_comes_before_the_successor_waits_for_it(ground: Ground, front: Lines) -> None:
+    """Where a successor will listen on the same socket it is not shut: nobody is refused in between."""
+    listener = ground.listener()
+    ground.lot.listen(listener)
+    ground.lot.stop_listening(is_succeeded=True)
+    ground.settle()
+    client = ground.connect(listener, b"hello\n")
+    ground.settle()
+    assert ground.lot.accepted == 0
+    successor = listener.dup()
+    successor.setblocking(True)
+    ours, _ = successor.accept()
+    assert ours.recv(10) == b"hello\n"
+    for each in (ours, successor, client):
+        each.close()
+
+
 def rows_in_use(ground: Ground) -> set[int]:
     """The descriptors that have a row, listeners' among them."""
     return {fd for fd, kind in enumerate(ground.lot.rows.kinds) if kind}

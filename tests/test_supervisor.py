@@ -54,8 +54,14 @@ class SupervisorTests(SynchronousTestCase):
         self.missing: set[int] = set()
         self.shut: list[int] = []
         self.times_up = 0
+        self.told: list[tuple[str, dict[str, object]]] = []
         self.supervisor = Supervisor(
-            self.clock, 2, open_process=self.open_process, shut=self.shut.append, all_up=self.all_up
+            self.clock,
+            2,
+            open_process=self.open_process,
+            shut=self.shut.append,
+            all_up=self.all_up,
+            tell=lambda name, **data: self.told.append((name, data)),
         )
         self.zygote = FakeZygote()
         self.supervisor.zygote = self.zygote
@@ -217,10 +223,34 @@ class SupervisorTests(SynchronousTestCase):
         for _ in range(5):
             pid = self.supervisor.states[0][1]
             self.assertTrue(self.supervisor.restart(0))
+            self.assertFalse(self.supervisor.restart(0), "it ends already")
             self.assertEqual(self.processes[pid].signals, [signal.SIGTERM])
+            self.supervisor.worker_down(0)
             self.supervisor.exited(0, pid, 0)
             self.assertFalse(self.supervisor.restart(0))
             self.supervisor.worker_up(0, self.forks(0))
+        self.assertEqual(self.supervisor.places[0].restarts, 5)
+        self.assertEqual([name for name, _ in self.told[2:]], ["worker-restart", "worker-down", "worker-up"] * 5)
+
+    def test_a_worker_that_is_killed_is_not_restarted(self) -> None:
+        """It is beyond being asked."""
+        self.starts()
+        self.supervisor.kill(0, "was silent for 10 s")
+        self.assertFalse(self.supervisor.restart(0))
+
+    def test_what_is_told(self) -> None:
+        """Ups, downs with their reasons, and links that are lost and stand again."""
+        pids = self.starts()
+        self.assertEqual(self.told, [("worker-up", {"worker": n, "pid": pid}) for n, pid in enumerate(pids)])
+        del self.told[:]
+        self.supervisor.worker_down(1)
+        self.supervisor.worker_up(1, pids[1])
+        who = {"worker": 1, "pid": pids[1]}
+        self.assertEqual(self.told, [("link-lost", who), ("link-up", who)])
+        self.supervisor.exited(1, pids[1], -9)
+        self.assertEqual(self.told[2:], [("worker-down", {**who, "why": "it was ended by SIGKILL", "again_in_s": 0.0})])
+        self.assertEqual(self.supervisor.places[1].last_end, "it was ended by SIGKILL")
+        self.supervisor.worker_up(1, self.forks(1))
 
     def test_workers_outlive_the_zygote(self) -> None:
         """When the zygote dies its workers go on; the next zygote forks only who died since."""

@@ -68,6 +68,11 @@ class Worker:
     def stop(self) -> None:
         self.told.append(("stop",))
 
+    def drain(self, per_s: int) -> None:
+        if self.broken is not None:
+            raise self.broken
+        self.told.append(("drain", per_s))
+
     def orphaned(self) -> None:
         self.told.append(("orphaned",))
 
@@ -652,6 +657,23 @@ class HandOverTests(UplinkTestCase):
         self.link()
         self.assertEqual(self.ask(link.Stop), [{}])
         self.assertEqual(self.worker.told[-1], ("stop",))
+
+    def test_drain(self) -> None:
+        """The manager has the worker drained, and takes it back; the answer is what a beat says."""
+        self.link()
+        said = {"counts": json.dumps(self.worker.counts()).encode()}
+        self.assertEqual(self.ask(link.Drain, per_s=50), [said])
+        self.assertEqual(self.worker.told[-1], ("drain", 50))
+        self.assertEqual(self.ask(link.Undrain), [said])
+        self.assertEqual(self.worker.told[-1], ("drain", 0))
+
+    def test_drain_refused(self) -> None:
+        """A worker that ends says so, and keeps its link."""
+        self.link()
+        self.worker.broken = link.LinkRefused
+        [refusal] = self.ask(link.Drain, per_s=50)
+        refusal.trap(link.LinkRefused)
+        self.assertTrue(self.uplink.up)
 
 
 class BothEndsTests(UplinkTestCase):

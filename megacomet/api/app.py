@@ -10,6 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
+from megacomet.api import workers
+from megacomet.api.events import Readers
 from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
 from megacomet.api.keys import ADMIN, PUSH, READ
 from megacomet.api.push import Outcome, Publisher, audit_everyone
@@ -30,10 +32,21 @@ class Api:
     app = Klein()
     app.url_map.merge_slashes = False
 
-    def __init__(self, publisher: Publisher, stats: IStats, readiness: IReadiness) -> None:
+    def __init__(
+        self,
+        publisher: Publisher,
+        stats: IStats,
+        readiness: IReadiness,
+        staff: workers.IWorkers,
+        readers: Readers,
+        config: bytes,
+    ) -> None:
         self._publisher = publisher
         self._stats = stats
         self._readiness = readiness
+        self._workers = staff
+        self._readers = readers
+        self._config = config
 
     @app.route("/api/push", methods=["POST"])
     def push(self, request: Request) -> Deferred[None] | None:
@@ -72,6 +85,44 @@ class Api:
         """Tell the server's numbers."""
         request.owner(READ)
         request.reply(200, stats_json(self._stats.stats()))
+
+    @app.route("/api/config", methods=["GET"])
+    def config(self, request: Request) -> None:
+        """Tell the settings in force, and where they came from."""
+        request.owner(READ)
+        request.reply(200, self._config)
+
+    @app.route("/api/events", methods=["GET"])
+    def events(self, request: Request) -> Deferred[None] | None:
+        """Tell what happens, as it happens."""
+        request.owner(READ)
+        return self._readers.serve(request)
+
+    @app.route("/api/workers", methods=["GET"])
+    def workers(self, request: Request) -> None:
+        """Tell how the workers stand."""
+        request.owner(READ)
+        request.reply(200, workers.list_workers(self._workers))
+
+    @app.route("/api/workers/<string:_>/restart", methods=["POST"])
+    def restart(self, request: Request, _: str) -> None:
+        """Have a worker end in order and replaced."""
+        request.owner(ADMIN)
+        request.reply(202, workers.restart(self._workers, request.path))
+
+    @app.route("/api/workers/<string:_>/drain", methods=["POST"])
+    def drain(self, request: Request, _: str) -> Deferred[None]:
+        """Have a worker let its connections go."""
+        request.owner(ADMIN)
+        drained = workers.drain(self._workers, request.path, request.content.read())
+        return Deferred.fromCoroutine(drained).addCallback(lambda body: request.reply(202, body))
+
+    @app.route("/api/workers/<string:_>/drain", methods=["DELETE"])
+    def undrain(self, request: Request, _: str) -> Deferred[None]:
+        """Have a worker listen again."""
+        request.owner(ADMIN)
+        undrained = workers.undrain(self._workers, request.path)
+        return Deferred.fromCoroutine(undrained).addCallback(lambda body: request.reply(202, body))
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> None:

@@ -6,6 +6,7 @@ know: small ones get their whole body through Klein, a batch gets it piece by pi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from typing import Any, Final, Protocol
@@ -21,7 +22,7 @@ from twisted.web.http import parse_qs
 from megacomet.api.audit import DONE, IAudit, address_text
 from megacomet.api.keys import Identity, Keys
 from megacomet.errors import PeerError
-from megacomet.wire.http import RequestHead, response
+from megacomet.wire.http import RequestHead, response, stream_head
 from megacomet.wire.problems import is_request_id, problem_response
 
 JSON: Final = b"application/json"
@@ -58,8 +59,13 @@ class Body:
 
 
 class ISite(Protocol):
-    """What a request needs of the site: the keys, the audit log, what is taken by POST, what all answers share."""
+    """What a request needs of the site: the keys, the audit log, what is taken by POST, what all answers share.
 
+    Attributes:
+        refused: errors told, by code.
+    """
+
+    refused: Counter[str]
     keys: Keys
     audit: IAudit
     bodies: Mapping[bytes, Body]
@@ -289,6 +295,32 @@ class Request(server.Request):
             )
         )
 
+    def begin_stream(self, content_type: bytes) -> bool:
+        """Write the head of an answer that ends with its connection; `write_on` writes what follows.
+
+        Returns:
+            False when nothing follows: only the head was asked for, or the client is gone.
+        """
+        if self._disconnected or self._answered:
+            return False
+        self._answered = True
+        self.startedWriting = 1
+        self.code = 200
+        self.channel.persistent = False
+        lines = b"%bContent-Type: %b\r\nX-Request-Id: %b\r\nX-Accel-Buffering: no\r\n" % (
+            self.site.date_line(),
+            content_type,
+            self.request_id.encode(),
+        )
+        head = stream_head(lines, is_chunked=False, cache_control=b"no-cache, no-transform")
+        self.channel.transport.write(head)
+        return self.method != b"HEAD"
+
+    def write_on(self, data: bytes) -> None:
+        """Write more of an answer that `begin_stream` has begun."""
+        if not self._disconnected:
+            self.channel.transport.write(data)
+
     def reply_problem(self, error: PeerError, allow: bytes = b"") -> None:
         """Write an error as the answer, and leave it to the caller to `finish`.
 
@@ -303,6 +335,7 @@ class Request(server.Request):
         self._answered = True
         self.startedWriting = 1
         self.code = error.status
+        self.site.refused[error.code] += 1
         wait_s = _WAIT_S.get(error.code)
         self.channel.transport.write(
             problem_response(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Final
@@ -22,11 +23,14 @@ from megacomet.api.app import Api
 from megacomet.api.audit import IAudit
 from megacomet.api.batch import Batch
 from megacomet.api.channel import Channel
+from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
 from megacomet.api.keys import PUSH, Keys
 from megacomet.api.push import IPressure, IPublisher, Publisher
 from megacomet.api.request import JSON, NDJSON, Body, Request
-from megacomet.api.stats import IStats
+from megacomet.api.settings import config_json
+from megacomet.api.stats import IStats, stats_json
+from megacomet.api.workers import IWorkers
 from megacomet.settings import Settings
 from megacomet.wire.push import ENVELOPE_BYTES
 
@@ -44,6 +48,7 @@ class Site(server.Site):
         keep_alive_s: seconds that a connection may be idle.
         head_timeout_s: seconds in which a head must be complete.
         channels: the open connections.
+        refused: errors told, by code.
     """
 
     protocol = Channel  # type: ignore[assignment]  # Twisted means its proxy for HTTP/2
@@ -57,6 +62,7 @@ class Site(server.Site):
         *,
         keys: Keys,
         audit: IAudit,
+        readers: Readers,
         bodies: Mapping[bytes, Body],
         keep_alive_s: float,
         head_timeout_s: float,
@@ -65,9 +71,11 @@ class Site(server.Site):
         self.keys = keys
         self.audit = audit
         self.bodies = bodies
+        self._readers = readers
         self.keep_alive_s = keep_alive_s
         self.head_timeout_s = head_timeout_s
         self.channels: set[Channel] = set()
+        self.refused: Counter[str] = Counter()
         self._stopped: Deferred[None] | None = None
         self._id_prefix = secrets.token_hex(6)
         self._ids = count(1)
@@ -108,6 +116,7 @@ class Site(server.Site):
 
     def stop(self) -> Deferred[None]:
         """Close what is idle now, and the rest behind its answer; fires when all connections are gone."""
+        self._readers.stop()
         for channel in list(self.channels):
             channel.end()
         if not self.channels:
@@ -142,6 +151,9 @@ def make_site(
     audit: IAudit,
     stats: IStats,
     readiness: IReadiness,
+    workers: IWorkers,
+    events: IEvents,
+    sources: Mapping[str, str],
     reactor: IReactorTime,
     now: Callable[[], float],
 ) -> Site:
@@ -155,11 +167,15 @@ def make_site(
         audit: takes note of what requests have changed.
         stats: the numbers of `GET /api/stats`.
         readiness: whether every worker listens.
+        workers: how they stand, and what may be done with them.
+        events: what happens.
+        sources: where each of the settings came from.
         reactor: for timers.
         now: the clock of the model, seconds, monotonic.
     """
     publishing = Publisher(publisher, pressure, reactor, now, settings.message_bytes)
-    api = Api(publishing, stats, readiness)
+    readers = Readers(events, reactor, lambda: stats_json(stats.stats()))
+    api = Api(publishing, stats, readiness, workers, readers, config_json(settings, sources))
     line_bytes = ENVELOPE_BYTES + settings.message_bytes
 
     def batch(request: Request) -> Batch:
@@ -171,6 +187,7 @@ def make_site(
         reactor,
         keys=keys,
         audit=audit,
+        readers=readers,
         bodies={
             b"/api/push": Body((JSON,), line_bytes),
             b"/api/batch": Body((NDJSON, JSON), None, batch),

@@ -10,7 +10,7 @@ from twisted.python import usage
 
 from megacomet.cli.main import WRONG_USE
 from megacomet.options import SettingsOptions
-from megacomet.settings import HIDDEN, ROWS, Row, Settings, shown
+from megacomet.settings import ROWS, Row, Settings, entries, shown
 
 
 class ConfigOptions(SettingsOptions):
@@ -54,11 +54,7 @@ def as_lines(settings: Settings, sources: Mapping[str, str]) -> Iterator[str]:
 
 def as_json(settings: Settings, sources: Mapping[str, str]) -> str:
     """Return an object that has value and source for each setting."""
-    return json.dumps({name: _entry(name, getattr(settings, name), sources[name]) for name in ROWS}, indent=2)
-
-
-def _entry(name: str, value: object, source: str) -> dict[str, object]:
-    return {"value": HIDDEN if ROWS[name].about.secret and value else value, "source": source}
+    return json.dumps(entries(settings, sources), indent=2)
 
 
 def reference() -> str:

@@ -167,11 +167,14 @@ class Downlink(link.LinkEnd):
     @link.Beat.responder
     def beat(self, counts: bytes) -> dict[str, object]:
         self._known()
+        self._said(counts)
+        return {"ready": self._links.ready, "workers": self._links.workers}
+
+    def _said(self, counts: bytes) -> None:
         said = json.loads(counts)
         self._links.written += said["messages"] - self.counts.get("messages", said["messages"])
         self.counts = said
         self.listening = bool(said["rows"]["waiting"] or said["rows"]["streaming"])
-        return {"ready": self._links.ready, "workers": self._links.workers}
 
     @link.Adopt.responder
     async def adopt(self, fd: int, head: bytes, peer: bytes) -> dict[str, object]:
@@ -279,3 +282,18 @@ class Downlink(link.LinkEnd):
     async def stop(self) -> None:
         """Ask the worker to answer everybody and end."""
         await self.callRemote(link.Stop)
+
+    async def drain(self, per_s: int) -> None:
+        """Have the worker listen no more and let so many connections go a second; 0: take that back.
+
+        Raises:
+            LinkRefused: it cannot be.
+            ConnectionDone, ConnectionLost: the link is gone.
+        """
+        asked = self.callRemote(link.Drain, per_s=per_s) if per_s else self.callRemote(link.Undrain)
+        self._said((await asked)["counts"])
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether the worker lets its connections go, or has let all of them go."""
+        return bool(self.counts.get("drain"))

@@ -130,8 +130,10 @@ class Links:
 
     @property
     def ready(self) -> bool:
-        """Whether every worker has its link and listens."""
-        return len(self._of) == self.workers and all(d.counts.get("listening") for d in self._of.values())
+        """Whether every worker has its link and listens, but for those that were told not to."""
+        return len(self._of) == self.workers and all(
+            d.counts.get("listening") or d.is_drained for d in self._of.values()
+        )
 
     def _tick(self) -> None:
         now = self.clock()

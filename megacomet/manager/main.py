@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Final
 
 from twisted.internet.defer import Deferred, fail
 
 from megacomet.link import LinkRefused
 from megacomet.manager.adoption import Adoption
 from megacomet.manager.links import Links
+from megacomet.manager.memory import MEASURE_S, Memory
 from megacomet.manager.supervisor import Supervisor
-
-#: The memory of the processes is measured so often at most, seconds.
-MEASURE_S: Final = 1.0
-
-_PSS: Final = re.compile(r"^Pss:\s+(\d+) kB", re.M)
 
 
 class Manager:
@@ -38,6 +30,7 @@ class Manager:
     adoption: Adoption
 
     def __init__(self) -> None:
+        self._processes = Memory()
         self._measured = -math.inf
         self._memory: Mapping[str, int] = {}
 
@@ -64,8 +57,10 @@ class Manager:
         self.adoption.adopt(fd, head, peer, lambda back, unread: self._give_back(number, back, unread))
 
     def _give_back(self, number: int, fd: int, unread: bytes) -> Deferred[None]:
-        """Give a connection to the worker it came from, or to another when that one is gone."""
-        link = self.links.of(number) or next(iter(self.links.all()), None)
+        """Give a connection to the worker it came from, or to another when that one is gone or lets its own go."""
+        link = self.links.of(number)
+        if link is None or link.is_drained:
+            link = next((other for other in self.links.all() if not other.is_drained), link)
         if link is None:
             return fail(LinkRefused("no worker has its link"))
         return Deferred.fromCoroutine(link.give_back(fd, unread))
@@ -92,25 +87,20 @@ class Manager:
     def memory(self, now: float) -> Mapping[str, int]:
         """Return the memory of the processes in bytes, what they share divided among them.
 
-        It is measured once a second at most: the system takes milliseconds for it, in which nothing else is done.
+        It is measured once a second at most, see `Memory`.
 
         Args:
             now: seconds, monotonic.
         """
         if now >= self._measured + MEASURE_S:
             self._measured = now
-            workers = sum(pss_of(pid) for _, pid in self.supervisor.states if pid)
-            self._memory = {"manager": pss_of(os.getpid()), "workers": workers}
+            found = dict(self.memory_of(now))
+            self._memory = {"manager": found.pop(os.getpid()), "workers": sum(found.values())}
         return self._memory
 
-
-def pss_of(pid: int) -> int:
-    """Return the proportional memory of a process in bytes, 0 when the system does not tell."""
-    with contextlib.suppress(OSError):
-        found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
-        if found is not None:
-            return int(found[1]) * 1024
-    return 0
+    def memory_of(self, now: float) -> Mapping[int, int]:
+        """Return the same by process: the manager's own, and the workers'."""
+        return self._processes.of([os.getpid(), *(pid for _, pid in self.supervisor.states if pid)], now)
 
 
 async def ask_all(links: Links, failed: Callable[[int, Exception], None]) -> None:

@@ -16,15 +16,15 @@ listeners shut, so that the kernel gives their clients to the other workers; the
 
 from __future__ import annotations
 
-import enum
 import signal
-from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
+
+from megacomet.manager.places import IProcess, ITell, IZygote, Place, State, tell_nobody
 
 #: Pauses before the first, second ... successor of a worker that keeps dying, seconds; the last one is kept.
 BACK_OFF_S: Final = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -36,72 +36,6 @@ SHUT_S: Final = 1.0
 LINK_S: Final = 10.0
 #: What the kernel needs to end a killed process, seconds; beyond it we leave it to itself.
 REAP_S: Final = 5.0
-
-
-class IZygote(Protocol):
-    """Whoever forks."""
-
-    @property
-    def up(self) -> bool:
-        """Whether requests reach it."""
-
-    def fork(self, number: int) -> None:
-        """Ask for a worker; `Supervisor.forked` or `Supervisor.failed` follows, or the zygote's end."""
-
-    def kill(self, why: str) -> None:
-        """End a zygote that does not answer; `Supervisor.zygote_down` follows."""
-
-
-class IProcess(Protocol):
-    """A worker's process."""
-
-    def send(self, number: signal.Signals) -> None:
-        """Send it a signal; nothing happens when it is gone."""
-
-    def watch(self, gone: Callable[[], None]) -> None:
-        """Have `gone` called when it ends."""
-
-    def close(self) -> None:
-        """Watch no more."""
-
-
-class State(enum.Enum):
-    """Of a worker's place, see the module."""
-
-    EMPTY = "empty"
-    ASKED = "asked"
-    ALONE = "alone"
-    LINKED = "linked"
-
-
-@attrs.define(eq=False)
-class Place:
-    """One worker's place.
-
-    Attributes:
-        number: of the worker.
-        state: see the module.
-        pid, process: of the worker, 0 and None when there is none.
-        is_orphan: whether the zygote that forked it is gone.
-        born: when it was forked.
-        deaths: how many died in a row without having lived `STABLE_S`.
-        why: why we killed it, "" if we did not.
-        on_purpose: whether its end was asked for, so that it does not count.
-        timer: of the back-off, or of the wait for a link.
-        shutter: shuts the listeners.
-    """
-
-    number: int
-    state: State = State.EMPTY
-    pid: int = 0
-    process: IProcess | None = None
-    is_orphan: bool = False
-    born: float = 0.0
-    deaths: int = 0
-    why: str = ""
-    on_purpose: bool = False
-    timer: IDelayedCall | None = None
-    shutter: IDelayedCall | None = None
 
 
 class Supervisor:
@@ -117,6 +51,7 @@ class Supervisor:
         open_process: Callable[[int], IProcess | None],
         shut: Callable[[int], None],
         all_up: Callable[[], None],
+        tell: ITell = tell_nobody,
     ) -> None:
         """
         Args:
@@ -125,6 +60,7 @@ class Supervisor:
             open_process: gives the process of a pid, None when it is gone already.
             shut: shuts a worker's listeners.
             all_up: called whenever all places have become LINKED.
+            tell: told what happens to workers.
         """
         self.zygote: IZygote | None = None
         self._clock = clock
@@ -132,6 +68,7 @@ class Supervisor:
         self._open_process = open_process
         self._shut = shut
         self._all_up = all_up
+        self._tell = tell
         self._stopping = False
         self._ended: Deferred[None] | None = None
         self._killer: IDelayedCall | None = None
@@ -140,6 +77,11 @@ class Supervisor:
     def states(self) -> list[tuple[str, int]]:
         """State and pid of every place, for statistics."""
         return [(place.state.value, place.pid) for place in self._places]
+
+    @property
+    def places(self) -> Sequence[Place]:
+        """All places, by their workers' numbers; to be looked at only."""
+        return self._places
 
     @property
     def is_complete(self) -> bool:
@@ -221,6 +163,8 @@ class Supervisor:
         self._cancel(place)
         self._cancel_shutter(place)
         place.state = State.LINKED
+        self._tell("link-up" if place.was_linked else "worker-up", worker=number, pid=pid)
+        place.was_linked = True
         if self.is_complete and not self._stopping:
             self._all_up()
 
@@ -229,6 +173,8 @@ class Supervisor:
         place = self._places[number]
         if place.state is State.LINKED:
             place.state = State.ALONE
+            if not place.on_purpose:
+                self._tell("link-lost", worker=number, pid=place.pid)
             self._await_link(place)
 
     def kill(self, number: int, why: str) -> None:
@@ -240,12 +186,17 @@ class Supervisor:
             place.process.send(signal.SIGKILL)
 
     def restart(self, number: int) -> bool:
-        """Ask a worker to answer everybody and end; its successor follows. False when there is none."""
+        """Ask a worker to answer everybody and end; its successor follows.
+
+        Returns:
+            False when there is none, or when it ends already.
+        """
         place = self._places[number]
-        if place.process is None:
+        if place.process is None or place.on_purpose or place.why:
             return False
         place.on_purpose = True
         place.process.send(signal.SIGTERM)
+        self._tell("worker-restart", worker=number, pid=place.pid)
         return True
 
     # -- a place's life
@@ -265,7 +216,7 @@ class Supervisor:
 
     def _born(self, place: Place, pid: int) -> None:
         place.pid, place.born, place.state = pid, self._clock.seconds(), State.ALONE
-        place.is_orphan, place.why, place.on_purpose = False, "", False
+        place.is_orphan, place.why, place.on_purpose, place.was_linked = False, "", False, False
         place.process = self._open_process(pid)
         if place.process is None:
             return  # gone already; the zygote says how
@@ -285,7 +236,8 @@ class Supervisor:
     def _dead(self, place: Place, reason: str) -> None:
         """A place has lost its process, or did not get one."""
         pid, lived = place.pid, self._clock.seconds() - place.born
-        why, on_purpose = place.why or reason, place.on_purpose
+        place.last_end, on_purpose = place.why or reason, place.on_purpose
+        place.restarts += pid > 0
         if pid == 0 or lived < STABLE_S:
             place.deaths += not on_purpose
         else:
@@ -302,9 +254,10 @@ class Supervisor:
             "worker {number} (process {pid}) is gone: {why}; the next one in {pause:g} s",
             number=place.number,
             pid=pid,
-            why=why,
+            why=place.last_end,
             pause=pause,
         )
+        self._tell("worker-down", worker=place.number, pid=pid, why=place.last_end, again_in_s=pause)
         if place.shutter is None:
             place.shutter = self._clock.callLater(SHUT_S, self._shut_place, place)
         if pause:

@@ -15,6 +15,7 @@ called from the feed.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -58,6 +59,7 @@ class MemoryStore:
     ) -> None:
         self.epoch = epoch
         self.head = 0
+        self.refused: Counter[str] = Counter()
         self._retention = retention
         self._max_bytes = max_bytes
         self._gaps = Gaps()
@@ -91,6 +93,7 @@ class MemoryStore:
             self._behind = not self._work_off(now, EXPIRED_AN_APPEND)
         outcome = self._place(publication, 0 if key is None else key_cost(key), now)
         if isinstance(outcome, Refused):
+            self.refused[outcome.code] += 1
             done(outcome)
             return
         offset = self.head = self.head + 1

@@ -11,7 +11,7 @@ Time is an argument, in seconds of a monotonic clock.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 from zope.interface import Attribute, Interface
@@ -60,6 +60,7 @@ class IMessageStore(Interface):
 
     epoch: bytes = Attribute("bytes of [0-9a-z], 1-16: one life of this log; another life has another epoch.")
     head: int = Attribute("the offset of the last message that went through the feed, 0 before the first.")
+    refused: Mapping[str, int] = Attribute("publications that were refused, by code; it goes on counting.")
 
     def feed(take: Callable[[Message, bool, object], None]) -> None:
         """Have `take(message, kept, note)` called for every message from now on, once and in order.

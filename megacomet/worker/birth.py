@@ -43,7 +43,7 @@ def prepare(birth: Birth, settings: Settings) -> Run:
         late.install()
         gc.set_threshold(*THRESHOLDS)  # frozen it was before the fork
         worker.start(number, listeners, birth.link_path)
-        signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(worker.stop))
+        signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(worker.restart))
         reactor.run(installSignalHandlers=False)
         return 0
 

@@ -1,7 +1,7 @@
-"""How a worker's connections end when it stops: polls are answered, streams told to come back, idle ones
-closed, in slices over turns.
+"""How a worker's connections end: polls are answered, streams told to come back, idle ones closed.
 
-It goes over all rows once, and again each second for those who came in meanwhile.
+When it stops, all of them in slices over turns: it goes over all rows once, and again each second for those who came
+in meanwhile. When it is drained, at a set rate: see `draining`.
 """
 
 from __future__ import annotations
@@ -34,6 +34,40 @@ from megacomet.rows import Rows
 SLICE: Final = 256
 
 
+class Partings:
+    """How one connection is let go in order, whatever it is doing."""
+
+    def __init__(
+        self, rows: Rows, expire: Callable[[int], None], farewell: Callable[[int, bytes], None], close: bytes
+    ) -> None:
+        """
+        Args:
+            rows: the connections.
+            expire: answers what waits on a row with what is at hand.
+            farewell: ends a stream; takes `close`.
+            close: the close frame for WebSockets.
+        """
+        self._rows = rows
+        self._expire = expire
+        self._farewell = farewell
+        self._close = close
+
+    def end(self, fd: int) -> None:
+        """End a connection, behind the answer that is due to it."""
+        kind = self._rows.kinds[fd]
+        state = kind & STATE
+        if state in (PARKED, CROWDED, WRITING):
+            self._rows.flag(fd, kind & (FRONT | LINGERS) | CLOSES)
+            if state != WRITING:
+                self._expire(fd)
+        elif state in (STREAM, SOCKET, ASKING):
+            self._farewell(fd, self._close)
+        elif state in (READING, IDLE):
+            self._rows.close(fd)
+        # The others end by themselves: what resumes is told that it was its last, what lingers or is away does so
+        # within its time.
+
+
 class Closing:
     """The end of all connections.
 
@@ -42,22 +76,18 @@ class Closing:
         done: fires when no connection is left.
     """
 
-    def __init__(
-        self, rows: Rows, clock: IReactorTime, expire: Callable[[int], None], farewell: Callable[[int], None]
-    ) -> None:
+    def __init__(self, rows: Rows, clock: IReactorTime, partings: Partings) -> None:
         """
         Args:
             rows: the connections.
             clock: for work that goes on in the next turn.
-            expire: answers what waits on a row with what is at hand.
-            farewell: ends a stream.
+            partings: end one of them.
         """
         self.begun = False
         self.done: Deferred[None] = Deferred()
         self._rows = rows
         self._clock = clock
-        self._expire = expire
-        self._farewell = farewell
+        self._partings = partings
         self._left: Iterator[int] | None = None
 
     def begin(self) -> None:
@@ -75,21 +105,8 @@ class Closing:
         else:
             self._left = None
         for fd in some:
-            self._end(fd)
+            self._partings.end(fd)
         self.look()
-
-    def _end(self, fd: int) -> None:
-        kind = self._rows.kinds[fd]
-        state = kind & STATE
-        if state in (PARKED, CROWDED, WRITING):
-            self._rows.flag(fd, kind & (FRONT | LINGERS) | CLOSES)
-            if state != WRITING:
-                self._expire(fd)
-        elif state in (STREAM, SOCKET, ASKING):
-            self._farewell(fd)
-        elif state in (READING, IDLE):
-            self._rows.close(fd)
-        # The others end by themselves: what resumes is answered 503, what drains or is away does so within its time.
 
     def look(self) -> None:
         """Tell if this was the end."""

@@ -28,8 +28,9 @@ from megacomet.wire import http
 from megacomet.wire.streams import is_websocket
 from megacomet.worker.answers import Answers
 from megacomet.worker.blocks import Blocks
-from megacomet.worker.closing import Closing
+from megacomet.worker.closing import Closing, Partings
 from megacomet.worker.deliveries import OLD, Deliveries
+from megacomet.worker.draining import Draining
 from megacomet.worker.handover import Handover, ILink
 from megacomet.worker.openings import Opening, count_forms, open_echo, open_events, open_objects, open_socket
 from megacomet.worker.polls import Poll, object_poll, script_poll
@@ -54,6 +55,7 @@ class Front:
 
     Attributes:
         hub: the listeners; fed by the link.
+        draining: the way to let everybody go and come back.
     """
 
     _log = Logger()
@@ -78,8 +80,7 @@ class Front:
             most: connections of this worker beyond which polls are answered 503; 0: no bound.
             hub: makes the hub on the rows' keys.
         """
-        self._lot = lot
-        self._rows = lot.rows
+        self._lot, self._rows = lot, lot.rows
         self._settings = settings
         self._clock = clock
         self._unix_s = unix_s
@@ -95,7 +96,8 @@ class Front:
             *(lot.rows, self.hub, out, settings, clock),
             link=lambda: self.link,
         )
-        self._closing = Closing(lot.rows, clock, self._expire, lambda fd: out.farewell(fd, SHUTDOWN))
+        self._closing = Closing(lot.rows, clock, Partings(lot.rows, self._expire, out.farewell, SHUTDOWN))
+        self.draining = Draining(lot, clock, self._expire, out.farewell, self.turned)
         self._handover = Handover(lot.rows, self._refusals.request, self._closing.look)
         self._pages: dict[bytes, Callable[[int, http.RequestHead], None]] = {
             b"/comet/poll": self._object,
@@ -124,6 +126,7 @@ class Front:
         """A second has passed; `now` is of the lot's clock."""
         self._answers.tick(self._unix_s())
         self._tick_on(now)
+        self.draining.tick()
         if self._closing.begun:
             self._closing.begin()
 
@@ -149,6 +152,7 @@ class Front:
             "handed_over": self._handover.taken,
             "backlog_bytes": self._rows.owed,
             "refused": dict(self._refusals.counts),
+            "drain": self.draining.counts(),
             **self._lot.counts(),
         }
 
@@ -220,11 +224,12 @@ class Front:
             self._is_hub_touched = False
             self.link.touch()
         self._closing.look()
+        self.draining.look()
 
     # -- requests
 
     def _serve(self, fd: int, head: http.RequestHead, data: bytes) -> None:
-        flags = 0 if head.keep_alive and not self._closing.begun else CLOSES
+        flags = 0 if head.keep_alive and not (self._closing.begun or self.draining.per_s) else CLOSES
         if not head.minor:
             flags |= OLD
         is_classic = self._rows.kinds[fd] & CLASSIC
@@ -356,6 +361,7 @@ class Front:
             what fires when the last one is gone; `tick` must go on being called until then.
         """
         if not self._closing.begun:
+            self.draining.halt()
             self._closing.begin()
             self._lot.stop_listening()
         return self._closing.done

@@ -14,15 +14,21 @@ from twisted.logger import Logger
 from megacomet import link
 from megacomet.forking import LateEpoll
 from megacomet.kinds import ENTRANCE
+from megacomet.link import LinkRefused
 from megacomet.listeners import BACKLOG, Listener
 from megacomet.settings import Settings
 from megacomet.turns import Turns
+from megacomet.wire.workers import MOST_PER_S
 from megacomet.worker.front import Front
+from megacomet.worker.pulse import Pulse
 from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
 
 #: Deadlines are whole seconds.
 TICK_S: Final = 1.0
+#: A worker that is restarted lets its connections go for so long, seconds: two rounds over all of them. Who has not
+#: asked for anything by then is closed as at a stop.
+RESTART_S: Final = 2.0
 
 
 class Worker:
@@ -63,8 +69,10 @@ class Worker:
             reactor, self._front.hub, self, nonce=nonce, clock=clock, connect=connect, turns=self._turns
         )
         self._front.link = self._link
+        self._pulse = Pulse(TICK_S)
         self._is_open = False
         self._held_back = False
+        self._restarting = False
         self._stopping = False
         self._ended = False
 
@@ -97,8 +105,10 @@ class Worker:
 
     def _every_second(self) -> None:
         self._reactor.callLater(TICK_S, self._every_second)
+        now = self._clock()
+        self._pulse.feel(now, time.process_time())
         try:
-            self._front.tick(self._clock())
+            self._front.tick(now)
         except Exception:
             self._log.failure("the work of a second failed")
 
@@ -106,7 +116,8 @@ class Worker:
 
     def counts(self) -> dict[str, object]:
         """Return what the manager is told every second."""
-        return {"listening": not self._stopping, **self._front.counts()}
+        is_listening = not self._stopping and not self._front.draining.per_s
+        return {"listening": is_listening, **self._pulse.counts(), **self._front.counts()}
 
     def hold_back(self, is_behind: bool) -> None:
         """While the manager is behind nothing is read from clients, and nobody is let in."""
@@ -121,6 +132,20 @@ class Worker:
         """Serve a connection that the manager gives back."""
         self._front.take_back(fd, unread)
 
+    def restart(self) -> None:
+        """End for a successor: let everybody go as in a drain, so that nobody is refused; stop when all have gone.
+
+        Where nobody else listens, those who come meanwhile wait for the successor in the queue.
+        """
+        if self._stopping or self._restarting:
+            return
+        self._restarting = True
+        stop_s = self._settings.stop_s
+        self._log.info("restarting: {n} connections go", n=self._lot.rows.open)
+        self._reactor.callLater(stop_s, self._end)
+        self._reactor.callLater(min(RESTART_S, stop_s / 2), self.stop)
+        self._front.draining.begin(MOST_PER_S, is_succeeded=self._link.workers == 1, gone=self.stop)
+
     def stop(self) -> None:
         """Listen no more, answer everybody, end; at the latest when the time of a stop is over."""
         if self._stopping:
@@ -129,6 +154,21 @@ class Worker:
         self._log.info("ending: {n} connections are answered and closed", n=self._lot.rows.open)
         self._reactor.callLater(self._settings.stop_s, self._end)
         self._front.stop().addCallback(self._all_gone)
+
+    def drain(self, per_s: int) -> None:
+        """Listen no more and let everybody go, so many a second; 0: listen again.
+
+        Raises:
+            LinkRefused: it ends already.
+        """
+        if self._stopping or self._restarting:
+            raise LinkRefused("it is ending")
+        if per_s:
+            self._log.info("drained: {n} connections go, {per_s} a second", n=self._lot.rows.open, per_s=per_s)
+            self._front.draining.begin(per_s)
+        else:
+            self._log.info("drained no more: listening")
+            self._front.draining.undo()
 
     def _all_gone(self, _: None) -> None:
         # Not in the middle of what has ended the last one; what the hub has for the manager leaves before the end.

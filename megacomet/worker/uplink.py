@@ -61,6 +61,13 @@ class IWorker(Protocol):
     def stop(self) -> None:
         """Listen no more, answer everybody, end."""
 
+    def drain(self, per_s: int) -> None:
+        """Listen no more, and let so many connections go a second; 0: take that back.
+
+        Raises:
+            LinkRefused: it ends already.
+        """
+
     def orphaned(self) -> None:
         """No manager came for `ORPHAN_BEATS` seconds: close all, end."""
 
@@ -235,12 +242,14 @@ class Uplink:
             self._log.warn("the manager was silent for {n} s: dialling again", n=link.SILENCE_BEATS)
             link.transport_of(protocol).abortConnection()
             return
-        counts = json.dumps(self.worker.counts()).encode()
-        beat = protocol.callRemote(link.Beat, counts=counts)
+        beat = protocol.callRemote(link.Beat, counts=self._counts())
         beat.addCallback(self._answered_beat)
         beat.addErrback(self._failed, protocol, "beat")
         self._unanswered_beats += 1
         self.worker.hold_back(self._unanswered_beats > BEHIND_BEATS)
+
+    def _counts(self) -> bytes:
+        return json.dumps(self.worker.counts()).encode()
 
     def _answered_beat(self, answer: dict[str, object]) -> None:
         self._unanswered_beats -= 1
@@ -341,6 +350,11 @@ class Uplink:
     def stop(self) -> None:
         """See `IUplink`."""
         self.worker.stop()
+
+    def drain(self, per_s: int) -> bytes:
+        """See `IUplink`."""
+        self.worker.drain(per_s)
+        return self._counts()
 
     def adopt(self, fd: int, head: bytes, peer: bytes) -> Deferred[dict[str, object]]:
         """Hand a connection to the manager.

@@ -31,6 +31,13 @@ class IUplink(Protocol):
     def stop(self) -> None:
         """The manager wants the worker to end."""
 
+    def drain(self, per_s: int) -> bytes:
+        """The manager wants the worker to let its connections go, 0: to take that back; return what a beat says.
+
+        Raises:
+            LinkRefused: it cannot be.
+        """
+
 
 class UplinkEnd(link.LinkEnd):
     """One connection to the manager."""
@@ -75,3 +82,11 @@ class UplinkEnd(link.LinkEnd):
     def stop(self) -> dict[str, object]:
         self._uplink.stop()
         return {}
+
+    @link.Drain.responder
+    def drain(self, per_s: int) -> dict[str, object]:
+        return {"counts": self._uplink.drain(per_s)}
+
+    @link.Undrain.responder
+    def undrain(self) -> dict[str, object]:
+        return {"counts": self._uplink.drain(0)}

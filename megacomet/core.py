@@ -1,0 +1,124 @@
+"""The middle of the manager, put together: what takes messages, what gives them to the workers, and who looks on."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from megacomet.api.access import Access
+from megacomet.api.site import Site, make_site
+from megacomet.api.stats import Stats
+from megacomet.listeners import Listeners
+from megacomet.manager.adoption import Adoption, highest_descriptor
+from megacomet.manager.events import Events
+from megacomet.manager.links import Links
+from megacomet.manager.main import Manager
+from megacomet.manager.watch import Watch
+from megacomet.manager.workforce import Workforce
+from megacomet.model.directory import Directory
+from megacomet.model.memory import MemoryStore
+from megacomet.model.router import Router
+from megacomet.model.store import Retention
+from megacomet.names import MAILBOX_NAMESPACE
+from megacomet.settings import Settings
+from megacomet.statedir import StateDir
+
+
+@attrs.frozen
+class Ground:
+    """What the server stands on once it is prepared.
+
+    Attributes:
+        state: the state directory.
+        access: who may use the API.
+        workers: how many.
+        limit: descriptors that a process may have.
+        listeners: the sockets.
+        nonce: hexadecimal; what workers show at the link.
+        is_inherited: whether an earlier manager's zygote has the same.
+        identity: what workers are made from.
+    """
+
+    state: StateDir
+    access: Access
+    workers: int
+    limit: int
+    listeners: Listeners
+    nonce: str
+    is_inherited: bool
+    identity: str
+
+
+@attrs.frozen
+class Core:
+    """What takes messages and gives them to the workers."""
+
+    store: MemoryStore
+    router: Router
+    links: Links
+    manager: Manager
+    events: Events
+    watch: Watch
+    site: Site
+
+
+def make_core(
+    settings: Settings, sources: Mapping[str, str], reactor: Any, ground: Ground, stats: Callable[[], Stats]
+) -> Core:
+    """Put together what takes messages and what gives them away.
+
+    Args:
+        settings: all of them.
+        sources: where each of them came from.
+        reactor: the global one.
+        ground: what all stands on.
+        stats: gives the server's numbers.
+    """
+    mailbox = Retention(settings.mailbox_ttl_s, settings.mailbox_messages, settings.mailbox_bytes)
+    channel = Retention(settings.history_s, settings.history_messages)
+    store = MemoryStore(
+        secrets.token_hex(5).encode(),
+        lambda namespace: mailbox if namespace == MAILBOX_NAMESPACE else channel,
+        settings.store_bytes,
+    )
+    router = Router(store, Directory())
+    manager = Manager()
+    links = manager.links = Links(
+        reactor,
+        router,
+        manager,
+        workers=ground.workers,
+        nonce=bytes.fromhex(ground.nonce),
+        uids=frozenset({os.geteuid(), ground.state.owner}),
+        clock=time.monotonic,
+    )
+    events = Events(secrets.token_hex(4), time.time)
+    site = make_site(
+        settings,
+        publisher=router,
+        pressure=links,
+        keys=ground.access.keys,
+        audit=ground.access.audit,
+        stats=_Numbers(stats),
+        readiness=manager,
+        workers=Workforce(manager, ground.listeners, events.tell, time.monotonic),
+        events=events,
+        sources=sources,
+        reactor=reactor,
+        now=time.monotonic,
+    )
+    watch = Watch(reactor, events.tell, links=links.all, site_refused=site.refused, store_refused=store.refused)
+    manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))
+    return Core(store, router, links, manager, events, watch, site)
+
+
+@attrs.frozen
+class _Numbers:
+    """See `megacomet.api.stats.IStats`."""
+
+    stats: Callable[[], Stats]
