@@ -12,6 +12,7 @@ import signal
 import time
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger, globalLogBeginner
 
 from megacomet.collector import THRESHOLDS
@@ -22,6 +23,7 @@ from megacomet.logs import ZYGOTE, PipeObserver, worker_name
 from megacomet.settings import Settings
 from megacomet.turns import Turns
 from megacomet.worker.front import Front
+from megacomet.worker.looking import Looking
 from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
 from megacomet.zygote import Birth, Run
@@ -57,6 +59,9 @@ class Worker:
             reactor, self._front.hub, self, nonce=nonce, clock=time.monotonic, turns=Turns(len(os.sched_getaffinity(0)))
         )
         self._front.link = self._link
+        self._looking = Looking(
+            self._front.hub.listeners, self._lot.rows, reactor, clock=time.monotonic, unix_s=time.time
+        )
         self._is_open = False
         self._held_back = False
         self._stopping = False
@@ -114,6 +119,10 @@ class Worker:
     def take_back(self, fd: int, unread: bytes) -> None:
         """Serve a connection that the manager gives back."""
         self._front.take_back(fd, unread)
+
+    def look(self, question: bytes) -> Deferred[bytes]:
+        """Return the answer to what the manager asks."""
+        return self._looking.look(question)
 
     def stop(self) -> None:
         """Listen no more, answer everybody, end; at the latest when the time of a stop is over."""

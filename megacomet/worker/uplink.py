@@ -61,6 +61,9 @@ class IWorker(Protocol):
     def stop(self) -> None:
         """Listen no more, answer everybody, end."""
 
+    def look(self, question: bytes) -> Deferred[bytes]:
+        """Return the answer to what the manager asks; see `megacomet.wire.looking`."""
+
     def orphaned(self) -> None:
         """No manager came for `ORPHAN_BEATS` seconds: close all, end."""
 
@@ -341,6 +344,10 @@ class Uplink:
     def stop(self) -> None:
         """See `IUplink`."""
         self.worker.stop()
+
+    def look(self, question: bytes) -> Deferred[bytes]:
+        """See `IUplink`."""
+        return self.worker.look(question)
 
     def adopt(self, fd: int, head: bytes, peer: bytes) -> Deferred[dict[str, object]]:
         """Hand a connection to the manager.
