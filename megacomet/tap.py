@@ -40,6 +40,7 @@ from megacomet.logs import LogRelay
 from megacomet.manager.adoption import Adoption, highest_descriptor
 from megacomet.manager.links import Links
 from megacomet.manager.logpipe import LogPipe
+from megacomet.manager.lookup import Lookup
 from megacomet.manager.main import Manager, ask_all
 from megacomet.manager.nursery import Nursery
 from megacomet.manager.processes import Process, open_process
@@ -335,6 +336,7 @@ def _make_core(settings: Settings, reactor: Any, ground: Ground, stats: Callable
         settings,
         publisher=router,
         pressure=links,
+        lookup=Lookup(store, router, links, time.time),
         keys=ground.keys,
         stats=_Numbers(stats),
         readiness=manager,

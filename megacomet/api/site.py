@@ -10,7 +10,7 @@ import random
 import secrets
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -21,6 +21,8 @@ from twisted.web.resource import IResource
 from megacomet.api.app import Api
 from megacomet.api.batch import Batch
 from megacomet.api.channel import Channel
+from megacomet.api.channels import Channels, IChannels
+from megacomet.api.clients import IClients
 from megacomet.api.health import IReadiness
 from megacomet.api.keys import PUSH, Keys
 from megacomet.api.push import IPressure, IPublisher, Publisher
@@ -31,6 +33,10 @@ from megacomet.wire.push import ENVELOPE_BYTES
 
 API_ROOT: Final = b"/api"
 _DATE: Final = b"Date: %b\r\n"
+
+
+class ILookup(IChannels, IClients, Protocol):
+    """Knows the channels and the clients."""
 
 
 class Site(server.Site):
@@ -134,6 +140,7 @@ def make_site(
     *,
     publisher: IPublisher,
     pressure: IPressure,
+    lookup: ILookup,
     keys: Keys,
     stats: IStats,
     readiness: IReadiness,
@@ -146,6 +153,7 @@ def make_site(
         settings: bounds and times.
         publisher: takes the messages (the router).
         pressure: tells when no more messages should come.
+        lookup: knows the channels and the clients.
         keys: the keys that the API takes.
         stats: the numbers of `GET /api/stats`.
         readiness: whether every worker listens.
@@ -153,7 +161,7 @@ def make_site(
         now: the clock of the model, seconds, monotonic.
     """
     publishing = Publisher(publisher, pressure, reactor, now, settings.message_bytes)
-    api = Api(publishing, stats, readiness)
+    api = Api(publishing, Channels(lookup), lookup, stats, readiness)
     line_bytes = ENVELOPE_BYTES + settings.message_bytes
 
     def batch(request: Request) -> Batch:
