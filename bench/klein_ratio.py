@@ -89,6 +89,7 @@ def make_ours(reactor: Any) -> Any:
         Settings(state_dir="/nowhere"),
         publisher=Publisher(),
         pressure=Pressure(),
+        lookup=None,  # type: ignore[arg-type]
         keys=Keys([(KEY, "admin")]),
         audit=None,  # type: ignore[arg-type]
         stats=None,  # type: ignore[arg-type]

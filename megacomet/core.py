@@ -17,6 +17,7 @@ from megacomet.listeners import Listeners
 from megacomet.manager.adoption import Adoption, highest_descriptor
 from megacomet.manager.events import Events
 from megacomet.manager.links import Links
+from megacomet.manager.lookup import Lookup
 from megacomet.manager.main import Manager
 from megacomet.manager.watch import Watch
 from megacomet.manager.workforce import Workforce
@@ -102,6 +103,7 @@ def make_core(
         settings,
         publisher=router,
         pressure=links,
+        lookup=Lookup(store, router, links, time.time),
         keys=ground.access.keys,
         audit=ground.access.audit,
         stats=_Numbers(stats),

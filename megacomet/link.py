@@ -39,6 +39,8 @@ PRESSURE_BYTES: Final = 4 * 1024 * 1024
 #: From so many on, those who come back wait for what they missed: half, so that they hold nobody up who publishes.
 #: A page has a megabyte of data at most.
 PAGES_BYTES: Final = 2 * 1024 * 1024
+#: A worker that is asked what it has answers within this time, or whoever wants to know is told that it does not.
+LOOK_S: Final = 2.0
 
 _PART_BYTES: Final = 0xFFFF
 
@@ -161,6 +163,14 @@ class GiveBack(amp.Command):
 
     arguments = [(b"fd", amp.Descriptor()), (b"unread", Blob())]
     response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class Look(amp.Command):
+    """Manager to worker: what have you? Question and answer are those of `megacomet.wire.looking`."""
+
+    arguments = [(b"question", Blob())]
+    response = [(b"answer", Blob())]
     errors = {LinkRefused: b"REFUSED"}
 
 

@@ -38,6 +38,13 @@ def check_channel(raw: bytes) -> bytes:
     return raw
 
 
+def check_prefix(raw: bytes) -> bytes:
+    """Return `raw` when a channel may begin with it, as all do with b"", else raise `BadName`."""
+    if raw not in (b"", b".", b".."):
+        _check(raw, "prefix", CHANNEL_MAX_BYTES)
+    return raw
+
+
 def _check(raw: bytes, what: str, most: int) -> bytes:
     if not 1 <= len(raw) <= most:
         raise BadName(f"a {what} has 1 to {most} bytes, this one has {len(raw)}")

@@ -14,6 +14,7 @@ import socket
 from math import inf
 from typing import Final
 
+from megacomet import peers
 from megacomet.backlog import Backlog
 from megacomet.deadlines import Deadlines
 from megacomet.kinds import (
@@ -270,6 +271,7 @@ class Rows:
         self.kinds[fd] = self.kinds[fd] & ENTRANCE | (SOCKET if is_socket else STREAM)
         self.forms[fd] = form
         self.deadlines.arm(fd, seconds)
+        peers.mark(fd)
         if fd in self.unread:  # else it has the events already that a stream wants
             self.attend(fd)
 

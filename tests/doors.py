@@ -17,10 +17,23 @@ from megacomet.api.site import Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.errors import PeerError, Refused
 from megacomet.manager.events import Events
+from megacomet.model.listing import span_of
 from megacomet.model.message import Publication, Published
+from megacomet.model.position import Since
 from megacomet.model.receipts import Receipt
+from megacomet.model.views import (
+    ChannelPage,
+    ChannelView,
+    ClientView,
+    Connected,
+    HistoryView,
+    Listed,
+    PastMessage,
+)
+from megacomet.names import is_mailbox
 from megacomet.settings import BUILT_IN, ROWS, Settings
 from megacomet.wire.cutoff import CutOff
+from megacomet.wire.looking import Connection as Looked
 from megacomet.wire.workers import WorkerInfo
 
 KEY = "a-key-for-tests"
@@ -197,6 +210,67 @@ class FakeWorkers:
         return state
 
 
+class FakeLookup:
+    """Knows what the test says of channels and clients.
+
+    Attributes:
+        channels: subscribers and kept messages by channel.
+        past: of every channel.
+        clients: connections by client.
+        waiting: messages of every mailbox.
+        asked: what it was asked for.
+        failure: raised instead of every answer.
+        late: what an answer waits for.
+    """
+
+    def __init__(self) -> None:
+        self.channels: dict[bytes, tuple[int, int]] = {}
+        self.past: list[PastMessage] = []
+        self.clients: dict[bytes, list[Looked]] = {}
+        self.waiting = 0
+        self.asked: list[tuple[Any, ...]] = []
+        self.failure: Exception | None = None
+        self.late: Deferred[None] | None = None
+
+    async def _ask(self, *asked: Any) -> None:
+        self.asked.append(asked)
+        if self.late is not None:
+            await self.late
+        if self.failure is not None:
+            raise self.failure
+
+    async def page(self, prefix: bytes, after: bytes, limit: int) -> ChannelPage:
+        """Return the channels that come next."""
+        await self._ask("page", prefix, after, limit)
+        span = span_of(prefix, after)
+        names = sorted(span.names_in(self.channels, span.end))
+        listed = [Listed(name, *self.channels[name]) for name in names[:limit]]
+        return ChannelPage(listed, listed[-1].channel if len(names) > limit else None)
+
+    async def channel(self, channel: bytes) -> ChannelView:
+        """Return what it knows of a channel."""
+        await self._ask("channel", channel)
+        subscribers, messages = self.channels.get(channel, (0, 0))
+        return ChannelView(channel, subscribers, messages, self.waiting if is_mailbox(channel) else None, b"e1-7")
+
+    async def history(self, channel: bytes, since: Since | None, limit: int, newest_first: bool) -> HistoryView:
+        """Return all that was published."""
+        await self._ask("history", channel, since, limit, newest_first)
+        return HistoryView(self.past, b"e1-9", gap=True)
+
+    async def clear(self, channel: bytes) -> int:
+        """Forget all that was published."""
+        await self._ask("clear", channel)
+        removed, self.past = len(self.past), []
+        return removed
+
+    async def client(self, client: bytes) -> ClientView:
+        """Return what it knows of a client."""
+        await self._ask("client", client)
+        connections = [Connected(n, each) for n, each in enumerate(self.clients.get(client, ()))]
+        return ClientView(client, self.waiting, connections)
+
+
 class Transport(StringTransport):
     """A transport that can be closed for writing only, as a socket can."""
 
@@ -303,6 +377,7 @@ class Doors:
         self.pressure = FakePressure()
         self.manager = FakeManager()
         self.audit = FakeAudit()
+        self.lookup = FakeLookup()
         self.clock = MemoryReactorClock()
         self.workers = FakeWorkers()
         self.events = Events("boot", lambda: 784111777.0)
@@ -310,6 +385,7 @@ class Doors:
             Settings(**{"state_dir": "/nowhere"} | settings),
             publisher=self.publisher,
             pressure=self.pressure,
+            lookup=self.lookup,
             keys=Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")]),
             audit=self.audit,
             stats=self.manager,

@@ -100,10 +100,12 @@ class WorkerEnd(amp.AMP):
 
     Attributes:
         boxes: (number, head, answered, records) of each box that came.
+        asked: each question with the answer that the manager waits for.
     """
 
     def __init__(self) -> None:
         super().__init__()
+        self.asked: list[tuple[bytes, Deferred[dict[str, bytes]]]] = []
         self.boxes: list[tuple[int, int, int, list[frames.Frame]]] = []
         self.waiting: list[Deferred[dict[str, bytes]]] = []
         self.given: list[tuple[int, bytes]] = []
@@ -128,6 +130,12 @@ class WorkerEnd(amp.AMP):
             raise link.LinkRefused("no such descriptor")
         self.given.append((fd, unread))
         return {}
+
+    @link.Look.responder
+    def look(self, question: bytes) -> Deferred[dict[str, bytes]]:
+        answer: Deferred[dict[str, bytes]] = Deferred()
+        self.asked.append((question, answer))
+        return answer
 
     @link.Stop.responder
     def stop(self) -> dict[str, object]:

@@ -10,9 +10,10 @@ import pytest
 from zope.interface.verify import verifyObject
 
 from megacomet.errors import Refused
+from megacomet.model.listing import Listing, span_of
 from megacomet.model.message import Appended, Message, Publication
 from megacomet.model.position import OLDEST, Since
-from megacomet.model.store import IMessageStore, Missed, Retention
+from megacomet.model.store import Held, IMessageStore, Missed, Past, Retention
 
 T0 = 1000.0
 MAILBOX = b"@sue"
@@ -576,6 +577,151 @@ class StoreContract:
         """A late answer makes no key of its own."""
         store.answered(b"k", "sent")
         assert self.push(store, b"a", key=b"k") == Appended(1, kept=True)
+
+    # -- looking and clearing
+
+    def history(self, store, channel, since=None, *, limit=1000, max_bytes=10**6, now=T0, newest_first=False) -> Past:
+        """Look at a history and return it, which comes exactly once."""
+        answers = []
+        store.history(channel, since, limit, max_bytes, now, answers.append, newest_first=newest_first)
+        self.settle(store)
+        (past,) = answers
+        return past
+
+    def names(self, store, prefix=b"", after=b"", limit=10) -> tuple[list[bytes], bool]:
+        """Return a page of the channels of which something is kept, and whether there are more."""
+        listing: Listing = store.listing(span_of(prefix, after), limit)
+        while not listing.work(lambda: True):
+            pass
+        return listing.names, listing.more
+
+    def test_what_is_held_of_a_channel(self, store):
+        """What was never used has nothing, what ran out has nothing any more."""
+        assert store.held(b"a", T0) == store.held(MAILBOX, T0) == Held(0, 0)
+        self.push(store, b"a")
+        self.push(store, b"a", ttl_s=1)
+        assert store.held(b"a", T0) == Held(2, 0)
+        assert store.held(b"a", T0 + 1) == Held(1, 0)
+
+    def test_what_is_held_of_a_mailbox(self, store):
+        """What is on its way was not written yet, what was written is still kept."""
+        for _ in range(3):
+            self.push(store, MAILBOX)
+        for offset in (1, 2):
+            store.claim(MAILBOX, offset)
+        store.written(MAILBOX, 1)
+        assert store.held(MAILBOX, T0) == Held(3, 2)
+
+    def test_a_history_is_what_is_kept_with_its_times(self, store):
+        """Of a channel all of it, whenever it was published and for however long."""
+        for n, ttl_s in enumerate((None, 20, 90)):
+            self.push(store, b"a", b"%d" % n, now=T0 + n, ttl_s=ttl_s)
+        self.push(store, b"b", now=T0 + 3)
+        past = self.history(store, b"a", now=T0 + 3)
+        assert past == Past([(1, b"0", T0), (2, b"1", T0 + 1), (3, b"2", T0 + 2)], 4, gap=False, more=False)
+        assert self.history(store, b"c") == Past([], 4, gap=False, more=False)
+
+    @pytest.mark.parametrize(
+        ("limit", "max_bytes", "count"), [(2, 10**6, 2), (3, 10**6, 3), (9, 10**6, 3), (9, 2, 2), (9, 1, 1), (9, 0, 1)]
+    )
+    @pytest.mark.parametrize("newest_first", [False, True])
+    def test_a_history_has_bounds(self, store, limit, max_bytes, count, newest_first):
+        """It is cut off behind what fits, whichever end it begins at; one message always comes."""
+        for _ in range(3):
+            self.push(store, b"a", b"1")
+        past = self.history(store, b"a", limit=limit, max_bytes=max_bytes, newest_first=newest_first)
+        offsets = [3, 2, 1] if newest_first else [1, 2, 3]
+        assert ([m.offset for m in past.messages], past.more) == (offsets[:count], count < 3)
+
+    @pytest.mark.parametrize("newest_first", [False, True])
+    @pytest.mark.parametrize("channel", [b"a", MAILBOX])
+    def test_a_history_from_a_position(self, store, channel, newest_first):
+        """What came after it, and nothing from before, whether it was written or not; a gap is told."""
+        for _ in range(3):
+            self.push(store, channel)
+        store.claim(channel, 3)
+        store.written(channel, 3)
+        past = self.history(store, channel, Since(store.epoch, 1), newest_first=newest_first)
+        assert (sorted(m.offset for m in past.messages), past.gap) == ([2, 3], False)
+        assert self.history(store, channel, Since(b"other", 1), newest_first=newest_first).gap
+        assert self.history(store, channel, Since(store.epoch, 2), now=T0 + 60).gap
+        assert not self.history(store, channel, OLDEST, now=T0 + 60).gap
+
+    def test_the_history_of_a_mailbox_is_what_waits(self, store):
+        """Without a position: nobody who looks wants to search for it among what has arrived."""
+        for _ in range(3):
+            self.push(store, MAILBOX)
+        for offset in (1, 2):
+            store.claim(MAILBOX, offset)
+        store.written(MAILBOX, 1)
+        assert [m.offset for m in self.history(store, MAILBOX).messages] == [2, 3]
+        assert [m.offset for m in self.history(store, MAILBOX, newest_first=True).messages] == [3, 2]
+        assert [m.offset for m in self.history(store, MAILBOX, OLDEST).messages] == [1, 2, 3]
+
+    @pytest.mark.parametrize("channel", [b"a", MAILBOX])
+    def test_who_stands_before_what_was_cleared_is_told_of_a_gap(self, store, channel):
+        """It is lost to them; to who stands behind it nothing is."""
+        for _ in range(3):
+            self.push(store, channel)
+        self.push(store, b"b")
+        assert store.clear(channel, store.head, 100, T0) == 3
+        assert self.read(store, [channel]).messages == []
+        assert [self.gaps(store, [channel, b"b"], offset) for offset in range(5)] == [[channel]] * 3 + [[], []]
+        assert store.held(channel, T0) == Held(0, 0)
+        assert store.waiting(channel, T0) == []
+        assert store.counts()["messages"] == 1
+
+    def test_clearing_what_is_not_there(self, store):
+        """Nothing is removed, and nobody is told of a gap."""
+        self.push(store, b"a", ttl_s=0)
+        self.push(store, b"b", ttl_s=1)
+        assert store.clear(b"a", 1, 100, T0) == 0
+        assert store.clear(b"b", 2, 100, T0 + 1) == 0
+        assert self.gaps(store, [b"a", b"b"], 0, now=T0 + 1) == []
+
+    def test_what_was_to_be_short_is_a_gap_when_it_is_cleared(self, store):
+        """Its publisher did not ask for that."""
+        self.push(store, b"a", ttl_s=1)
+        assert store.clear(b"a", 1, 100, T0) == 1
+        assert self.gaps(store, [b"a"], 0) == [b"a"]
+
+    def test_clearing_goes_step_by_step_and_leaves_what_came_later(self, store):
+        """A long history is cleared in several calls, and ends with what was there at the first."""
+        for _ in range(5):
+            self.push(store, b"a")
+        last = store.head
+        assert store.clear(b"a", last, 2, T0) == 2
+        self.push(store, b"a")
+        assert [store.clear(b"a", last, 2, T0) for _ in range(3)] == [2, 1, 0]
+        assert self.offsets(store, [b"a"]) == [6]
+
+    def test_what_is_cleared_on_its_way_is_gone(self, store):
+        """Whether it arrives or comes back, it waits no more."""
+        for _ in range(2):
+            self.push(store, MAILBOX)
+            store.claim(MAILBOX, store.head)
+        assert store.clear(MAILBOX, store.head, 100, T0) == 2
+        assert not store.in_flight(MAILBOX)
+        store.written(MAILBOX, 1)
+        store.returned(MAILBOX, 2)
+        assert (store.held(MAILBOX, T0), store.waiting(MAILBOX, T0)) == (Held(0, 0), [])
+
+    def test_a_cleared_channel_goes_on(self, store):
+        """What is published next is kept."""
+        self.push(store, b"a")
+        store.clear(b"a", 1, 100, T0)
+        assert self.push(store, b"a") == Appended(2, kept=True)
+        assert self.offsets(store, [b"a"]) == [2]
+
+    def test_channels_are_listed_by_name(self, store):
+        """Those of which something is kept; mailboxes when they are asked for."""
+        for channel in (b"b", b"news:1", b"a", MAILBOX, b"@bob", b"none:c", b"*", b"b"):
+            self.push(store, channel)
+        assert self.names(store) == ([b"*", b"a", b"b", b"news:1"], False)
+        assert self.names(store, limit=2) == ([b"*", b"a"], True)
+        assert self.names(store, after=b"a", limit=2) == ([b"b", b"news:1"], False)
+        assert self.names(store, b"@") == ([b"@bob", MAILBOX], False)
+        assert self.names(store, b"n") == ([b"news:1"], False)
 
     # -- figures
 

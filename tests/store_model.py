@@ -20,7 +20,7 @@ from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Appended, Message, Publication
 from megacomet.model.position import OLDEST, Since
 from megacomet.model.retention import MESSAGE_BYTES, ROW_BYTES
-from megacomet.model.store import Missed, Retention
+from megacomet.model.store import Held, Missed, Past, Retention
 
 EPOCH = b"e"
 KEY_WINDOW_S = 7
@@ -72,6 +72,7 @@ class Fact:
     claims: int = 0
     written: int = 0
     doubtful: bool = False
+    published: float = 0.0
 
     @property
     def message(self) -> Message:
@@ -125,7 +126,9 @@ class Model:
         rule = retention(namespace(publication.channel))
         ttl_s = rule.ttl_s if publication.ttl_s is None else publication.ttl_s
         offset = len(self.facts) + 1
-        new = Fact(offset, publication.channel, publication.data, now + ttl_s, ttl_s < rule.ttl_s, "live")
+        new = Fact(
+            offset, publication.channel, publication.data, now + ttl_s, ttl_s < rule.ttl_s, "live", published=now
+        )
         if ttl_s and rule.ttl_s and new.channel in MAILBOXES:
             refused = self.post(new, rule, key)
             if refused:
@@ -187,6 +190,25 @@ class Model:
             messages.pop()
         is_foreign = not ours and since != OLDEST
         return Missed(messages, len(self.facts), gaps, len(messages) < len(found), is_foreign)
+
+    def past(self, channel: bytes, since: Since | None, limit: int, max_bytes: int, newest_first: bool) -> Past:
+        ours = since is not None and since.epoch == EPOCH and 0 <= since.offset <= len(self.facts)
+        start = since.offset if since is not None and ours else 0
+        found = [f for f in self.kept(channel) if f.offset > start and (since or channel not in MAILBOXES or f.open)]
+        given = found[::-1] if newest_first else found
+        while len(given) > 1 and (len(given) > limit or sum(len(f.data) for f in given) > max_bytes):
+            given = given[:-1]
+        lost = any(f.fate == "lost" and f.channel == channel and f.offset > start for f in self.facts)
+        gap = since is not None and since != OLDEST and (not ours or lost)
+        messages = [(f.offset, f.data, f.published) for f in given]
+        return Past(messages, len(self.facts), gap, len(given) < len(found))
+
+    def clear(self, channel: bytes, last: int, most: int) -> int:
+        """Drop the oldest of a channel; here what waits is dropped too."""
+        gone = [f for f in self.kept(channel) if f.offset <= last][:most]
+        for fact in gone:
+            fact.fate = "lost"
+        return len(gone)
 
     # -- reports on mailboxes
 
@@ -287,6 +309,27 @@ class StoreMachine(RuleBasedStateMachine):
         self.store.read(channels, since, limit, max_bytes, self.now, answers.append)
         assert answers == [self.model.read(channels, since, limit, max_bytes)]
 
+    @rule(
+        channel=st.sampled_from(CHANNELS),
+        back=st.integers(-1, 30),
+        epoch=st.sampled_from([EPOCH] * 4 + [b"other", b"", b"none"]),
+        limit=st.sampled_from([1, 3, 100]),
+        max_bytes=st.sampled_from([1, 60, 10**6]),
+        newest_first=st.booleans(),
+    )
+    def history(self, channel: bytes, back: int, epoch: bytes, limit: int, max_bytes: int, newest_first: bool) -> None:
+        since = Since(epoch, max(-1, len(self.model.facts) - back)) if epoch else OLDEST
+        answers: list[Past] = []
+        asked = None if epoch == b"none" else since
+        self.store.history(channel, asked, limit, max_bytes, self.now, answers.append, newest_first=newest_first)
+        (past,) = answers
+        assert past == self.model.past(channel, asked, limit, max_bytes, newest_first)
+
+    @rule(channel=st.sampled_from(CHANNELS), back=st.sampled_from([0, 0, 0, 1, 5]), most=st.sampled_from([1, 3, 100]))
+    def clear(self, channel: bytes, back: int, most: int) -> None:
+        last = len(self.model.facts) - back
+        assert self.store.clear(channel, last, most, self.now) == self.model.clear(channel, last, most)
+
     @precondition(lambda self: self.model.open())
     @rule(pick=st.integers(0, 99), what=st.sampled_from(REPORTS))
     def report(self, pick: int, what: str) -> None:
@@ -341,6 +384,9 @@ class StoreMachine(RuleBasedStateMachine):
             open_ = self.model.open(channel)
             assert self.store.waiting(channel, self.now) == [f.message for f in open_ if not f.claims]
             assert self.store.in_flight(channel) == any(f.claims for f in open_)
+        for channel in CHANNELS:
+            held = Held(len(self.model.kept(channel)), len(self.model.open(channel)))
+            assert self.store.held(channel, self.now) == held
         counts = self.store.counts()
         assert min(counts.values()) >= 0
         assert counts["bytes"] <= self.model.max_bytes
@@ -369,6 +415,8 @@ def walk(machine: StoreMachine, seed: int, steps: int) -> None:
             machine.report(pick.randrange(100), pick.choice(REPORTS))
         elif step < 0.87 and machine.model.open():
             machine.deliver_all()
+        elif step < 0.88:
+            machine.clear(pick.choice(CHANNELS), pick.choice((0, 2)), pick.choice((1, 100)))
         elif step < 0.9:
             machine.acknowledge(pick.choice(MAILBOXES), pick.randrange(-1, 10), EPOCH)
         else:

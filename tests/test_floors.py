@@ -39,6 +39,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.logs": 3,
     "megacomet.multisend": 3,
     "megacomet.parking": 3,
+    "megacomet.peers": 3,
     "megacomet.proctitle": 3,
     "megacomet.forking": 3,
     "megacomet.rlimits": 3,

@@ -19,7 +19,7 @@ def shelf_with(messages: int) -> Mailboxes:
     """Return a shelf with so many messages for sue, the offsets 1, 2, 3..."""
     shelf = Mailboxes(Gaps())
     for offset in range(1, messages + 1):
-        shelf.keep(offset, SUE, DATA, T0 + 60, False, T0)
+        shelf.keep(offset, SUE, DATA, 60, False, T0)
     return shelf
 
 
@@ -103,7 +103,7 @@ def test_what_cannot_be_given_up_is_counted_with_its_row() -> None:
     shelf.written(SUE, 2)
     assert shelf.open_bytes == 0
     assert shelf.open_cost(SUE, DATA) == shelf.open_cost(b"@bob", DATA) == full_cost(SUE, DATA)
-    shelf.keep(3, SUE, DATA, T0 + 60, False, T0)
+    shelf.keep(3, SUE, DATA, 60, False, T0)
     assert shelf.open_bytes == full_cost(SUE, DATA)
     assert shelf.open_cost(SUE, DATA) < full_cost(SUE, DATA)
 
@@ -175,7 +175,7 @@ def test_a_claimed_message_that_runs_out_takes_its_claims_along() -> None:
     """The mailbox is free for the next request at once."""
     shelf = shelf_with(1)
     apply(shelf, "cc")
-    shelf.keep(2, SUE, DATA, T0 + 120, False, T0)
+    shelf.keep(2, SUE, DATA, 120, False, T0)
     shelf.expire(T0 + 60, 100)
     assert not shelf.in_flight(SUE)
     apply(shelf, "wrd")

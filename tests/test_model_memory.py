@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from zlib import crc32
 
 import attrs
 import pytest
@@ -301,7 +302,7 @@ class TellsGapsOfTheExcused(MemoryStore):
 
     def append(self, publication: Publication, now: float, done: object, note: object = None) -> None:
         super().append(publication, now, done, note)
-        for row in self._history.rows.values():
+        for row in [self._history.rows[name] for name in self._history.rows]:
             for kept in row.messages:
                 kept.flags = 0
 
@@ -323,7 +324,29 @@ class Overgrows(MemoryStore):
         return self._history.bytes + self._mailboxes.bytes
 
 
-DOUBLES = [ForgetsAMessage, ForgetsGaps, GivesClaimedMessages, TellsGapsOfTheExcused, DropsWhatWaits, Overgrows]
+class ClearsInSilence(MemoryStore):
+    """Tells nobody of what was cleared."""
+
+    def clear(self, channel: bytes, last: int, most: int, now: float) -> int:
+        shelf = self._mailboxes if channel.startswith(b"@") else self._history
+        row = shelf.row(channel, now)
+        lost = 0 if row is None else row.lost
+        count = super().clear(channel, last, most, now)
+        if row is not None:
+            row.lost = lost
+            self._gaps._lost[crc32(channel) & 0xFFFF] = lost
+        return count
+
+
+DOUBLES = [
+    ClearsInSilence,
+    ForgetsAMessage,
+    ForgetsGaps,
+    GivesClaimedMessages,
+    TellsGapsOfTheExcused,
+    DropsWhatWaits,
+    Overgrows,
+]
 
 
 @pytest.mark.parametrize("double", DOUBLES)

@@ -377,3 +377,30 @@ def test_those_who_come_back_wait_for_room() -> None:
     desk.router.read_on(desk.one, NOW)
     assert desk.one.offsets() == [2, 1, 2, 2]
     assert desk.one.ends() == [(7, 1, 0, []), (7, 2, 0, []), (7, 2, 0, [])]
+
+
+# -- who listens
+
+
+def test_who_may_have_listeners() -> None:
+    """The workers that the directory names, all of them for everyone's channel, none that is gone."""
+    desk = Desk()
+    desk.one.want(NEWS)
+    desk.two.want(b"other")
+    assert desk.router.listeners(NEWS) == {desk.one}
+    assert desk.router.listeners(b"nobody") == set()
+    assert desk.router.listeners(b"*") == {desk.one, desk.two}
+    desk.router.detach(desk.one, [], NOW)
+    assert (desk.router.listeners(NEWS), desk.router.listeners(b"*")) == (set(), {desk.two})
+
+
+def test_who_waits_to_be_let_in_is_a_listener() -> None:
+    """A poll that comes while a message is on its way to another is connected, though nothing goes to it yet."""
+    desk = Desk()
+    desk.one.want(SUE)
+    desk.publish(SUE)
+    desk.two.want(SUE)
+    assert desk.router.listeners(SUE) == {desk.one, desk.two}
+    desk.two.leave(SUE)
+    desk.two.join(SUE)
+    assert desk.router.listeners(SUE) == {desk.one, desk.two}

@@ -105,3 +105,20 @@ def test_widening(names: list[bytes]) -> None:
     for fd, name in enumerate(names):
         column[fd] = name
     assert list(column) == names
+
+
+@given(
+    st.lists(st.one_of(st.none(), st.binary(min_size=1, max_size=70), st.just("session")), max_size=ROWS),
+    st.integers(0, ROWS),
+    st.integers(0, ROWS + 9),
+)
+def test_texts_of_some_rows(values: list[Any], begin: int, end: int) -> None:
+    """All at once, the same as one by one: short and long ones, and nothing of what is no text or was there before."""
+    column = keys()
+    for fd in range(ROWS):
+        column[fd] = b"before-%d" % fd
+        column[fd] = None
+    for fd, value in enumerate(values):
+        column[fd] = value
+    there = [value for value in values[begin:end] if isinstance(value, bytes)]
+    assert sorted(text for text in column.texts(begin, end) if text) == sorted(there)

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from megacomet.model.row_keys import RowKeys
 from megacomet.model.subscriptions import Subscriptions
 
 SUE = b"@sue"
@@ -107,3 +108,39 @@ def test_like_a_dict_of_sets(steps: list[tuple[str, bytes, int]]) -> None:
             assert first or before
         assert {c: set(subs.of(c)) for c in model} == model
         assert set(subs) == {c for c, fds in model.items() if fds}
+
+
+def test_parts_have_every_channel() -> None:
+    """Those of plain polls, of sessions and of streams, alone or not; beside what rows hold that is no name."""
+    keys = RowKeys()
+    keys.grow(3000)
+    subs = Subscriptions(keys)
+    for fd in range(3000):
+        channel = b"@%d" % (fd // 2)
+        keys[fd] = object() if fd % 3 else channel
+        subs.add(channel if fd % 3 != 1 else b"ab", fd)
+        if fd % 3 == 1:
+            keys[fd] = b"\x01\x02ab"
+    found = {name for part in subs.parts() for name in part if name > b"!"}
+    assert found == set(subs)
+
+
+def test_parts_while_polls_come_and_go() -> None:
+    """A channel that has a listener all the time is found, whoever else comes in between."""
+    keys = RowKeys()
+    keys.grow(4096)
+    subs = Subscriptions(keys)
+
+    def come(fd: int, channel: bytes) -> None:
+        keys[fd] = channel
+        subs.add(channel, fd)
+
+    for fd in range(0, 4096, 2):
+        come(fd, b"@stays-%d" % fd)
+    found: set[bytes] = set()
+    for n, part in enumerate(subs.parts()):
+        found.update(part)
+        if n < 2048:
+            fd = (n * 977 % 2048) * 2
+            come(fd + 1, b"@stays-%d" % fd)  # a second one: the channel moves to the other table
+    assert {b"@stays-%d" % fd for fd in range(0, 4096, 2)} <= found

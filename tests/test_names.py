@@ -12,6 +12,7 @@ from megacomet.names import (
     CLIENT_MAX_BYTES,
     check_channel,
     check_client_id,
+    check_prefix,
     is_mailbox,
     is_position,
     is_reserved,
@@ -175,3 +176,16 @@ def test_positions(text: bytes) -> None:
 def test_other_texts_are_no_positions(text: bytes) -> None:
     """Anything else is not."""
     assert not is_position(text)
+
+
+@pytest.mark.parametrize("prefix", [b"", b".", b"..", b"@", b"@.", b"news:", "ü".encode(), b"x" * CHANNEL_MAX_BYTES])
+def test_what_channels_may_begin_with(prefix: bytes) -> None:
+    """Also with what is no name by itself."""
+    assert check_prefix(prefix) == prefix
+
+
+@pytest.mark.parametrize("prefix", [b" ", b"a b", b"\0", b"\xff", b"\xc3", b"x" * (CHANNEL_MAX_BYTES + 1)])
+def test_what_no_channel_begins_with(prefix: bytes) -> None:
+    """It is refused, rather than that nothing is found."""
+    with pytest.raises(BadName):
+        check_prefix(prefix)

@@ -40,6 +40,7 @@ class Worker:
 
     Attributes:
         held_back: whether it is to take no new connections.
+        found: the answer to what it is asked.
         answer_s: so long it takes to write one answer, in seconds of `late`.
         late: what was spent that way.
     """
@@ -50,6 +51,7 @@ class Worker:
         self.answer_s = self.late = 0.0
         self.broken: type[Exception] | None = None
         self.held_back = False
+        self.found: Deferred[bytes] = Deferred()
 
     def counts(self) -> dict[str, object]:
         if self.broken is not None:
@@ -72,6 +74,12 @@ class Worker:
         if self.broken is not None:
             raise self.broken
         self.told.append(("drain", per_s))
+
+    def look(self, question: bytes) -> Deferred[bytes]:
+        self.told.append(("look", question))
+        if self.broken is not None:
+            raise self.broken
+        return self.found
 
     def orphaned(self) -> None:
         self.told.append(("orphaned",))
@@ -857,3 +865,47 @@ class BothEndsTests(UplinkTestCase):
         self.join(links)
         self.publish(router, SUE)
         self.assertEqual([answer[0] for answer in self.worker.answers], [3])
+
+
+class LookTests(UplinkTestCase):
+    """What the manager asks."""
+
+    def look(self) -> list[Any]:
+        """Ask; the list has the answer once it is there."""
+        outcome: list[Any] = []
+        self.manager.callRemote(link.Look, question=b"who?").addBoth(outcome.append)
+        self.pump.flush()
+        return outcome
+
+    def test_a_question(self) -> None:
+        """It is the worker's to answer, whenever it can, and the link goes on meanwhile."""
+        self.link()
+        outcome = self.look()
+        self.assertEqual((outcome, self.worker.told[-1]), ([], ("look", b"who?")))
+        self.deliver(number=1)
+        self.pump.flush()
+        self.worker.found.callback(b"x" * 200_000)
+        self.pump.flush()
+        self.assertEqual(outcome, [{"answer": b"x" * 200_000}])
+
+    def test_what_cannot_be_answered(self) -> None:
+        """The manager is told so, and the link stands; an error of ours is logged."""
+        self.link()
+        outcome = self.look()
+        self.worker.found.errback(link.LinkRefused("too late"))
+        self.pump.flush()
+        self.assertEqual(outcome[0].check(link.LinkRefused), link.LinkRefused)
+        self.worker.broken = ZeroDivisionError
+        outcome = self.look()
+        self.assertEqual(outcome[0].check(link.LinkRefused), link.LinkRefused)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.worker.broken = None
+        self.assertTrue(self.uplink.up)
+
+    def test_a_link_that_is_lost_meanwhile(self) -> None:
+        """Nobody is told, and nothing fails."""
+        self.link()
+        outcome = self.look()
+        self.lose()
+        self.worker.found.callback(b"x")
+        self.assertEqual(outcome[0].check(ConnectionDone, ConnectionLost) is not None, True)

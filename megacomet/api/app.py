@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from functools import partial
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from klein import Klein
 from twisted.internet.defer import Deferred
@@ -11,6 +12,8 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from megacomet.api import workers
+from megacomet.api.channels import Channels
+from megacomet.api.clients import IClients, client_in, client_json
 from megacomet.api.events import Readers
 from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
 from megacomet.api.keys import ADMIN, PUSH, READ
@@ -18,9 +21,8 @@ from megacomet.api.push import Outcome, Publisher, audit_everyone
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
 from megacomet.errors import PeerError
-from megacomet.names import check_client_id, mailbox_of
+from megacomet.names import mailbox_of
 from megacomet.wire.cutoff import CutOff, decode_cut_off
-from megacomet.wire.http import split_path
 from megacomet.wire.push import push_answer
 
 _RECEIPT: Final = [b"1"]
@@ -35,6 +37,8 @@ class Api:
     def __init__(
         self,
         publisher: Publisher,
+        channels: Channels,
+        clients: IClients,
         stats: IStats,
         readiness: IReadiness,
         staff: workers.IWorkers,
@@ -42,6 +46,8 @@ class Api:
         config: bytes,
     ) -> None:
         self._publisher = publisher
+        self._channels = channels
+        self._clients = clients
         self._stats = stats
         self._readiness = readiness
         self._workers = staff
@@ -66,14 +72,42 @@ class Api:
         """Stand here for other methods; a POST is taken below Klein (`site.make_site`), as its body arrives."""
         raise PeerError("not-implemented")
 
-    @app.route("/api/clients/<path:_>", methods=["POST"])
+    # Names are taken from the path as it was sent: what Klein cuts out of it for `_` is not decoded.
+
+    @app.route("/api/channels", methods=["GET"])
+    def channels(self, request: Request) -> Deferred[None]:
+        """List channels by name."""
+        request.owner(READ)
+        return _reply(request, self._channels.page(request.args))
+
+    @app.route("/api/channels/<_>", methods=["GET"])
+    def channel(self, request: Request, _: str) -> Deferred[None]:
+        """Tell how a channel stands."""
+        request.owner(READ)
+        return _reply(request, self._channels.channel(request.path))
+
+    @app.route("/api/channels/<_>/history", methods=["GET"])
+    def history(self, request: Request, _: str) -> Deferred[None]:
+        """Tell what is kept of a channel."""
+        request.owner(READ)
+        return _reply(request, self._channels.history(request.path, request.args))
+
+    @app.route("/api/channels/<_>/history", methods=["DELETE"])
+    def clear(self, request: Request, _: str) -> Deferred[None]:
+        """Drop what is kept of a channel."""
+        request.owner(ADMIN)
+        return _reply(request, self._channels.clear(request.path))
+
+    @app.route("/api/clients/<_>", methods=["GET"])
     def client(self, request: Request, _: str) -> Deferred[None]:
+        """Tell how a client stands."""
+        request.owner(READ)
+        return _reply(request, client_json(self._clients, request.path))
+
+    @app.route("/api/clients/<_>/disconnect", methods=["POST"])
+    def disconnect(self, request: Request, _: str) -> Deferred[None]:
         """Cut a client off, wherever it is connected."""
-        # Klein decodes before it cuts; an id may hold a slash.
-        segments = split_path(request.path)
-        if len(segments) != 4 or segments[3] != b"disconnect":
-            raise PeerError("not-found")
-        client = check_client_id(segments[2])
+        client = client_in(request.path)
         request.owner(ADMIN)
         cut = decode_cut_off(request.content.read())
         counted: Deferred[int] = Deferred()
@@ -153,6 +187,10 @@ class Api:
 def _to_everyone(request: Request, published: Deferred[Outcome], outcome: Outcome) -> None:
     audit_everyone(request.audit, outcome)
     published.callback(outcome)
+
+
+def _reply(request: Request, answer: Coroutine[Deferred[Any], Any, bytes]) -> Deferred[None]:
+    return Deferred.fromCoroutine(answer).addCallback(lambda body: request.reply(200, body))
 
 
 def _answer_push(outcome: Outcome, request: Request, single: bool) -> None:

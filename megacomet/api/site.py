@@ -11,7 +11,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import count
-from typing import Final
+from typing import Final, Protocol
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
@@ -23,6 +23,8 @@ from megacomet.api.app import Api
 from megacomet.api.audit import IAudit
 from megacomet.api.batch import Batch
 from megacomet.api.channel import Channel
+from megacomet.api.channels import Channels, IChannels
+from megacomet.api.clients import IClients
 from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
 from megacomet.api.keys import PUSH, Keys
@@ -36,6 +38,10 @@ from megacomet.wire.push import ENVELOPE_BYTES
 
 API_ROOT: Final = b"/api"
 _DATE: Final = b"Date: %b\r\n"
+
+
+class ILookup(IChannels, IClients, Protocol):
+    """Knows the channels and the clients."""
 
 
 class Site(server.Site):
@@ -147,6 +153,7 @@ def make_site(
     *,
     publisher: IPublisher,
     pressure: IPressure,
+    lookup: ILookup,
     keys: Keys,
     audit: IAudit,
     stats: IStats,
@@ -163,6 +170,7 @@ def make_site(
         settings: bounds and times.
         publisher: takes the messages (the router).
         pressure: tells when no more messages should come.
+        lookup: knows the channels and the clients.
         keys: the keys that the API takes.
         audit: takes note of what requests have changed.
         stats: the numbers of `GET /api/stats`.
@@ -175,7 +183,7 @@ def make_site(
     """
     publishing = Publisher(publisher, pressure, reactor, now, settings.message_bytes)
     readers = Readers(events, reactor, lambda: stats_json(stats.stats()))
-    api = Api(publishing, stats, readiness, workers, readers, config_json(settings, sources))
+    api = Api(publishing, Channels(lookup), lookup, stats, readiness, workers, readers, config_json(settings, sources))
     line_bytes = ENVELOPE_BYTES + settings.message_bytes
 
     def batch(request: Request) -> Batch:

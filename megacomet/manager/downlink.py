@@ -279,6 +279,16 @@ class Downlink(link.LinkEnd):
             raise ConnectionLost
         await self.callRemote(link.GiveBack, fd=fd, unread=unread)
 
+    async def look(self, question: bytes) -> bytes:
+        """Return the worker's answer to a question, both as in `megacomet.wire.looking`.
+
+        Raises:
+            LinkRefused: it has none.
+            ConnectionDone, ConnectionLost: the link is gone.
+        """
+        answer: dict[str, bytes] = await self.callRemote(link.Look, question=question)
+        return answer["answer"]
+
     async def stop(self) -> None:
         """Ask the worker to answer everybody and end."""
         await self.callRemote(link.Stop)

@@ -9,8 +9,8 @@ from megacomet.model.store import Retention
 class History(Shelf):
     """Rows of channels; all their messages may be dropped."""
 
-    def keep(self, offset: int, channel: bytes, data: bytes, deadline: float, excused: bool, now: float) -> Kept:
-        kept = super().keep(offset, channel, data, deadline, excused, now)
+    def keep(self, offset: int, channel: bytes, data: bytes, ttl_s: float, excused: bool, now: float) -> Kept:
+        kept = super().keep(offset, channel, data, ttl_s, excused, now)
         self.age.add(kept)
         return kept
 

@@ -49,6 +49,7 @@ class Hub:
     Attributes:
         keys: one row a descriptor; shared with the parking lot.
         epoch: of the manager's log.
+        listeners: who hears what.
         head: everything up to it that concerns this worker was handed to its connections, or is due to them.
         streams: those of the listeners that stay when they were given something.
         requests: what they ask of the manager beside what they missed.
@@ -70,8 +71,8 @@ class Hub:
         self.epoch = b""
         self.head = 0
         self._answers = answers
-        self._listeners = Subscriptions(keys)
-        self._told = Announcements(keys, self._listeners)
+        self.listeners = Subscriptions(keys)
+        self._told = Announcements(keys, self.listeners)
         self.requests = Requests(answers)
         self.streams = Streams(keys, self._told, answers, page_messages)
         self._held: dict[bytes, int] = {}
@@ -136,7 +137,7 @@ class Hub:
     @property
     def channels(self) -> int:
         """How many channels have a listener here."""
-        return len(self._listeners)
+        return len(self.listeners)
 
     def position(self, fd: int) -> bytes:
         """Write to a live stream what is due to it, and return where it stands then.
@@ -226,9 +227,9 @@ class Hub:
 
     def _told_of(self, result: Result) -> bytes:
         for channel in result.unwritten.values():
-            if channel in self._listeners:
+            if channel in self.listeners:
                 self._told.ask(channel)
-        return result.records(lambda channel: channel not in self._listeners)
+        return result.records(lambda channel: channel not in self.listeners)
 
     def _begin(self, box: Box) -> None:
         self._box, self._before = box, self.head
@@ -251,7 +252,7 @@ class Hub:
                 if out_of_time():
                     return False
             elif frame.kind == frames.CUT_OFF:
-                rows = list(self._listeners.of(frame.channel))
+                rows = list(self.listeners.of(frame.channel))
                 self._result.counts[index] = self._answers.cut_off(rows, cut_off_of(frame), frame.channel)
             elif not self.requests.replied(index, frame, self.epoch):
                 raise ValueError(f"a record of kind {frame.kind} has no business in a box")
@@ -271,12 +272,12 @@ class Hub:
             self._result.unwritten[index] = channel
             held = channel in self._held
             taken = False
-            for fd in tuple(self._listeners.of(channel)):
+            for fd in tuple(self.listeners.of(channel)):
                 taken |= self._give(fd, given, held)
             if not taken:
                 self._held[channel] = self._result.number
             return
-        rows = self._listeners.of(channel) if channel != EVERYONE else None
+        rows = self.listeners.of(channel) if channel != EVERYONE else None
         if rows is None or len(rows) > self._few:
             self._begin_fanout(entry, rows)
         else:

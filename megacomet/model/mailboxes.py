@@ -54,8 +54,8 @@ class Mailboxes(Shelf):
             excess_bytes -= len(kept.data)
             self.drop(row, kept, now)
 
-    def keep(self, offset: int, channel: bytes, data: bytes, deadline: float, excused: bool, now: float) -> Kept:
-        kept = super().keep(offset, channel, data, deadline, excused, now)
+    def keep(self, offset: int, channel: bytes, data: bytes, ttl_s: float, excused: bool, now: float) -> Kept:
+        kept = super().keep(offset, channel, data, ttl_s, excused, now)
         row = kept.row
         assert row is not None
         self.open += 1

@@ -16,7 +16,8 @@ called from the feed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import chain, islice, takewhile
 from typing import Final
 
 from zope.interface import implementer
@@ -26,11 +27,12 @@ from megacomet.model.gaps import Gaps
 from megacomet.model.history import History
 from megacomet.model.idempotency import Keys
 from megacomet.model.idempotency import cost as key_cost
+from megacomet.model.listing import Listing, Span
 from megacomet.model.mailboxes import Mailboxes
 from megacomet.model.message import Appended, Message, Publication
 from megacomet.model.position import OLDEST, Since
-from megacomet.model.retention import Kept, Shelf, by_offset, full_cost
-from megacomet.model.store import IMessageStore, Missed, Retention
+from megacomet.model.retention import WRITTEN, Kept, Row, Shelf, by_offset, full_cost
+from megacomet.model.store import Held, IMessageStore, Missed, Past, PastMessage, Retention
 from megacomet.names import is_mailbox, namespace_of
 
 #: Messages and keys that one `expire` drops: about 5 ms. What is left makes each `append` drop a few, and waits for the
@@ -123,7 +125,7 @@ class MemoryStore:
         elif not self._room_in_history(channel, publication.data, retention, key_bytes, now):
             shelf.lose(channel, self.head + 1)
             return False
-        shelf.keep(self.head + 1, channel, publication.data, now + ttl_s, ttl_s < retention.ttl_s, now)
+        shelf.keep(self.head + 1, channel, publication.data, ttl_s, ttl_s < retention.ttl_s, now)
         return True
 
     def _room_in_history(self, channel: bytes, data: bytes, retention: Retention, key_bytes: int, now: float) -> bool:
@@ -209,16 +211,15 @@ class MemoryStore:
         found: list[Kept] = []
         gaps = []
         for channel in dict.fromkeys(channels):
-            mailbox = is_mailbox(channel)
-            row = (self._mailboxes if mailbox else self._history).row(channel, now)
-            if told_from < (self._gaps.lost(channel) if row is None else row.lost):
+            row = self._row(channel, now)
+            if self._is_gap(channel, row, told_from):
                 gaps.append(channel)
             if row is not None:
-                if mailbox and start:
+                if start and is_mailbox(channel):
                     found += self._mailboxes.overdue(row, start)
                 found += row.after(start, limit + 1)
         found.sort(key=by_offset)
-        messages = _cut(found, limit, max_bytes)
+        messages = [Message(kept.offset, _row_of(kept).channel, kept.data) for kept in _cut(found, limit, max_bytes)]
         done(Missed(messages, self.head, gaps, len(messages) < len(found), told_from < 0))
 
     def _start(self, since: Since) -> tuple[int, int]:
@@ -228,6 +229,56 @@ class MemoryStore:
         if since.epoch != self.epoch or not 0 <= since.offset <= self.head:
             return 0, -1
         return since.offset, since.offset
+
+    def _row(self, channel: bytes, now: float) -> Row | None:
+        return (self._mailboxes if is_mailbox(channel) else self._history).row(channel, now)
+
+    def _is_gap(self, channel: bytes, row: Row | None, told_from: int) -> bool:
+        return told_from < (self._gaps.lost(channel) if row is None else row.lost)
+
+    # -- looking and clearing
+
+    def held(self, channel: bytes, now: float) -> Held:
+        """See `IMessageStore.held`."""
+        row = self._row(channel, now)
+        return Held(0, 0) if row is None else Held(len(row.messages), row.waiting + row.claimed)
+
+    def history(
+        self,
+        channel: bytes,
+        since: Since | None,
+        limit: int,
+        max_bytes: int,
+        now: float,
+        done: Callable[[Past], None],
+        *,
+        newest_first: bool = False,
+    ) -> None:
+        """See `IMessageStore.history`."""
+        row = self._row(channel, now)
+        start, told_from = self._start(since or OLDEST)
+        kept: Iterable[Kept] = ()
+        if row is not None and newest_first:
+            kept = takewhile(lambda kept: kept.offset > start, reversed(row.messages))
+        elif row is not None:
+            kept = row.after(start, len(row.messages))
+        if since is None and is_mailbox(channel):
+            kept = (kept for kept in kept if kept.claims != WRITTEN)
+        found = list(islice(kept, limit + 1))
+        given = _cut(found, limit, max_bytes)
+        messages = [PastMessage(kept.offset, kept.data, kept.published) for kept in given]
+        done(Past(messages, self.head, self._is_gap(channel, row, told_from), len(given) < len(found)))
+
+    def clear(self, channel: bytes, last: int, most: int, now: float) -> int:
+        """See `IMessageStore.clear`."""
+        shelf = self._mailboxes if is_mailbox(channel) else self._history
+        row = shelf.row(channel, now)
+        return 0 if row is None else shelf.clear(row, last, most, now)
+
+    def listing(self, span: Span, limit: int) -> Listing:
+        """See `IMessageStore.listing`."""
+        shelves = (self._history, self._mailboxes) if span.has_mailboxes else (self._history,)
+        return Listing(span, limit, chain.from_iterable(shelf.rows.parts() for shelf in shelves))
 
     # -- mailboxes
 
@@ -278,14 +329,16 @@ class MemoryStore:
         }
 
 
-def _cut(found: list[Kept], limit: int, max_bytes: int) -> list[Message]:
+def _row_of(kept: Kept) -> Row:
+    assert kept.row is not None
+    return kept.row
+
+
+def _cut(found: list[Kept], limit: int, max_bytes: int) -> list[Kept]:
     """Return the first messages within the bounds, one at least when there is one."""
-    messages: list[Message] = []
     size = 0
-    for kept in found:
+    for n, kept in enumerate(found):
         size += len(kept.data)
-        if messages and (len(messages) >= limit or size > max_bytes):
-            break
-        assert kept.row is not None
-        messages.append(Message(kept.offset, kept.row.channel, kept.data))
-    return messages
+        if n and (n >= limit or size > max_bytes):
+            return found[:n]
+    return found

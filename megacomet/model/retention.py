@@ -18,6 +18,7 @@ from typing import Final
 import attrs
 
 from megacomet.model.gaps import Gaps
+from megacomet.model.shards import Shards
 
 #: Bytes of process memory that a kept message takes beside its data, and a row beside its channel's name, with the
 #: headers of the bytes objects and the places in lists and dicts. Measured by `python -m bench.memory_store`.
@@ -49,6 +50,7 @@ class Kept:
         deadline: when it runs out, seconds.
         flags: EXCUSED, DOUBTFUL.
         row: where it is kept, None when it is dropped.
+        ttl_s: how long it was to be kept; the object is shared with whoever said so.
         claims: of a mailbox: how many workers have it on its way, 0 when it waits, WRITTEN.
     """
 
@@ -57,7 +59,13 @@ class Kept:
     deadline: float
     flags: int
     row: Row | None
+    ttl_s: float = 0.0
     claims: int = 0
+
+    @property
+    def published(self) -> float:
+        """When it was published, seconds."""
+        return self.deadline - self.ttl_s
 
 
 @attrs.define(eq=False, weakref_slot=False)
@@ -232,7 +240,7 @@ class Shelf:
     def __init__(self, gaps: Gaps) -> None:
         self.bytes = 0
         self.messages = 0
-        self.rows: dict[bytes, Row] = {}
+        self.rows: Shards[Row] = Shards()
         self.age = Age()
         self._gaps = gaps
         self._wheel = Wheel()
@@ -250,13 +258,14 @@ class Shelf:
         size = MESSAGE_BYTES + len(data)
         return size if channel in self.rows else size + row_cost(channel)
 
-    def keep(self, offset: int, channel: bytes, data: bytes, deadline: float, excused: bool, now: float) -> Kept:
+    def keep(self, offset: int, channel: bytes, data: bytes, ttl_s: float, excused: bool, now: float) -> Kept:
         """Keep the newest message of the log."""
+        deadline = now + ttl_s
         row = self.rows.get(channel)
         if row is None:
             row = self.rows[channel] = Row(channel, self._gaps.lost(channel))
             self.bytes += row_cost(channel)
-        kept = Kept(offset, data, deadline, EXCUSED if excused else 0, row)
+        kept = Kept(offset, data, deadline, EXCUSED if excused else 0, row, ttl_s)
         row.add(kept)
         self.bytes += MESSAGE_BYTES + len(data)
         self.messages += 1
@@ -289,6 +298,16 @@ class Shelf:
         if not row.messages:
             self._close(row)
         return True
+
+    def clear(self, row: Row, last: int, most: int, now: float) -> int:
+        """Drop the row's oldest messages up to an offset, so many at most; return how many there were."""
+        count = 0
+        while count < most and row.messages and row.messages[0].offset <= last:
+            self.drop(row, row.messages[0], now)
+            count += 1
+        if not row.messages:
+            self._close(row)
+        return count
 
     def expire(self, now: float, most: int) -> bool:
         """Drop what has run out, up to about so many messages and rows; tell whether that was all."""

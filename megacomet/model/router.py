@@ -179,6 +179,12 @@ class Router:
 
     # -- workers
 
+    def listeners(self, channel: bytes) -> set[ILink]:
+        """Return the links of the workers that may have a listener, also of those that are still to be let in."""
+        slots = self._links if channel == EVERYONE else self._directory.slots(channel)
+        to_be_let_in = {r.link if isinstance(r, Join) else r for r in self._deferred.get(channel, ())}
+        return {self._links[slot] for slot in slots if slot in self._links} | to_be_let_in
+
     def attach(self, link: ILink) -> None:
         """A worker's link stands; nothing listens there until it says so."""
         slot = self._directory.take_slot()

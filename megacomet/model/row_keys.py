@@ -11,6 +11,7 @@ holes behind it that are as large as it is.
 from __future__ import annotations
 
 import mmap
+import struct
 from collections.abc import Iterator
 from typing import Any, Final, Protocol
 
@@ -36,6 +37,9 @@ class IRowKeys(Protocol):
     def __len__(self) -> int: ...
     def occupied(self) -> bytearray:
         """Return by descriptor 1 where there is a key, else 0."""
+
+    def texts(self, begin: int, end: int) -> list[bytes]:
+        """Return the keys of the rows from `begin` on and before `end` that are bytes, and b"" for others."""
 
 
 class RowKeys:
@@ -94,6 +98,25 @@ class RowKeys:
     def occupied(self) -> bytearray:
         """Return by descriptor 1 where there is a key, else 0."""
         return bytearray(self._fields[: self._rows * self._width : self._width]).translate(_IS_KEY)
+
+    def texts(self, begin: int, end: int) -> list[bytes]:
+        """Return the keys of the rows from `begin` on and before `end` that are bytes, and b"" for others.
+
+        Asked for one by one they would take five times as long.
+        """
+        width, end = self._width, min(end, self._rows)
+        fields = bytearray(self._fields[begin * width : end * width])
+        lengths = bytes(fields[::width])
+        more = []
+        at = lengths.find(_ELSEWHERE)
+        while at >= 0:
+            key = self._elsewhere[begin + at]
+            if isinstance(key, bytes):
+                more.append(key)
+            fields[at * width] = _NONE
+            at = lengths.find(_ELSEWHERE, at + 1)
+        # A string of Pascal's, the struct module calls it: the first byte is its length.
+        return [key for (key,) in struct.iter_unpack(f"{width}p", fields)] + more
 
     def _consider_widening(self) -> None:
         """Widen all fields when that is worth it. Entries are looked through each time their number has doubled."""

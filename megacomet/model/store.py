@@ -12,11 +12,13 @@ Time is an argument, in seconds of a monotonic clock.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import attrs
 from zope.interface import Attribute, Interface
 
 from megacomet.errors import Refused
+from megacomet.model.listing import Listing, Span
 from megacomet.model.message import Appended, Message, Publication
 from megacomet.model.position import Since
 
@@ -53,6 +55,49 @@ class Missed:
     gaps: list[bytes]
     more: bool = False
     is_foreign: bool = False
+
+
+class Held(NamedTuple):
+    """How much a store has of one channel.
+
+    Attributes:
+        messages: that are kept.
+        waiting: of these, the messages of a mailbox that wait or are on their way.
+    """
+
+    messages: int
+    waiting: int
+
+
+class PastMessage(NamedTuple):
+    """A message of a history.
+
+    Attributes:
+        offset: in the log.
+        data: JSON.
+        published: when, seconds of the store's time.
+    """
+
+    offset: int
+    data: bytes
+    published: float
+
+
+@attrs.frozen
+class Past:
+    """A history.
+
+    Attributes:
+        messages: in the order that was asked for.
+        head: see `Missed`.
+        gap: whether something after the position is, or may be, no longer kept.
+        more: whether a bound cut the list off.
+    """
+
+    messages: list[PastMessage]
+    head: int
+    gap: bool
+    more: bool
 
 
 class IMessageStore(Interface):
@@ -94,6 +139,34 @@ class IMessageStore(Interface):
         At least one message is given when there is one, however large. Of a mailbox, what waits and was surely
         never written is given too when it is older than `since`: nothing else would ever bring it.
         """
+
+    def held(channel: bytes, now: float) -> Held:
+        """Return how much is kept of a channel."""
+
+    def history(
+        channel: bytes,
+        since: Since | None,
+        limit: int,
+        max_bytes: int,
+        now: float,
+        done: Callable[[Past], None],
+        *,
+        newest_first: bool = False,
+    ) -> None:
+        """Call `done` with what is kept of a channel after `since`, for somebody who looks and is no reader.
+
+        Without a position: all of a channel, and of a mailbox what waits or is on its way. At least one message is
+        given when there is one, however large.
+        """
+
+    def clear(channel: bytes, last: int, most: int, now: float) -> int:
+        """Drop what is kept of a channel up to an offset, so many messages at most; return how many there were.
+
+        Whoever resumes from before is told of a gap. What is on its way may still arrive.
+        """
+
+    def listing(span: Span, limit: int) -> Listing:
+        """Begin to search for the first channels of a span of which something is kept."""
 
     def acknowledge(channel: bytes, since: Since) -> None:
         """A reader of the mailbox says that it stands at `since`.

@@ -7,16 +7,19 @@ costs 216 bytes). A channel is in one of the two.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from itertools import chain
 from typing import Final
 
 from megacomet.model.row_index import RowIndex
 from megacomet.model.row_keys import IRowKeys
+from megacomet.model.shards import Shards
 
 #: Slots of the index from the start: enough for 19,660, which is what a limit of 20,000 descriptors leaves a worker.
 #: They exist before the fork; a table that grew in each worker would leave holes as large as itself.
 SLOTS: Final = 32_768
+#: Rows of a part in which channels are looked for: a tenth of a millisecond.
+_PART_ROWS: Final = 1024
 
 
 class Subscriptions:
@@ -32,7 +35,7 @@ class Subscriptions:
         """
         self._keys = keys
         self._alone = RowIndex(keys, SLOTS)
-        self._of: dict[bytes, int | set[int]] = {}
+        self._of: Shards[int | set[int]] = Shards()
 
     def add(self, channel: bytes, fd: int) -> bool:
         """Subscribe; tells whether it is the channel's first subscriber. Adding twice changes nothing."""
@@ -82,6 +85,16 @@ class Subscriptions:
             alone = self._alone.find(channel)
             return (alone,) if alone >= 0 else ()
         return there if isinstance(there, set) else (there,)
+
+    def parts(self) -> Iterator[Iterable[bytes]]:
+        """Iterate over all channels in small parts; between them, listeners may come and go.
+
+        A channel that has a listener all the time is in one of the parts, or in several. There are keys of rows among
+        them that are no names; those begin with a control character, or are empty.
+        """
+        for begin in range(0, len(self._keys), _PART_ROWS):
+            yield self._keys.texts(begin, begin + _PART_ROWS)
+        yield from self._of.parts()
 
     def __contains__(self, channel: bytes) -> bool:
         return channel in self._of or self._alone.find(channel) >= 0

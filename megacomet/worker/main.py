@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from megacomet import link
@@ -20,6 +21,7 @@ from megacomet.settings import Settings
 from megacomet.turns import Turns
 from megacomet.wire.workers import MOST_PER_S
 from megacomet.worker.front import Front
+from megacomet.worker.looking import Looking
 from megacomet.worker.pulse import Pulse
 from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
@@ -70,6 +72,9 @@ class Worker:
         )
         self._front.link = self._link
         self._pulse = Pulse(TICK_S)
+        self._looking = Looking(
+            self._front.hub.listeners, self._lot.rows, reactor, clock=clock, unix_s=time.time
+        )
         self._is_open = False
         self._held_back = False
         self._restarting = False
@@ -145,6 +150,10 @@ class Worker:
         self._reactor.callLater(stop_s, self._end)
         self._reactor.callLater(min(RESTART_S, stop_s / 2), self.stop)
         self._front.draining.begin(MOST_PER_S, is_succeeded=self._link.workers == 1, gone=self.stop)
+
+    def look(self, question: bytes) -> Deferred[bytes]:
+        """Return the answer to what the manager asks."""
+        return self._looking.look(question)
 
     def stop(self) -> None:
         """Listen no more, answer everybody, end; at the latest when the time of a stop is over."""

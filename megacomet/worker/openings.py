@@ -113,6 +113,11 @@ def _session(channels: tuple[bytes, ...], since: bytes, opening: Opening) -> Ses
     return Session(channels, opening, since, PAGE_MESSAGES, is_stream=True)
 
 
+def transport_of(form: int) -> str:
+    """Return the transport of a row by its form; one without a form is a poll."""
+    return ("poll", *_TRANSPORTS)[_TRANSPORT_OF[form]]
+
+
 def count_forms(forms: bytearray) -> dict[str, int]:
     """Count streams by their transport: `sse`, `stream`, `ws`."""
     transports = forms.translate(_TRANSPORT_OF)

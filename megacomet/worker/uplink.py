@@ -68,6 +68,9 @@ class IWorker(Protocol):
             LinkRefused: it ends already.
         """
 
+    def look(self, question: bytes) -> Deferred[bytes]:
+        """Return the answer to what the manager asks; see `megacomet.wire.looking`."""
+
     def orphaned(self) -> None:
         """No manager came for `ORPHAN_BEATS` seconds: close all, end."""
 
@@ -355,6 +358,10 @@ class Uplink:
         """See `IUplink`."""
         self.worker.drain(per_s)
         return self._counts()
+
+    def look(self, question: bytes) -> Deferred[bytes]:
+        """See `IUplink`."""
+        return self.worker.look(question)
 
     def adopt(self, fd: int, head: bytes, peer: bytes) -> Deferred[dict[str, object]]:
         """Hand a connection to the manager.

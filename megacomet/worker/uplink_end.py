@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from megacomet import link
@@ -38,9 +39,14 @@ class IUplink(Protocol):
             LinkRefused: it cannot be.
         """
 
+    def look(self, question: bytes) -> Deferred[bytes]:
+        """The manager wants to know something; see `megacomet.wire.looking`."""
+
 
 class UplinkEnd(link.LinkEnd):
     """One connection to the manager."""
+
+    _log = Logger()
 
     def __init__(self, uplink: IUplink) -> None:
         super().__init__()
@@ -90,3 +96,19 @@ class UplinkEnd(link.LinkEnd):
     @link.Undrain.responder
     def undrain(self) -> dict[str, object]:
         return {"counts": self._uplink.drain(0)}
+
+    @link.Look.responder
+    def look(self, question: bytes) -> Deferred[dict[str, bytes]]:
+        answer: Deferred[dict[str, bytes]] = Deferred()
+        maybeDeferred(self._uplink.look, question).addBoth(self._looked, answer)
+        return answer
+
+    def _looked(self, found: bytes | Failure, answer: Deferred[dict[str, bytes]]) -> None:
+        if self.transport is None:  # nobody is there any more to be told
+            return
+        if not isinstance(found, Failure):
+            answer.callback({"answer": found})
+            return
+        if not found.check(link.LinkRefused):
+            self._log.failure("the manager asked for something that failed", found)
+        answer.errback(link.LinkRefused(found.getErrorMessage()))

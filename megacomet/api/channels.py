@@ -1,0 +1,127 @@
+"""`/api/channels`: what a list is asked for with, and the form in which channels and their history are told.
+
+It must not know where the answers come from: that is `IChannels`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final, Protocol
+
+import msgspec
+
+from megacomet.errors import PeerError
+from megacomet.model.position import Since, parse_since
+from megacomet.model.views import ChannelPage, ChannelView, HistoryView
+from megacomet.names import check_channel, check_prefix
+from megacomet.wire.http import split_path
+
+#: Channels of a page, messages of a history: unless asked for, ...
+LIMIT: Final = 100
+#: ... and at most: a thousand take the manager some milliseconds.
+MOST_LIMIT: Final = 1000
+
+_COUNT: Final = re.compile(rb"[0-9]{1,4}").fullmatch
+
+#: A query: by name all the values that were given.
+Query = Mapping[bytes, list[bytes]]
+
+
+class IChannels(Protocol):
+    """Knows the channels."""
+
+    async def page(self, prefix: bytes, after: bytes, limit: int) -> ChannelPage:
+        """Return the channels that come next by name; raise `PeerError` when a worker does not answer."""
+
+    async def channel(self, channel: bytes) -> ChannelView:
+        """Return how a channel stands; raise `PeerError` when a worker does not answer."""
+
+    async def history(self, channel: bytes, since: Since | None, limit: int, newest_first: bool) -> HistoryView:
+        """Return what is kept of a channel."""
+
+    async def clear(self, channel: bytes) -> int:
+        """Drop what is kept of a channel, and return how many messages that were."""
+
+
+class Channels:
+    """Each method is a door: it returns the body of the answer, or raises `PeerError`."""
+
+    def __init__(self, channels: IChannels) -> None:
+        self._channels = channels
+
+    async def page(self, query: Query) -> bytes:
+        """`GET /api/channels`."""
+        after = _last(query, b"after")
+        page = await self._channels.page(
+            check_prefix(_last(query, b"prefix")), after and check_channel(after), _limit(query)
+        )
+        channels = [
+            {"channel": text(each.channel), "subscribers": each.subscribers, "messages": each.messages}
+            for each in page.channels
+        ]
+        return msgspec.json.encode({"channels": channels, "after": None if page.after is None else text(page.after)})
+
+    async def channel(self, path: bytes) -> bytes:
+        """`GET /api/channels/{c}`."""
+        view = await self._channels.channel(channel_in(path))
+        told: dict[str, object] = {
+            "channel": text(view.channel),
+            "subscribers": view.subscribers,
+            "messages": view.messages,
+            "position": text(view.position),
+        }
+        if view.waiting is not None:
+            told["waiting"] = view.waiting
+        return msgspec.json.encode(told)
+
+    async def history(self, path: bytes, query: Query) -> bytes:
+        """`GET /api/channels/{c}/history`."""
+        view = await self._channels.history(
+            channel_in(path),
+            parse_since(_last(query, b"since")),
+            _limit(query),
+            _last(query, b"reverse") == b"1",
+        )
+        messages = [
+            {"id": text(each.id), "data": msgspec.Raw(each.data), "time": time_text(each.published)}
+            for each in view.messages
+        ]
+        return msgspec.json.encode({"messages": messages, "position": text(view.position), "gap": view.gap})
+
+    async def clear(self, path: bytes) -> bytes:
+        """`DELETE /api/channels/{c}/history`."""
+        return b'{"removed":%d}' % await self._channels.clear(channel_in(path))
+
+
+def channel_in(path: bytes) -> bytes:
+    """Return the channel that a path names, which is one segment of it, cut before it is decoded.
+
+    Raises:
+        PeerError: `bad-name`, `bad-request`.
+    """
+    return check_channel(split_path(path)[2])
+
+
+def text(name: bytes) -> str:
+    """Return a name or a position as JSON has it."""
+    return name.decode()
+
+
+def time_text(unix_s: float) -> str:
+    """Return a time as RFC 3339 UTC."""
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _last(query: Query, name: bytes) -> bytes:
+    return query.get(name, (b"",))[-1]
+
+
+def _limit(query: Query) -> int:
+    asked = _last(query, b"limit")
+    if not asked:
+        return LIMIT
+    if _COUNT(asked) is None or not 1 <= int(asked) <= MOST_LIMIT:
+        raise PeerError("bad-request", f"a limit is a whole number from 1 to {MOST_LIMIT}")
+    return int(asked)
