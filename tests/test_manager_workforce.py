@@ -71,6 +71,7 @@ class WorkforceTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
+        self.sockets: list[socket.socket] = []
         self.processes: dict[int, FakeProcess] = {}
         self.supervisor = Supervisor(
             self.clock,
@@ -99,10 +100,8 @@ class WorkforceTests(SynchronousTestCase):
         for call in self.clock.getDelayedCalls():
             call.cancel()
 
-    sockets: list[socket.socket] = []
-
     def address(self, label: str, *numbers: int) -> Address:
-        self.sockets = [*self.sockets, *(socket.socket() for _ in numbers)]
+        self.sockets += [socket.socket() for _ in numbers]
         return Address(label, PUBLIC, False, dict(zip(numbers, self.sockets[-len(numbers) :], strict=True)))
 
     def open_process(self, pid: int) -> FakeProcess:
