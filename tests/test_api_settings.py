@@ -14,14 +14,14 @@ def test_all_settings() -> None:
     answer = Doors(ping_s=7.0).ask(get("/api/config", key=READ_KEY))
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     settings = Settings(state_dir="/nowhere", ping_s=7.0)
-    assert answer.json() == {"settings": json.loads(as_json(settings, dict.fromkeys(ROWS, BUILT_IN)))}
-    assert answer.json()["settings"]["ping_s"] == {"value": 7.0, "source": BUILT_IN}
+    assert answer.json() == json.loads(as_json(settings, dict.fromkeys(ROWS, BUILT_IN)))
+    assert answer.json()["ping_s"] == {"value": 7.0, "source": BUILT_IN}
 
 
 def test_secrets_are_hidden() -> None:
     """The key is nowhere in it."""
     answer = Doors(api_key="very-secret").ask(get("/api/config"))
-    assert answer.json()["settings"]["api_key"]["value"] == HIDDEN
+    assert answer.json()["api_key"]["value"] == HIDDEN
     assert b"very-secret" not in answer.body
 
 

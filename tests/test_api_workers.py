@@ -11,7 +11,7 @@ def test_the_list() -> None:
     """Every worker with all its figures; what is not known is null."""
     answer = Doors().ask(get("/api/workers", key=READ_KEY))
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
-    first, second = answer.json()["workers"]
+    first, second = answer.json()
     assert first == {
         "worker": 0,
         "state": "draining",

@@ -22,6 +22,7 @@ from .test_supervisor import FakeProcess, FakeZygote
 
 WORKERS = 3
 SAID = {
+    "listening": True,
     "connections": {"poll": 1, "sse": 2, "stream": 3, "ws": 4},
     "rows": {"waiting": 1, "streaming": 9, "idle": 5},
     "cpu_s": 1.5,
@@ -70,6 +71,7 @@ class WorkforceTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
+        self.sockets: list[socket.socket] = []
         self.processes: dict[int, FakeProcess] = {}
         self.supervisor = Supervisor(
             self.clock,
@@ -98,10 +100,8 @@ class WorkforceTests(SynchronousTestCase):
         for call in self.clock.getDelayedCalls():
             call.cancel()
 
-    sockets: list[socket.socket] = []
-
     def address(self, label: str, *numbers: int) -> Address:
-        self.sockets = [*self.sockets, *(socket.socket() for _ in numbers)]
+        self.sockets += [socket.socket() for _ in numbers]
         return Address(label, PUBLIC, False, dict(zip(numbers, self.sockets[-len(numbers) :], strict=True)))
 
     def open_process(self, pid: int) -> FakeProcess:
@@ -176,6 +176,13 @@ class WorkforceTests(SynchronousTestCase):
             self.workforce.restart(1)
         self.up(1, 201)
         self.assertEqual(self.states(), ["up", "up", "up"])
+
+    def test_a_signal_from_elsewhere(self) -> None:
+        """A worker that says it listens no more is about to go, whoever has asked it; it is not counted on."""
+        for number in (1, 2):
+            self.links.those[number].counts["listening"] = False
+        self.assertEqual(self.states(), ["up", "restarting", "restarting"])
+        self.assertIn("no other worker listens", self.refused(self.workforce.drain(0, 9)))
 
     def test_a_drained_worker_is_restarted(self) -> None:
         """Its successor is an ordinary one."""

@@ -16,4 +16,4 @@ def config_json(settings: Settings, sources: Mapping[str, str]) -> bytes:
         settings: what is in force.
         sources: for each setting by name, where its value came from.
     """
-    return msgspec.json.encode({"settings": entries(settings, sources)})
+    return msgspec.json.encode(entries(settings, sources))

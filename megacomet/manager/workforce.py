@@ -98,6 +98,8 @@ class Workforce:
             return "unlinked"
         if link is not None and link.is_drained:
             return "draining" if link.counts["drain"]["left"] else "drained"
+        if link is not None and link.counts.get("listening") is False:
+            return "restarting"  # somebody else has sent it the signal
         return _BY_PLACE[place.state]
 
     def _place(self, number: int) -> Place:

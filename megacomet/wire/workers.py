@@ -51,7 +51,7 @@ class WorkerInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 def workers_json(workers: Sequence[WorkerInfo]) -> bytes:
     """Return the body that lists workers."""
-    return msgspec.json.encode({"workers": workers})
+    return msgspec.json.encode(workers)
 
 
 def state_json(number: int, state: str) -> bytes:

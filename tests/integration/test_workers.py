@@ -239,7 +239,7 @@ def hear(feed: Feed, name: str, way: IHears) -> list[int]:
 def left_at(server: Server, number: int) -> int:
     """Return how many connections a worker has."""
     _, answer = ask(server, "GET", "/api/workers")
-    left: int = answer["workers"][number]["open"]
+    left: int = answer[number]["open"]
     return left
 
 
@@ -301,7 +301,7 @@ def test_a_drained_worker_that_dies(tmp_path: Path) -> None:
         watcher.wait("worker-up", worker=1)
         assert watcher.has("worker-up", pid=server.pid("worker 1"))
         _, answer = ask(server, "GET", "/api/workers")
-        one = answer["workers"][1]
+        one = answer[1]
         assert (one["state"], one["drain"], one["restarts"]) == ("up", None, 1)
         assert one["memory_bytes"] > 1_000_000
         assert ask(server, "GET", "/nothing")[0] == 404
