@@ -127,6 +127,16 @@ class EventsTests(SynchronousTestCase):
         self.assertEqual(reader.raw(), b": ping\n\n")
         reader.connection.lose()
 
+    def test_a_key_that_is_revoked(self) -> None:
+        """A reader is let go when its key is accepted no more; whoever reads with another one stays."""
+        reader = Reader(self.doors)
+        self.seconds(1)
+        self.assertFalse(self.readers() == 0)
+        self.doors.site.keys.replace([("another", "admin")], ())
+        self.seconds(1)
+        self.assertEqual(self.readers(), 0)
+        self.assertTrue(reader.connection.closed)
+
     def test_stats(self) -> None:
         """Who asks for them has the numbers each second, without an id, so that nobody resumes from them."""
         plain, counting = Reader(self.doors), Reader(self.doors, "?stats=1")

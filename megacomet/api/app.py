@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from megacomet.api import workers
+from megacomet.api.acts import act
 from megacomet.api.channels import Channels
 from megacomet.api.clients import IClients, client_in, client_json
 from megacomet.api.events import Readers
@@ -96,7 +97,7 @@ class Api:
     def clear(self, request: Request, _: str) -> Deferred[None]:
         """Drop what is kept of a channel."""
         request.owner(ADMIN)
-        return _reply(request, self._channels.clear(request.path))
+        return act(request, "clear-history", self._channels.clear(request.path))
 
     @app.route("/api/clients/<_>", methods=["GET"])
     def client(self, request: Request, _: str) -> Deferred[None]:
@@ -139,24 +140,22 @@ class Api:
         request.reply(200, workers.list_workers(self._workers))
 
     @app.route("/api/workers/<string:_>/restart", methods=["POST"])
-    def restart(self, request: Request, _: str) -> None:
+    def restart(self, request: Request, _: str) -> Deferred[None]:
         """Have a worker end in order and replaced."""
         request.owner(ADMIN)
-        request.reply(202, workers.restart(self._workers, request.path))
+        return act(request, "restart-worker", workers.restart(self._workers, request.path), 202)
 
     @app.route("/api/workers/<string:_>/drain", methods=["POST"])
     def drain(self, request: Request, _: str) -> Deferred[None]:
         """Have a worker let its connections go."""
         request.owner(ADMIN)
-        drained = workers.drain(self._workers, request.path, request.content.read())
-        return Deferred.fromCoroutine(drained).addCallback(lambda body: request.reply(202, body))
+        return act(request, "drain-worker", workers.drain(self._workers, request.path, request.content.read()), 202)
 
     @app.route("/api/workers/<string:_>/drain", methods=["DELETE"])
     def undrain(self, request: Request, _: str) -> Deferred[None]:
         """Have a worker listen again."""
         request.owner(ADMIN)
-        undrained = workers.undrain(self._workers, request.path)
-        return Deferred.fromCoroutine(undrained).addCallback(lambda body: request.reply(202, body))
+        return act(request, "undrain-worker", workers.undrain(self._workers, request.path), 202)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> None:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from megacomet.api.acts import Act
 from megacomet.errors import PeerError
 from megacomet.model.position import Since, parse_since
 from megacomet.model.views import ChannelPage, ChannelView, HistoryView
@@ -46,7 +47,7 @@ class IChannels(Protocol):
 
 
 class Channels:
-    """Each method is a door: it returns the body of the answer, or raises `PeerError`."""
+    """Each method is a door: it returns the body of the answer (`clear` more), or raises `PeerError`."""
 
     def __init__(self, channels: IChannels) -> None:
         self._channels = channels
@@ -90,9 +91,11 @@ class Channels:
         ]
         return msgspec.json.encode({"messages": messages, "position": text(view.position), "gap": view.gap})
 
-    async def clear(self, path: bytes) -> bytes:
+    async def clear(self, path: bytes) -> Act:
         """`DELETE /api/channels/{c}/history`."""
-        return b'{"removed":%d}' % await self._channels.clear(channel_in(path))
+        channel = channel_in(path)
+        removed = await self._channels.clear(channel)
+        return Act(b'{"removed":%d}' % removed, {"channel": text(channel), "removed": removed})
 
 
 def channel_in(path: bytes) -> bytes:

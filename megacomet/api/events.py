@@ -115,6 +115,11 @@ class Reader:
     def stopProducing(self) -> None:
         """The connection is gone; whoever waits for the answer is told."""
 
+    @property
+    def is_allowed(self) -> bool:
+        """Whether its key is still accepted."""
+        return self._request.is_allowed
+
     def end(self) -> None:
         """Let it go, with all that it has read."""
         self._request.unregisterProducer()
@@ -207,7 +212,10 @@ class Readers:
         if any(reader.wants_stats for reader in self._readers):
             stats = _event("stats", self._stats())
         for reader in list(self._readers):
-            if reader.stalled is not None and now - reader.stalled >= STALL_S:
+            if not reader.is_allowed:
+                self._gone(reader)
+                reader.end()
+            elif reader.stalled is not None and now - reader.stalled >= STALL_S:
                 self._cut_off(reader)
             elif reader.wants_stats:
                 self._write(reader, stats)

@@ -114,6 +114,10 @@ class Keys:
             raise PeerError("unauthorized", "the key is not known here")
         return found
 
+    def know(self, identity: Identity) -> bool:
+        """Tell whether a key that was accepted still is, with the same scope."""
+        return identity in self._known.values()
+
 
 class LoadedKey(NamedTuple):
     """The server's own key.

@@ -245,6 +245,11 @@ class Request(server.Request):
             raise PeerError("forbidden", f"this needs a key of scope {scope}")
         return self.identity
 
+    @property
+    def is_allowed(self) -> bool:
+        """Whether the key of this request is still accepted: one that is answered for long asks again."""
+        return self.identity is not None and self.site.keys.know(self.identity)
+
     def audit(self, action: str, result: str = DONE, **what: object) -> None:
         """Note in the audit log what this request has changed, also when its client is gone by now.
 

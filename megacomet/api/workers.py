@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from megacomet.api.acts import Act
 from megacomet.errors import PeerError
 from megacomet.wire.http import split_path
 from megacomet.wire.workers import WorkerInfo, decode_drain, state_json, workers_json
@@ -38,22 +39,22 @@ def list_workers(workers: IWorkers) -> bytes:
     return workers_json(workers.look())
 
 
-def restart(workers: IWorkers, path: bytes) -> bytes:
-    """Do `POST /api/workers/{n}/restart`; return the body of the answer."""
+async def restart(workers: IWorkers, path: bytes) -> Act:
+    """Do `POST /api/workers/{n}/restart`."""
     number = number_in(path)
-    return state_json(number, workers.restart(number))
+    return Act(state_json(number, workers.restart(number)), {"worker": number})
 
 
-async def drain(workers: IWorkers, path: bytes, body: bytes) -> bytes:
-    """Do `POST /api/workers/{n}/drain`; return the body of the answer."""
+async def drain(workers: IWorkers, path: bytes, body: bytes) -> Act:
+    """Do `POST /api/workers/{n}/drain`."""
     number, per_s = number_in(path), decode_drain(body)
-    return state_json(number, await workers.drain(number, per_s))
+    return Act(state_json(number, await workers.drain(number, per_s)), {"worker": number, "per_s": per_s})
 
 
-async def undrain(workers: IWorkers, path: bytes) -> bytes:
-    """Do `DELETE /api/workers/{n}/drain`; return the body of the answer."""
+async def undrain(workers: IWorkers, path: bytes) -> Act:
+    """Do `DELETE /api/workers/{n}/drain`."""
     number = number_in(path)
-    return state_json(number, await workers.undrain(number))
+    return Act(state_json(number, await workers.undrain(number)), {"worker": number})
 
 
 def number_in(path: bytes) -> int:

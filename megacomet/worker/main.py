@@ -72,9 +72,7 @@ class Worker:
         )
         self._front.link = self._link
         self._pulse = Pulse(TICK_S)
-        self._looking = Looking(
-            self._front.hub.listeners, self._lot.rows, reactor, clock=clock, unix_s=time.time
-        )
+        self._looking = Looking(self._front.hub.listeners, self._lot.rows, reactor, clock=clock, unix_s=time.time)
         self._is_open = False
         self._held_back = False
         self._restarting = False
