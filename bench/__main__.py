@@ -18,6 +18,7 @@ NAMES = (
     *(
         "latency_idle",
         "direct_during_broadcast",
+        "look",
         "pings",
         "kill_worker",
         "switches",

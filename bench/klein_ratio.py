@@ -64,7 +64,7 @@ def make_ours(reactor: Any) -> Any:
     from twisted.internet.defer import Deferred, succeed
 
     from megacomet.api.keys import Keys
-    from megacomet.api.site import make_site
+    from megacomet.api.site import Behind, make_site
     from megacomet.model.message import Publication, Published
     from megacomet.settings import BUILT_IN, ROWS, Settings
 
@@ -87,18 +87,20 @@ def make_ours(reactor: Any) -> Any:
 
     return make_site(
         Settings(state_dir="/nowhere"),
-        publisher=Publisher(),
-        pressure=Pressure(),
-        lookup=None,  # type: ignore[arg-type]
-        keys=Keys([(KEY, "admin")]),
-        audit=None,  # type: ignore[arg-type]
-        stats=None,  # type: ignore[arg-type]
-        readiness=None,  # type: ignore[arg-type]
-        workers=None,  # type: ignore[arg-type]
-        events=None,  # type: ignore[arg-type]
-        sources=dict.fromkeys(ROWS, BUILT_IN),
-        reactor=reactor,
-        now=time.monotonic,
+        Behind(
+            publisher=Publisher(),
+            pressure=Pressure(),
+            lookup=None,  # type: ignore[arg-type]
+            keys=Keys([(KEY, "admin")]),
+            audit=None,  # type: ignore[arg-type]
+            stats=None,  # type: ignore[arg-type]
+            readiness=None,  # type: ignore[arg-type]
+            workers=None,  # type: ignore[arg-type]
+            events=None,  # type: ignore[arg-type]
+            sources=dict.fromkeys(ROWS, BUILT_IN),
+        ),
+        reactor,
+        time.monotonic,
     )
 
 

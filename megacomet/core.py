@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from megacomet.api.access import Access
-from megacomet.api.site import Site, make_site
+from megacomet.api.site import Behind, Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.listeners import Listeners
 from megacomet.manager.adoption import Adoption, highest_descriptor
@@ -101,18 +101,20 @@ def make_core(
     events = Events(secrets.token_hex(4), time.time)
     site = make_site(
         settings,
-        publisher=router,
-        pressure=links,
-        lookup=Lookup(store, router, links, time.time),
-        keys=ground.access.keys,
-        audit=ground.access.audit,
-        stats=_Numbers(stats),
-        readiness=manager,
-        workers=Workforce(manager, ground.listeners, events.tell, time.monotonic),
-        events=events,
-        sources=sources,
-        reactor=reactor,
-        now=time.monotonic,
+        Behind(
+            publisher=router,
+            pressure=links,
+            lookup=Lookup(store, router, links, time.time),
+            keys=ground.access.keys,
+            audit=ground.access.audit,
+            stats=_Numbers(stats),
+            readiness=manager,
+            workers=Workforce(manager, ground.listeners, events.tell, time.monotonic),
+            events=events,
+            sources=sources,
+        ),
+        reactor,
+        time.monotonic,
     )
     watch = Watch(reactor, events.tell, links=links.all, site_refused=site.refused, store_refused=store.refused)
     manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))

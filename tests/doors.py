@@ -13,7 +13,7 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
 from megacomet.api.keys import Keys
-from megacomet.api.site import Site, make_site
+from megacomet.api.site import Behind, Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.errors import PeerError, Refused
 from megacomet.manager.events import Events
@@ -383,18 +383,20 @@ class Doors:
         self.events = Events("boot", lambda: 784111777.0)
         self.site = make_site(
             Settings(**{"state_dir": "/nowhere"} | settings),
-            publisher=self.publisher,
-            pressure=self.pressure,
-            lookup=self.lookup,
-            keys=Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")]),
-            audit=self.audit,
-            stats=self.manager,
-            readiness=self.manager,
-            workers=self.workers,
-            events=self.events,
-            sources=dict.fromkeys(ROWS, BUILT_IN),
-            reactor=self.clock,
-            now=self.clock.seconds,
+            Behind(
+                publisher=self.publisher,
+                pressure=self.pressure,
+                lookup=self.lookup,
+                keys=Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")]),
+                audit=self.audit,
+                stats=self.manager,
+                readiness=self.manager,
+                workers=self.workers,
+                events=self.events,
+                sources=dict.fromkeys(ROWS, BUILT_IN),
+            ),
+            self.clock,
+            self.clock.seconds,
         )
         self.treq: Any = StubTreq(self.site.resource)
         self.treq._agent._serverFactory = self.site

@@ -125,6 +125,17 @@ def test_parts_have_every_channel() -> None:
     assert found == set(subs)
 
 
+def test_without_mailboxes_rows_are_not_looked_through() -> None:
+    """Those that have a name as their key are polls of a mailbox; what else there is, is still found."""
+    keys = RowKeys()
+    keys.grow(4)
+    subs = Subscriptions(keys)
+    for fd, channel in enumerate((b"@a", b"@b", b"news", b"@c")):
+        keys[fd] = channel if fd < 2 else object()
+        subs.add(channel, fd)
+    assert {name for part in subs.parts(has_mailboxes=False) for name in part} == {b"news", b"@c"}
+
+
 def test_parts_while_polls_come_and_go() -> None:
     """A channel that has a listener all the time is found, whoever else comes in between."""
     keys = RowKeys()

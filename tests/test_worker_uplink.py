@@ -908,4 +908,4 @@ class LookTests(UplinkTestCase):
         outcome = self.look()
         self.lose()
         self.worker.found.callback(b"x")
-        self.assertEqual(outcome[0].check(ConnectionDone, ConnectionLost) is not None, True)
+        self.assertIsNotNone(outcome[0].check(ConnectionDone, ConnectionLost))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from typing import Final, Protocol
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.web import server
@@ -148,26 +149,11 @@ class Site(server.Site):
         return random.randint(1, most_s)
 
 
-def make_site(
-    settings: Settings,
-    *,
-    publisher: IPublisher,
-    pressure: IPressure,
-    lookup: ILookup,
-    keys: Keys,
-    audit: IAudit,
-    stats: IStats,
-    readiness: IReadiness,
-    workers: IWorkers,
-    events: IEvents,
-    sources: Mapping[str, str],
-    reactor: IReactorTime,
-    now: Callable[[], float],
-) -> Site:
-    """Assemble the site.
+@attrs.frozen(kw_only=True)
+class Behind:
+    """What the doors lead to.
 
-    Args:
-        settings: bounds and times.
+    Attributes:
         publisher: takes the messages (the router).
         pressure: tells when no more messages should come.
         lookup: knows the channels and the clients.
@@ -178,12 +164,41 @@ def make_site(
         workers: how they stand, and what may be done with them.
         events: what happens.
         sources: where each of the settings came from.
+    """
+
+    publisher: IPublisher
+    pressure: IPressure
+    lookup: ILookup
+    keys: Keys
+    audit: IAudit
+    stats: IStats
+    readiness: IReadiness
+    workers: IWorkers
+    events: IEvents
+    sources: Mapping[str, str]
+
+
+def make_site(settings: Settings, behind: Behind, reactor: IReactorTime, now: Callable[[], float]) -> Site:
+    """Assemble the site.
+
+    Args:
+        settings: bounds and times.
+        behind: what the doors lead to.
         reactor: for timers.
         now: the clock of the model, seconds, monotonic.
     """
-    publishing = Publisher(publisher, pressure, reactor, now, settings.message_bytes)
-    readers = Readers(events, reactor, lambda: stats_json(stats.stats()))
-    api = Api(publishing, Channels(lookup), lookup, stats, readiness, workers, readers, config_json(settings, sources))
+    publishing = Publisher(behind.publisher, behind.pressure, reactor, now, settings.message_bytes)
+    readers = Readers(behind.events, reactor, lambda: stats_json(behind.stats.stats()))
+    api = Api(
+        publishing,
+        Channels(behind.lookup),
+        behind.lookup,
+        behind.stats,
+        behind.readiness,
+        behind.workers,
+        readers,
+        config_json(settings, behind.sources),
+    )
     line_bytes = ENVELOPE_BYTES + settings.message_bytes
 
     def batch(request: Request) -> Batch:
@@ -193,8 +208,8 @@ def make_site(
     return Site(
         api.app.resource(),
         reactor,
-        keys=keys,
-        audit=audit,
+        keys=behind.keys,
+        audit=behind.audit,
         readers=readers,
         bodies={
             b"/api/push": Body((JSON,), line_bytes),

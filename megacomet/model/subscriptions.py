@@ -86,14 +86,19 @@ class Subscriptions:
             return (alone,) if alone >= 0 else ()
         return there if isinstance(there, set) else (there,)
 
-    def parts(self) -> Iterator[Iterable[bytes]]:
+    def parts(self, *, has_mailboxes: bool = True) -> Iterator[Iterable[bytes]]:
         """Iterate over all channels in small parts; between them, listeners may come and go.
 
         A channel that has a listener all the time is in one of the parts, or in several. There are keys of rows among
         them that are no names; those begin with a control character, or are empty.
+
+        Args:
+            has_mailboxes: whether mailboxes are wanted. Rows whose key is a name wait for their mailbox and nothing
+                else, so without them nobody looks through the rows.
         """
-        for begin in range(0, len(self._keys), _PART_ROWS):
-            yield self._keys.texts(begin, begin + _PART_ROWS)
+        if has_mailboxes:
+            for begin in range(0, len(self._keys), _PART_ROWS):
+                yield self._keys.texts(begin, begin + _PART_ROWS)
         yield from self._of.parts()
 
     def __contains__(self, channel: bytes) -> bool:

@@ -82,16 +82,17 @@ class Looking:
     # -- lists
 
     def _begin(self, asked: looking.ListChannels) -> Deferred[bytes]:
-        listing = Listing(span_of(asked.prefix, asked.after), asked.limit, self._parts())
+        span = span_of(asked.prefix, asked.after)
+        listing = Listing(span, asked.limit, self._parts(span.has_mailboxes))
         search = _Search(listing, self._clock(), Deferred())
         self._searches.append(search)
         if len(self._searches) == 1:
             self._go_on()
         return search.answer
 
-    def _parts(self) -> Iterator[Iterable[bytes]]:
+    def _parts(self, has_mailboxes: bool) -> Iterator[Iterable[bytes]]:
         everyone = (EVERYONE,) if self._count(EVERYONE) else ()
-        return chain((everyone,), self._listeners.parts())
+        return chain((everyone,), self._listeners.parts(has_mailboxes=has_mailboxes))
 
     def _go_on(self) -> None:
         """Search on for a slice: the oldest first, since the manager gives up the oldest first."""
