@@ -80,13 +80,7 @@ def make_core(
         ground: what all stands on.
         stats: gives the server's numbers.
     """
-    mailbox = Retention(settings.mailbox_ttl_s, settings.mailbox_messages, settings.mailbox_bytes)
-    channel = Retention(settings.history_s, settings.history_messages)
-    store = MemoryStore(
-        secrets.token_hex(5).encode(),
-        lambda namespace: mailbox if namespace == MAILBOX_NAMESPACE else channel,
-        settings.store_bytes,
-    )
+    store = _make_store(settings)
     router = Router(store, Directory())
     manager = Manager()
     links = manager.links = Links(
@@ -119,6 +113,16 @@ def make_core(
     watch = Watch(reactor, events.tell, links=links.all, site_refused=site.refused, store_refused=store.refused)
     manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))
     return Core(store, router, links, manager, events, watch, site)
+
+
+def _make_store(settings: Settings) -> MemoryStore:
+    mailbox = Retention(settings.mailbox_ttl_s, settings.mailbox_messages, settings.mailbox_bytes)
+    channel = Retention(settings.history_s, settings.history_messages)
+    return MemoryStore(
+        secrets.token_hex(5).encode(),
+        lambda namespace: mailbox if namespace == MAILBOX_NAMESPACE else channel,
+        settings.store_bytes,
+    )
 
 
 @attrs.frozen

@@ -1,7 +1,7 @@
 """What the kernel knows of a connection, asked when somebody wants to know: it costs nothing while nobody does.
 
 A field of ours for it would be 8 bytes a connection, 8 MB for a million of them. The kernel keeps a time of change
-with every socket, as with a file, and leaves it empty: a stream that begins sets it, and it is read with the rest.
+with every socket, as with a file, and has no use for it: a stream that begins sets it, and it is read with the rest.
 For a poll TCP says when the last bytes came, and those were its request; what comes later is not read.
 """
 
@@ -25,7 +25,11 @@ def mark(fd: int) -> None:
 
 
 def marked_at(fd: int) -> float | None:
-    """Return when a socket was marked, UNIX seconds; None when it never was."""
+    """Return when a socket was marked, UNIX seconds, or None.
+
+    What is said of one that never was means nothing: the kernel gives a new socket the place of an old one, with its
+    time in it.
+    """
     return os.fstat(fd).st_mtime or None
 
 
