@@ -1,7 +1,7 @@
 """The zygote: a process that has imported all that a worker needs, and forks workers on request.
 
 Theory of operation. It has no reactor and no thread, so a fork of it is whole; what it has imported is shared by all
-workers (`gc.freeze` keeps the collector from touching those pages). It waits in `poll` for its control socket, for
+workers (`collector.freeze` keeps them from touching those pages). It waits in `poll` for its control socket, for
 connections to it and for the pidfds of its workers. The manager supervises it over one connection, in JSON lines:
 
     {"op": "supervise"}           -> {"event": "hello", "pid", "birth", "nonce", "workers": {"3": pid}}, then the events
@@ -37,6 +37,7 @@ from typing import Any, Final
 
 import attrs
 
+from megacomet import collector
 from megacomet.listeners import Listener, Listeners
 from megacomet.proctitle import set_title
 from megacomet.settings import Settings, from_json
@@ -340,8 +341,7 @@ def main(prepare: Prepare) -> None:
     listeners = Listeners.unpack(birth.layout, range(first, first + birth.descriptors))
     settings = from_json(birth.settings)
     zygote = Zygote(birth, settings, socket.socket(fileno=CONTROL_FD), listeners, prepare(birth, settings))
-    gc.collect()
-    gc.freeze()
+    collector.freeze()
     zygote.serve()
 
 

@@ -1,6 +1,9 @@
 """The garbage collector of a process that has started."""
 
 import gc
+import os
+import subprocess
+import sys
 
 from megacomet import collector
 
@@ -15,3 +18,37 @@ def test_what_exists_is_left_out_and_the_rest_is_searched_seldom():
     finally:
         gc.unfreeze()
         gc.set_threshold(*before)
+
+
+#: A process full of holes: every other of many objects of one size is gone.
+HOLES = """
+import gc
+import os
+import subprocess
+import sys
+from megacomet import collector
+
+objects = [bytes(100) for _ in range(20_000)]
+del objects[::2]
+holes = collector.free_blocks()[144]
+collector.freeze()
+print(holes, collector.free_blocks()[144], gc.get_freeze_count())
+"""
+
+
+def test_what_is_forked_has_no_holes():
+    """New objects of a fork do not go between the old ones: no block of their size is free there."""
+    told = subprocess.run([sys.executable, "-c", HOLES], capture_output=True, text=True, check=True)
+    assert told.stderr == ""
+    holes, left, frozen = map(int, told.stdout.split())
+    assert holes >= 9_000
+    assert left < 16_384 // 144  # those of a pool that was begun meanwhile
+    assert frozen > 1000
+
+
+def test_a_python_with_another_allocator():
+    """Where Python has no pools it tells of none, and nothing is filled."""
+    environ = {**os.environ, "PYTHONMALLOC": "malloc"}
+    code = "from megacomet import collector; collector.freeze(); print(collector.free_blocks())"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
+    assert (told.stdout, told.stderr) == ("{}\n", "")
