@@ -19,6 +19,7 @@ from twisted.web import server
 from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 
+from megacomet.api import operations
 from megacomet.api.app import Api
 from megacomet.api.audit import IAudit
 from megacomet.api.batch import Batch
@@ -27,9 +28,10 @@ from megacomet.api.channels import Channels, IChannels
 from megacomet.api.clients import IClients
 from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
-from megacomet.api.keys import PUSH, Keys
+from megacomet.api.keys import Keys
+from megacomet.api.operation import Operation
 from megacomet.api.push import IPressure, IPublisher, Publisher
-from megacomet.api.request import JSON, NDJSON, Body, Request
+from megacomet.api.request import Body, Request
 from megacomet.api.settings import config_json
 from megacomet.api.stats import IStats, stats_json
 from megacomet.api.workers import IWorkers
@@ -148,6 +150,14 @@ class Site(server.Site):
         return random.randint(1, most_s)
 
 
+def _body(
+    operation: Operation, max_bytes: int | None, sink: Callable[[Request], Batch] | None = None
+) -> tuple[bytes, Body]:
+    """Return the path of an operation and what it takes there."""
+    assert operation.takes is not None
+    return operation.path.encode(), Body(operation.takes.types, max_bytes, sink)
+
+
 def make_site(
     settings: Settings,
     *,
@@ -168,11 +178,9 @@ def make_site(
 
     Args:
         settings: bounds and times.
-        publisher: takes the messages (the router).
-        pressure: tells when no more messages should come.
+        publisher, pressure: take the messages (the router), and tell when no more should come.
         lookup: knows the channels and the clients.
-        keys: the keys that the API takes.
-        audit: takes note of what requests have changed.
+        keys, audit: the keys that the API takes; takes note of what requests have changed.
         stats: the numbers of `GET /api/stats`.
         readiness: whether every worker listens.
         workers: how they stand, and what may be done with them.
@@ -188,7 +196,7 @@ def make_site(
 
     def batch(request: Request) -> Batch:
         tells = (request.channel.hold, request.processingFailed, request.audit)
-        return Batch(publishing, request.owner(PUSH), line_bytes, *tells)
+        return Batch(publishing, request.owner(operations.BATCH.scope), line_bytes, *tells)
 
     return Site(
         api.app.resource(),
@@ -196,10 +204,7 @@ def make_site(
         keys=keys,
         audit=audit,
         readers=readers,
-        bodies={
-            b"/api/push": Body((JSON,), line_bytes),
-            b"/api/batch": Body((NDJSON, JSON), None, batch),
-        },
+        bodies=dict([_body(operations.PUSH_ONE, line_bytes), _body(operations.BATCH, None, batch)]),
         keep_alive_s=settings.keep_alive_s,
         head_timeout_s=settings.head_timeout_s,
     )
