@@ -131,7 +131,8 @@ def _shapes() -> Iterator[Any]:
     for operation in OPERATIONS:
         yield from (given.shape for given in operation.given)
         for answer in operation.answers:
-            yield from answer.shape if isinstance(answer.shape, tuple) else (answer.shape,)
+            if answer.shape is not None:
+                yield from answer.shape if isinstance(answer.shape, tuple) else (answer.shape,)
         if operation.takes is not None:
             yield operation.takes.shape
 
@@ -187,8 +188,8 @@ def _parameter(given: Given, refs: _Refs) -> Json:
 def _body(takes: Takes, refs: _Refs) -> Json:
     content: Json = {}
     for content_type in takes.types:
-        is_json = content_type == JSON
-        content[content_type.decode()] = {"schema": refs.of(takes.shape) if is_json else {"type": "string"}}
+        # Of lines of JSON, OpenAPI 3.1 cannot say that each has the schema: the text does.
+        content[content_type.decode()] = {"schema": refs.of(takes.shape)} if content_type == JSON else {}
     return {"description": takes.text, "required": takes.required, "content": content}
 
 
@@ -209,11 +210,12 @@ def _responses(operation: Operation, refs: _Refs, responses: Json) -> Json:
 
 
 def _answer(operation: Operation, answer: Answer, refs: _Refs) -> Json:
-    schema = refs.of(answer.shape)
     return {
         "description": answer.text,
         "headers": _named(["X-Request-Id"] if operation.path.startswith("/api") else []),
-        "content": {answer.type.decode().partition(";")[0]: {"schema": schema}},
+        "content": {
+            answer.type.decode().partition(";")[0]: {} if answer.shape is None else {"schema": refs.of(answer.shape)}
+        },
     }
 
 

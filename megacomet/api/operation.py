@@ -71,13 +71,13 @@ class Answer:
     Attributes:
         status: of it.
         text: what it means.
-        shape: its type, as JSON, or a tuple of those that it may have; of another content type, a text.
+        shape: its type, as JSON, or a tuple of those that it may have; None: it is no JSON.
         type: its content type.
     """
 
     status: int
     text: str
-    shape: Any = str
+    shape: Any = None
     type: bytes = JSON
 
 

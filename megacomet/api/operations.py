@@ -33,7 +33,7 @@ from megacomet.wire.answers import (
     Removed,
 )
 from megacomet.wire.cutoff import CUT_OFF_RULES, CutOffBody
-from megacomet.wire.described import Channel, Client
+from megacomet.wire.described import CHANNEL_RULES, Channel, Client
 from megacomet.wire.push import MAX_BATCH_ERRORS, PUSH_RULES, PushBody
 from megacomet.wire.workers import MOST_PER_S, PER_S, DrainBody, WorkerList, WorkerState
 
@@ -41,9 +41,9 @@ HTML: Final = b"text/html; charset=utf-8"
 
 _Number = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 _Limit = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MOST_LIMIT, "default": LIMIT})]
-_Prefix = Annotated[
-    str, Meta(extra_json_schema={"maxLength": CHANNEL_MAX_BYTES, "pattern": NAME_PATTERN.replace("+$", "*$")})
-]
+_OR_NOTHING: Final = {"minLength": 0, "pattern": NAME_PATTERN.replace("+$", "*$")}
+_Prefix = Annotated[str, Meta(extra_json_schema={"maxLength": CHANNEL_MAX_BYTES} | _OR_NOTHING)]
+_After = Annotated[str, Meta(extra_json_schema=CHANNEL_RULES | _OR_NOTHING)]
 _Since = Annotated[str, Meta(extra_json_schema={"pattern": f"^(oldest|{POSITION_PATTERN})?$"})]
 _One = Annotated[str, Meta(examples=["1"])]
 
@@ -105,7 +105,7 @@ LIST_CHANNELS: Final = Operation(
     (
         Given("prefix", "query", _Prefix, "Only channels whose names begin with it."),
         Given("limit", "query", _Limit, "So many at most."),
-        Given("after", "query", Channel, "Only channels behind this name: the `after` of the page before."),
+        Given("after", "query", _After, "Only channels behind this name: the `after` of the page before."),
     ),
     codes=("bad-name",),
 )

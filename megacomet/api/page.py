@@ -26,6 +26,7 @@ _POLICY: Final = (
     "frame-ancestors 'none'\r\nReferrer-Policy: no-referrer\r\n"
 )
 _BOUNDS: Final = (
+    ("multipleOf", "a multiple of {}"),
     ("minimum", "at least {}"),
     ("maximum", "at most {}"),
     ("minLength", "at least {} long"),
@@ -133,7 +134,7 @@ class _Page:
         if operation["security"]:
             words.append('-H "Authorization: Bearer $KEY"')
         body = operation.get("requestBody", {"content": {}})["content"]
-        examples = [one for media in body.values() for one in self._examples(media["schema"])]
+        examples = [one for media in body.values() for one in self._examples(media.get("schema", {}))]
         if examples:
             words.append(f"--json {shlex.quote(json.dumps(examples[0], ensure_ascii=False))}")
         elif method != "get":
@@ -167,7 +168,7 @@ class _Page:
                 yield escape(status), f"<p>{links}</p>"
 
     def _shape(self, media: Json, kind: str = "") -> str:
-        told = self._told(media["schema"])
+        told = self._told(media["schema"]) if "schema" in media else ""
         return told if kind in ("", "application/json") else f"<p class=what>{escape(kind)}</p>"
 
     # -- errors and types

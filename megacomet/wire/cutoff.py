@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from megacomet.errors import PeerError
+from megacomet.wire.described import Whole
 from megacomet.wire.jsonbytes import check_utf8
 
 #: A client is kept out for so long at most, seconds: a week.
@@ -35,8 +36,8 @@ class CutOffBody(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     reconnect: bool = True
-    block_s: Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": MOST_BLOCK_S})] = 0
-    code: Annotated[int, Meta(extra_json_schema={"minimum": _OWN.start, "maximum": _OWN.stop - 1})] | None = None
+    block_s: Annotated[Whole, Meta(extra_json_schema={"minimum": 0, "maximum": MOST_BLOCK_S})] = 0
+    code: Annotated[Whole, Meta(extra_json_schema={"minimum": _OWN.start, "maximum": _OWN.stop - 1})] | None = None
 
 
 #: What the type cannot say of `CutOffBody`.
@@ -85,6 +86,6 @@ def decode_cut_off(body: bytes) -> CutOff:
     code = fields.code
     if code is None:
         code = RECONNECT if fields.reconnect else CUT_OFF
-    elif code not in _OWN or (code < _OWN_FINAL) != fields.reconnect:
+    elif int(code) not in _OWN or (code < _OWN_FINAL) != fields.reconnect:
         raise PeerError("bad-fields", "a code is 4000-4499 with reconnect, 4500-4999 without", "/code")
-    return CutOff(fields.reconnect, fields.block_s, code)
+    return CutOff(fields.reconnect, int(fields.block_s), int(code))

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from megacomet.errors import PeerError
 from megacomet.wire.answers import as_json
-from megacomet.wire.described import Count, Seconds
+from megacomet.wire.described import Count, Seconds, Whole
 from megacomet.wire.jsonbytes import check_utf8
 
 #: Connections that are let go a second, unless the request says, and at most: no worker holds as many.
@@ -99,7 +99,7 @@ class DrainBody(msgspec.Struct, forbid_unknown_fields=True):
         per_s: connections that are let go a second.
     """
 
-    per_s: Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MOST_PER_S})] = PER_S
+    per_s: Annotated[Whole, Meta(extra_json_schema={"minimum": 1, "maximum": MOST_PER_S})] = PER_S
 
 
 _decode: Final = msgspec.json.Decoder(DrainBody).decode
@@ -123,4 +123,4 @@ def decode_drain(body: bytes) -> int:
         raise PeerError("bad-json", str(e)) from None
     if not 1 <= fields.per_s <= MOST_PER_S:
         raise PeerError("bad-fields", f"per_s is a whole number from 1 to {MOST_PER_S}", "/per_s")
-    return fields.per_s
+    return int(fields.per_s)
