@@ -187,7 +187,7 @@ def _parameter(given: Given, refs: _Refs) -> Json:
 
 def _body(takes: Takes, refs: _Refs) -> Json:
     content: Json = {}
-    for content_type in takes.types:
+    for content_type in sorted(takes.types, key=lambda each: each != JSON):  # what has a schema first
         # Of lines of JSON, OpenAPI 3.1 cannot say that each has the schema: the text does.
         content[content_type.decode()] = {"schema": refs.of(takes.shape)} if content_type == JSON else {}
     return {"description": takes.text, "required": takes.required, "content": content}
