@@ -46,13 +46,14 @@ def _door(app: Any, operation: Operation) -> Callable[[_Opened], _Opened]:
 
     def open_door(method: _Opened) -> _Opened:
         scope, takes = operation.scope, operation.takes
+        types = takes.types if takes is not None and not takes.is_checked_early else ()
 
         @wraps(method)
         def opened(self: Api, request: Request, **_: str) -> Any:
             if scope:
                 request.owner(scope)
-            if takes is not None:
-                request.check_type(takes.types)
+            if types:
+                request.check_type(types)
             return method(self, request)
 
         route = app.route(_IN_BRACES.sub("<_>", operation.path), methods=[operation.method])

@@ -55,6 +55,7 @@ class Takes:
         rules: of JSON Schema, what the type cannot say.
         required: whether there must be one.
         text: what it is.
+        is_checked_early: whether its type is checked by the head alone, and its length with it: see `request.Body`.
     """
 
     types: tuple[bytes, ...]
@@ -62,6 +63,7 @@ class Takes:
     rules: Mapping[str, object] = {}
     required: bool = False
     text: str = ""
+    is_checked_early: bool = False
 
 
 @attrs.frozen

@@ -75,7 +75,7 @@ PUSH_ONE: Final = Operation(
             f"`1`: tell to how many connections each message was written; that takes {RECEIPT_S:g} s at most.",
         ),
     ),
-    Takes((JSON,), PushBody, PUSH_RULES, required=True, text="What to publish, and to whom."),
+    Takes((JSON,), PushBody, PUSH_RULES, required=True, text="What to publish, and to whom.", is_checked_early=True),
     ("mailbox-full", "store-full"),
 )
 BATCH: Final = Operation(
@@ -91,7 +91,9 @@ BATCH: Final = Operation(
         Answer(200, "At least one line was published, or there was none", BatchDone),
         Answer(422, "All lines failed", BatchDone),
     ),
-    takes=Takes((NDJSON, JSON), PushBody, PUSH_RULES, text="Pushes as NDJSON; each line is one of them."),
+    takes=Takes(
+        (NDJSON, JSON), PushBody, PUSH_RULES, text="Pushes as NDJSON; each line is one of them.", is_checked_early=True
+    ),
 )
 LIST_CHANNELS: Final = Operation(
     "listChannels",

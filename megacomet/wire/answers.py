@@ -300,6 +300,5 @@ class Problem(Struct, frozen=True, omit_defaults=True):
     errors: list[FieldError] | UnsetType = UNSET
 
 
-def as_json(answer: object) -> bytes:
-    """Return the body of an answer."""
-    return msgspec.json.encode(answer)
+#: Returns the body of an answer.
+as_json: Final = msgspec.json.Encoder().encode

@@ -253,7 +253,8 @@ def push_answer(results: Sequence[PushResult], single: bool) -> bytes:
     """
     if single:
         [one] = results
-        return as_json(Pushed(one.id.decode(), one.status, one.repeated, _told(one.connections)))
+        told = UNSET if one.connections is None else one.connections
+        return as_json(Pushed(one.id.decode(), one.status, one.repeated, told))
     return as_json(PushedMany([_one_of_many(result) for result in results]))
 
 
@@ -261,12 +262,8 @@ def _one_of_many(result: PushResult) -> PushedOne:
     channel = result.channel.decode()
     if result.status == "refused":
         return PushedOne(channel=channel, status=result.status, code=result.code)
-    id_, told = result.id.decode(), _told(result.connections)
+    id_, told = result.id.decode(), UNSET if result.connections is None else result.connections
     return PushedOne(channel=channel, id=id_, status=result.status, repeated=result.repeated, connections=told)
-
-
-def _told(connections: int | None) -> int | UnsetType:
-    return UNSET if connections is None else connections
 
 
 class BatchLine(NamedTuple):
