@@ -59,6 +59,9 @@ setup(
             "pytest-cov>=7",
             "pytest-twisted>=1.14.3",
             "ruff>=0.17.6,<0.18",
+            # Asks a real server whatever its OpenAPI document allows and forbids. It makes the requests from a seed, so
+            # another release makes others: which one is a decision.
+            "schemathesis>=4.32,<4.33",
             "treq>=26.7",
             "wsproto>=1.2",
         ],

@@ -21,8 +21,13 @@ EVERYONE: Final = b"*"
 MAILBOX_NAMESPACE: Final = b"@"
 
 _FORBIDDEN: Final = frozenset({"Cc", "Zs", "Zl", "Zp"})
+#: A name has none of `_FORBIDDEN`: the rule as a pattern of JSON Schema (ECMA-262), for those who are told of it.
+NAME_PATTERN: Final = r"^[^\u0000-\u0020\u007f-\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$"
+#: What has a meaning of its own in a path.
+DOTS: Final = (b".", b"..")
+POSITION_PATTERN: Final = r"[0-9a-z]{1,16}-[0-9]{1,19}(\.[0-9]{1,19})*"
 _PLAIN: Final = re.compile(rb"[\x21-\x7e]+").fullmatch
-_POSITION: Final = re.compile(rb"[0-9a-z]{1,16}-[0-9]{1,19}(\.[0-9]{1,19})*").fullmatch
+_POSITION: Final = re.compile(POSITION_PATTERN.encode()).fullmatch
 
 
 def check_client_id(raw: bytes) -> bytes:
@@ -40,7 +45,7 @@ def check_channel(raw: bytes) -> bytes:
 
 def check_prefix(raw: bytes) -> bytes:
     """Return `raw` when a channel may begin with it, as all do with b"", else raise `BadName`."""
-    if raw not in (b"", b".", b".."):
+    if raw and raw not in DOTS:
         _check(raw, "prefix", CHANNEL_MAX_BYTES)
     return raw
 
@@ -56,7 +61,7 @@ def _check(raw: bytes, what: str, most: int) -> bytes:
         # Cc are the control characters, Z* the spaces; format characters (Cf) stay: emoji are joined by them.
         if any(unicodedata.category(c) in _FORBIDDEN for c in text):
             raise BadName(f"a {what} has no control characters and no spaces")
-    if raw in (b".", b".."):
+    if raw in DOTS:
         raise BadName(f"a {what} is not {raw.decode()!r}")
     return raw
 

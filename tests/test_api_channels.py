@@ -325,3 +325,26 @@ def test_a_client_that_goes_away_meanwhile() -> None:
     connection.lose()
     late.callback(None)
     assert connection.answers() == []
+
+
+def test_a_channel_that_is_called_like_a_script() -> None:
+    """A name is told as JSON, which no browser takes for a page, and a refusal does not repeat what it refuses."""
+    doors = Doors()
+    doors.lookup.channels[b"<script>"] = (1, 2)
+    for path in (
+        "/api/channels",
+        "/api/channels/%3Cscript%3E",
+        "/api/channels/<script>",
+        "/api/channels/%3Cscript%3E%00",
+    ):
+        answer = doors.ask(get(path))
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        if path.endswith("%00"):
+            assert answer.code == "bad-name"
+            assert b"<" not in answer.body
+        else:
+            assert answer.headers["content-type"] == "application/json"
+            assert "<script>" in {
+                answer.json().get("channel"),
+                *(c["channel"] for c in answer.json().get("channels", ())),
+            }

@@ -146,6 +146,34 @@ def test_no_detour_around_the_key() -> None:
     assert doors.publisher.published == []
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:99999",
+        "user@evil.example",
+        "evil.example#",
+        "evil.example?x",
+        "<script>",
+        "a,evil",
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/stats", "/api/nothing", "/api/docs", "/api/openapi.json", "/healthz", "/"])
+def test_a_host_that_is_not_ours(host: str, path: str) -> None:
+    """No answer depends on the Host or repeats it: it opens no door, and no link and no cache can be poisoned by it."""
+    usual = Doors().ask(get(path))
+    raw_request = raw(
+        f"GET {path} HTTP/1.1", f"Host: {host}", f"Authorization: {BEARER}", "X-Forwarded-Host: evil.example"
+    )
+    connection = Doors().connect().send(raw_request)
+    assert b"evil" not in connection.transport.value()
+    assert host.encode() not in connection.transport.value()
+    answer = connection.answer()
+    if answer.status != 400:
+        assert (answer.status, answer.headers.keys()) == (usual.status, usual.headers.keys())
+        assert len(answer.body) == len(usual.body)
+
+
 @pytest.mark.parametrize("method", ["FOO", "get", "post"])
 def test_methods_that_do_not_exist(method: str) -> None:
     """A method is what it is called, in capital letters."""

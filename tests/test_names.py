@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import sys
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +14,7 @@ from megacomet.errors import BadName
 from megacomet.names import (
     CHANNEL_MAX_BYTES,
     CLIENT_MAX_BYTES,
+    NAME_PATTERN,
     check_channel,
     check_client_id,
     check_prefix,
@@ -189,3 +194,12 @@ def test_what_no_channel_begins_with(prefix: bytes) -> None:
     """It is refused, rather than that nothing is found."""
     with pytest.raises(BadName):
         check_prefix(prefix)
+
+
+def test_the_pattern_says_what_the_check_does() -> None:
+    """Who reads the pattern knows which characters a name may have: it is compared for all that there are."""
+    allows = re.compile(NAME_PATTERN).fullmatch
+    for number in (*range(0xD800), *range(0xE000, sys.maxunicode + 1)):
+        character = chr(number)
+        is_forbidden = unicodedata.category(character) in ("Cc", "Zs", "Zl", "Zp")
+        assert (allows(f"a{character}") is None) == is_forbidden, hex(number)

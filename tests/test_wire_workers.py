@@ -10,7 +10,13 @@ from megacomet.wire.workers import MOST_PER_S, PER_S, decode_drain, state_json, 
 
 @pytest.mark.parametrize(
     ("body", "per_s"),
-    [(b"", PER_S), (b"{}", PER_S), (b'{"per_s":1}', 1), (b' {"per_s" : 1000000} ', MOST_PER_S)],
+    [
+        (b"", PER_S),
+        (b"{}", PER_S),
+        (b'{"per_s":1}', 1),
+        (b' {"per_s" : 1000000} ', MOST_PER_S),
+        (b'{"per_s":5e2}', 500),
+    ],
 )
 def test_rates(body: bytes, per_s: int) -> None:
     """A rate, or the usual one."""
@@ -23,6 +29,8 @@ def test_rates(body: bytes, per_s: int) -> None:
         (b'{"per_s":0}', "bad-fields"),
         (b'{"per_s":1000001}', "bad-fields"),
         (b'{"per_s":true}', "bad-fields"),
+        (b'{"per_s":1.5}', "bad-fields"),
+        (b'{"per_s":1e300}', "bad-fields"),
         (b'{"per_s":99999999999999999999}', "bad-fields"),
         (b'{"per_s":1,"more":1}', "bad-fields"),
         (b"1", "bad-fields"),

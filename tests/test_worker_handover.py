@@ -146,7 +146,9 @@ def test_without_a_key(house: House) -> None:
     assert house.link.adopted == []
     house.get("/metrics")
     house.get("/console/")
-    assert len(house.link.adopted) == 2
+    house.get("/api/openapi.json?x")
+    house.get("/api/docs")
+    assert len(house.link.adopted) == 4
 
 
 @pytest.mark.parametrize("target", ["/api/stats", "/console/", "/metrics"])

@@ -2,31 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
-from functools import partial
-from typing import Any, Final, cast
+import re
+from collections.abc import Callable, Coroutine
+from functools import partial, wraps
+from typing import Any, Final, TypeVar, cast
 
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from megacomet.api import workers
+from megacomet.api import operations, workers
 from megacomet.api.acts import act
 from megacomet.api.channels import Channels
 from megacomet.api.clients import IClients, client_in, client_json
 from megacomet.api.events import Readers
 from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
-from megacomet.api.keys import ADMIN, PUSH, READ
+from megacomet.api.keys import Identity
+from megacomet.api.openapi import document_json
+from megacomet.api.operation import Operation
+from megacomet.api.page import page_headers, page_html
 from megacomet.api.push import Outcome, Publisher, audit_everyone
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
 from megacomet.errors import PeerError
 from megacomet.names import mailbox_of
+from megacomet.wire.answers import Disconnected, as_json
 from megacomet.wire.cutoff import CutOff, decode_cut_off
 from megacomet.wire.push import push_answer
 
 _RECEIPT: Final = [b"1"]
+_IN_BRACES: Final = re.compile(r"\{\w+\}")
+
+
+_Opened = TypeVar("_Opened", bound=Callable[..., Any])
+
+
+def _door(app: Any, operation: Operation) -> Callable[[_Opened], _Opened]:
+    """Return a decorator that makes a method of `Api` the door of an operation.
+
+    Whoever comes in has a key that allows what the operation's scope allows, and a body of a type that it takes. Names
+    are taken from the path as it was sent: what Klein cuts out of it for `_` is not decoded, and not handed on.
+    """
+
+    def open_door(method: _Opened) -> _Opened:
+        scope, takes = operation.scope, operation.takes
+        types = takes.types if takes is not None and not takes.is_checked_early else ()
+
+        @wraps(method)
+        def opened(self: Api, request: Request, **_: str) -> Any:
+            if scope:
+                request.owner(scope)
+            if types:
+                request.check_type(types)
+            return method(self, request)
+
+        route = app.route(_IN_BRACES.sub("<_>", operation.path), methods=[operation.method])
+        return cast(_Opened, route(opened))
+
+    return open_door
 
 
 class Api:
@@ -55,10 +89,10 @@ class Api:
         self._readers = readers
         self._config = config
 
-    @app.route("/api/push", methods=["POST"])
+    @_door(app, operations.PUSH_ONE)
     def push(self, request: Request) -> Deferred[None] | None:
         """Publish one message, to one target or to many."""
-        identity = request.owner(PUSH)
+        identity = cast(Identity, request.identity)
         push = self._publisher.decode(request.content.read(), identity)
         outcome: Deferred[Outcome] = Deferred()
         done = partial(_to_everyone, request, outcome) if push.everyone else outcome.callback
@@ -68,101 +102,96 @@ class Api:
             return None
         return outcome.addCallback(_answer_push, request, push.single)
 
-    @app.route("/api/batch", methods=["POST"])
+    @_door(app, operations.BATCH)
     def batch(self, request: Request) -> None:
         """Stand here for other methods; a POST is taken below Klein (`site.make_site`), as its body arrives."""
         raise PeerError("not-implemented")
 
-    # Names are taken from the path as it was sent: what Klein cuts out of it for `_` is not decoded.
-
-    @app.route("/api/channels", methods=["GET"])
+    @_door(app, operations.LIST_CHANNELS)
     def channels(self, request: Request) -> Deferred[None]:
         """List channels by name."""
-        request.owner(READ)
         return _reply(request, self._channels.page(request.args))
 
-    @app.route("/api/channels/<_>", methods=["GET"])
-    def channel(self, request: Request, _: str) -> Deferred[None]:
+    @_door(app, operations.READ_CHANNEL)
+    def channel(self, request: Request) -> Deferred[None]:
         """Tell how a channel stands."""
-        request.owner(READ)
         return _reply(request, self._channels.channel(request.path))
 
-    @app.route("/api/channels/<_>/history", methods=["GET"])
-    def history(self, request: Request, _: str) -> Deferred[None]:
+    @_door(app, operations.READ_HISTORY)
+    def history(self, request: Request) -> Deferred[None]:
         """Tell what is kept of a channel."""
-        request.owner(READ)
         return _reply(request, self._channels.history(request.path, request.args))
 
-    @app.route("/api/channels/<_>/history", methods=["DELETE"])
-    def clear(self, request: Request, _: str) -> Deferred[None]:
+    @_door(app, operations.CLEAR_HISTORY)
+    def clear(self, request: Request) -> Deferred[None]:
         """Drop what is kept of a channel."""
-        request.owner(ADMIN)
         return act(request, "clear-history", self._channels.clear(request.path))
 
-    @app.route("/api/clients/<_>", methods=["GET"])
-    def client(self, request: Request, _: str) -> Deferred[None]:
+    @_door(app, operations.READ_CLIENT)
+    def client(self, request: Request) -> Deferred[None]:
         """Tell how a client stands."""
-        request.owner(READ)
         return _reply(request, client_json(self._clients, request.path))
 
-    @app.route("/api/clients/<_>/disconnect", methods=["POST"])
-    def disconnect(self, request: Request, _: str) -> Deferred[None]:
+    @_door(app, operations.DISCONNECT)
+    def disconnect(self, request: Request) -> Deferred[None]:
         """Cut a client off, wherever it is connected."""
         client = client_in(request.path)
-        request.owner(ADMIN)
         cut = decode_cut_off(request.content.read())
         counted: Deferred[int] = Deferred()
         self._publisher.publisher.cut_off(mailbox_of(client), cut, partial(_cut_off, request, counted, client, cut))
-        return counted.addCallback(lambda n: request.reply(200, b'{"disconnected":%d}' % n))
+        return counted.addCallback(lambda n: request.reply(200, as_json(Disconnected(n))))
 
-    @app.route("/api/stats", methods=["GET"])
+    @_door(app, operations.READ_STATS)
     def stats(self, request: Request) -> None:
         """Tell the server's numbers."""
-        request.owner(READ)
         request.reply(200, stats_json(self._stats.stats()))
 
-    @app.route("/api/config", methods=["GET"])
+    @_door(app, operations.READ_CONFIG)
     def config(self, request: Request) -> None:
         """Tell the settings in force, and where they came from."""
-        request.owner(READ)
         request.reply(200, self._config)
 
-    @app.route("/api/events", methods=["GET"])
+    @_door(app, operations.FOLLOW_EVENTS)
     def events(self, request: Request) -> Deferred[None] | None:
         """Tell what happens, as it happens."""
-        request.owner(READ)
         return self._readers.serve(request)
 
-    @app.route("/api/workers", methods=["GET"])
+    @_door(app, operations.LIST_WORKERS)
     def workers(self, request: Request) -> None:
         """Tell how the workers stand."""
-        request.owner(READ)
         request.reply(200, workers.list_workers(self._workers))
 
-    @app.route("/api/workers/<string:_>/restart", methods=["POST"])
-    def restart(self, request: Request, _: str) -> Deferred[None]:
+    @_door(app, operations.RESTART)
+    def restart(self, request: Request) -> Deferred[None]:
         """Have a worker end in order and replaced."""
-        request.owner(ADMIN)
         return act(request, "restart-worker", workers.restart(self._workers, request.path), 202)
 
-    @app.route("/api/workers/<string:_>/drain", methods=["POST"])
-    def drain(self, request: Request, _: str) -> Deferred[None]:
+    @_door(app, operations.DRAIN)
+    def drain(self, request: Request) -> Deferred[None]:
         """Have a worker let its connections go."""
-        request.owner(ADMIN)
         return act(request, "drain-worker", workers.drain(self._workers, request.path, request.content.read()), 202)
 
-    @app.route("/api/workers/<string:_>/drain", methods=["DELETE"])
-    def undrain(self, request: Request, _: str) -> Deferred[None]:
+    @_door(app, operations.UNDRAIN)
+    def undrain(self, request: Request) -> Deferred[None]:
         """Have a worker listen again."""
-        request.owner(ADMIN)
         return act(request, "undrain-worker", workers.undrain(self._workers, request.path), 202)
 
-    @app.route("/healthz", methods=["GET"])
+    @_door(app, operations.DESCRIBE)
+    def describe(self, request: Request) -> None:
+        """Describe the API to programs."""
+        request.reply(200, document_json())
+
+    @_door(app, operations.DOCS)
+    def docs(self, request: Request) -> None:
+        """Describe the API to people."""
+        request.reply(200, page_html(), operations.HTML, page_headers())
+
+    @_door(app, operations.HEALTH)
     def healthz(self, request: Request) -> None:
         """This process answers."""
         request.reply(200, HEALTHY, TEXT)
 
-    @app.route("/readyz", methods=["GET"])
+    @_door(app, operations.READINESS)
     def readyz(self, request: Request) -> None:
         """Every worker listens."""
         request.reply(*readiness_answer(self._readiness))

@@ -10,13 +10,22 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
-import msgspec
+from msgspec import UNSET, Raw
 
 from megacomet.api.acts import Act
 from megacomet.errors import PeerError
 from megacomet.model.position import Since, parse_since
 from megacomet.model.views import ChannelPage, ChannelView, HistoryView
 from megacomet.names import check_channel, check_prefix
+from megacomet.wire.answers import (
+    ChannelInfo,
+    ChannelList,
+    History,
+    HistoryMessage,
+    ListedChannel,
+    Removed,
+    as_json,
+)
 from megacomet.wire.http import split_path
 
 #: Channels of a page, messages of a history: unless asked for, ...
@@ -58,24 +67,15 @@ class Channels:
         page = await self._channels.page(
             check_prefix(_last(query, b"prefix")), after and check_channel(after), _limit(query)
         )
-        channels = [
-            {"channel": text(each.channel), "subscribers": each.subscribers, "messages": each.messages}
-            for each in page.channels
-        ]
-        return msgspec.json.encode({"channels": channels, "after": None if page.after is None else text(page.after)})
+        channels = [ListedChannel(text(each.channel), each.subscribers, each.messages) for each in page.channels]
+        return as_json(ChannelList(channels, None if page.after is None else text(page.after)))
 
     async def channel(self, path: bytes) -> bytes:
         """`GET /api/channels/{c}`."""
         view = await self._channels.channel(channel_in(path))
-        told: dict[str, object] = {
-            "channel": text(view.channel),
-            "subscribers": view.subscribers,
-            "messages": view.messages,
-            "position": text(view.position),
-        }
-        if view.waiting is not None:
-            told["waiting"] = view.waiting
-        return msgspec.json.encode(told)
+        waiting = UNSET if view.waiting is None else view.waiting
+        name, position = text(view.channel), text(view.position)
+        return as_json(ChannelInfo(name, view.subscribers, view.messages, position, waiting))
 
     async def history(self, path: bytes, query: Query) -> bytes:
         """`GET /api/channels/{c}/history`."""
@@ -85,17 +85,14 @@ class Channels:
             _limit(query),
             _last(query, b"reverse") == b"1",
         )
-        messages = [
-            {"id": text(each.id), "data": msgspec.Raw(each.data), "time": time_text(each.published)}
-            for each in view.messages
-        ]
-        return msgspec.json.encode({"messages": messages, "position": text(view.position), "gap": view.gap})
+        messages = [HistoryMessage(text(each.id), Raw(each.data), time_text(each.published)) for each in view.messages]
+        return as_json(History(messages, text(view.position), view.gap))
 
     async def clear(self, path: bytes) -> Act:
         """`DELETE /api/channels/{c}/history`."""
         channel = channel_in(path)
         removed = await self._channels.clear(channel)
-        return Act(b'{"removed":%d}' % removed, {"channel": text(channel), "removed": removed})
+        return Act(as_json(Removed(removed)), {"channel": text(channel), "removed": removed})
 
 
 def channel_in(path: bytes) -> bytes:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import msgspec
-
 from megacomet.api.channels import text, time_text
 from megacomet.errors import PeerError
 from megacomet.model.views import ClientView, Connected
 from megacomet.names import check_client_id
+from megacomet.wire.answers import ClientConnection, ClientInfo, as_json
 from megacomet.wire.http import split_path
 
 
@@ -32,13 +31,7 @@ async def client_json(clients: IClients, path: bytes) -> bytes:
     view = await clients.client(client_in(path))
     if not view.connections and not view.waiting:
         raise PeerError("not-found", "this client is not connected, and nothing waits for it")
-    return msgspec.json.encode(
-        {
-            "client": text(view.client),
-            "waiting": view.waiting,
-            "connections": [_connection(each) for each in view.connections],
-        }
-    )
+    return as_json(ClientInfo(text(view.client), view.waiting, [_connection(each) for each in view.connections]))
 
 
 def client_in(path: bytes) -> bytes:
@@ -50,13 +43,13 @@ def client_in(path: bytes) -> bytes:
     return check_client_id(split_path(path)[2])
 
 
-def _connection(connected: Connected) -> dict[str, object]:
+def _connection(connected: Connected) -> ClientConnection:
     connection = connected.connection
-    return {
-        "worker": connected.worker,
-        "transport": connection.transport,
-        "address": connection.address,
-        "since": None if connection.since is None else time_text(connection.since),
-        "channels": [text(channel) for channel in connection.channels],
-        "backlog_bytes": connection.backlog_bytes,
-    }
+    return ClientConnection(
+        worker=connected.worker,
+        transport=connection.transport,
+        address=connection.address,
+        since=None if connection.since is None else time_text(connection.since),
+        channels=[text(channel) for channel in connection.channels],
+        backlog_bytes=connection.backlog_bytes,
+    )

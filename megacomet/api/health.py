@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-import msgspec
+from megacomet.wire.answers import Readiness, as_json
 
 HEALTHY: Final = b"ok"
 TEXT: Final = b"text/plain; charset=utf-8"
@@ -25,4 +25,4 @@ class IReadiness(Protocol):
 def readiness_answer(readiness: IReadiness) -> tuple[int, bytes]:
     """Return status and body of the answer."""
     ready = readiness.ready
-    return 200 if ready else 503, msgspec.json.encode({"ready": ready, "workers": readiness.workers})
+    return 200 if ready else 503, as_json(Readiness(ready, readiness.workers))

@@ -23,6 +23,7 @@ from megacomet.api.audit import DONE, IAudit, address_text
 from megacomet.api.keys import Identity, Keys
 from megacomet.errors import PeerError
 from megacomet.wire.http import RequestHead, response, stream_head
+from megacomet.wire.keyless import needs_key
 from megacomet.wire.problems import is_request_id, problem_response
 
 JSON: Final = b"application/json"
@@ -162,19 +163,28 @@ class Request(server.Request):
         if not head.target.isascii():
             raise PeerError("bad-request", "a target is ASCII, everything else is percent-encoded")
         self._max_bytes: int | None = SMALL_BODY_BYTES
-        if head.target.startswith(b"/api") and head.target[4:5] in (b"/", b""):
+        # Before anything else is looked at. Who asks for the description may have no key, and has none here.
+        if needs_key(head.target):
             self.identity = self.site.keys.check(head.headers.get(b"authorization"))
         body = self.site.bodies.get(head.target) if head.method == b"POST" else None
         if body is not None:
-            given = head.headers.get(b"content-type", body.types[0]).partition(b";")[0].strip().lower()
-            if given not in body.types:
-                wanted = " or ".join(t.decode() for t in body.types)
-                raise PeerError("unsupported-media-type", f"the content type here is {wanted}")
+            self.check_type(body.types)
             self._max_bytes = body.max_bytes
             if body.sink is not None:
                 self._sink = body.sink(self)
         if self._max_bytes is not None and head.content_length > self._max_bytes:
             raise self._too_large()
+
+    def check_type(self, types: tuple[bytes, ...]) -> None:
+        """Check the type of the body; none given is the first.
+
+        Raises:
+            PeerError: `unsupported-media-type`.
+        """
+        given = self._head.headers.get(b"content-type")
+        if given is not None and given.partition(b";")[0].strip().lower() not in types:
+            wanted = " or ".join(t.decode() for t in types)
+            raise PeerError("unsupported-media-type", f"the content type here is {wanted}")
 
     def _too_large(self) -> PeerError:
         return PeerError("too-large", f"a body here has at most {self._max_bytes} bytes")
@@ -278,6 +288,7 @@ class Request(server.Request):
         """
         if self._disconnected or self._answered:
             return
+        self._let_strangers_go()
         self._answered = True
         self.startedWriting = 1
         self.code = status
@@ -334,9 +345,7 @@ class Request(server.Request):
         """
         if self._disconnected or self._answered:
             return
-        if self.identity is None and self.channel.home is not None:
-            # Strangers come by the workers, who have many places: they are not to sit in the few that are here.
-            self.channel.persistent = False
+        self._let_strangers_go()
         self._answered = True
         self.startedWriting = 1
         self.code = error.status
@@ -354,6 +363,11 @@ class Request(server.Request):
                 cors=self.site.date_line(),
             )
         )
+
+    def _let_strangers_go(self) -> None:
+        """Strangers come by the workers, who have many places: they are not to sit in the few that are here."""
+        if self.identity is None and self.channel.home is not None:
+            self.channel.persistent = False
 
     def _cut_off(self, error: PeerError) -> None:
         """Answer before the body is read; it never will be."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from megacomet.settings import Settings, entries
+from megacomet.wire.answers import SettingInForce, as_json
 
 
 def config_json(settings: Settings, sources: Mapping[str, str]) -> bytes:
@@ -16,4 +15,7 @@ def config_json(settings: Settings, sources: Mapping[str, str]) -> bytes:
         settings: what is in force.
         sources: for each setting by name, where its value came from.
     """
-    return msgspec.json.encode(entries(settings, sources))
+    in_force = {
+        name: SettingInForce(entry["value"], str(entry["source"])) for name, entry in entries(settings, sources).items()
+    }
+    return as_json(in_force)

@@ -20,6 +20,7 @@ from twisted.web import server
 from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 
+from megacomet.api import operations
 from megacomet.api.app import Api
 from megacomet.api.audit import IAudit
 from megacomet.api.batch import Batch
@@ -28,9 +29,10 @@ from megacomet.api.channels import Channels, IChannels
 from megacomet.api.clients import IClients
 from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
-from megacomet.api.keys import PUSH, Keys
+from megacomet.api.keys import Keys
+from megacomet.api.operation import Operation
 from megacomet.api.push import IPressure, IPublisher, Publisher
-from megacomet.api.request import JSON, NDJSON, Body, Request
+from megacomet.api.request import Body, Request
 from megacomet.api.settings import config_json
 from megacomet.api.stats import IStats, stats_json
 from megacomet.api.workers import IWorkers
@@ -149,6 +151,14 @@ class Site(server.Site):
         return random.randint(1, most_s)
 
 
+def _body(
+    operation: Operation, max_bytes: int | None, sink: Callable[[Request], Batch] | None = None
+) -> tuple[bytes, Body]:
+    """Return the path of an operation and what it takes there."""
+    assert operation.takes is not None
+    return operation.path.encode(), Body(operation.takes.types, max_bytes, sink)
+
+
 @attrs.frozen(kw_only=True)
 class Behind:
     """What the doors lead to.
@@ -203,7 +213,7 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime, now: Ca
 
     def batch(request: Request) -> Batch:
         tells = (request.channel.hold, request.processingFailed, request.audit)
-        return Batch(publishing, request.owner(PUSH), line_bytes, *tells)
+        return Batch(publishing, request.owner(operations.BATCH.scope), line_bytes, *tells)
 
     return Site(
         api.app.resource(),
@@ -211,10 +221,7 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime, now: Ca
         keys=behind.keys,
         audit=behind.audit,
         readers=readers,
-        bodies={
-            b"/api/push": Body((JSON,), line_bytes),
-            b"/api/batch": Body((NDJSON, JSON), None, batch),
-        },
+        bodies=dict([_body(operations.PUSH_ONE, line_bytes), _body(operations.BATCH, None, batch)]),
         keep_alive_s=settings.keep_alive_s,
         head_timeout_s=settings.head_timeout_s,
     )

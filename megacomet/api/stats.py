@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-import attrs
 import msgspec
 
+from megacomet.wire.answers import as_json
 
-@attrs.frozen
-class Stats:
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """The server's numbers at one moment.
 
     Attributes:
@@ -39,4 +39,4 @@ class IStats(Protocol):
 
 def stats_json(stats: Stats) -> bytes:
     """Return the body of the answer."""
-    return msgspec.json.encode(attrs.asdict(stats))
+    return as_json(stats)

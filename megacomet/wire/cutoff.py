@@ -5,12 +5,14 @@ Owns the rule which code means "come back" (the wire contract, section 6).
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 import attrs
 import msgspec
+from msgspec import Meta
 
 from megacomet.errors import PeerError
+from megacomet.wire.described import Whole
 from megacomet.wire.jsonbytes import check_utf8
 
 #: A client is kept out for so long at most, seconds: a week.
@@ -24,13 +26,29 @@ _OWN_FINAL: Final = 4500
 REASONS: Final = {RECONNECT: b"reconnect asked for", CUT_OFF: b"cut off by an operator"}
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
+class CutOffBody(msgspec.Struct, forbid_unknown_fields=True):
+    """How a client is cut off.
+
+    Attributes:
+        reconnect: whether it is to come back.
+        block_s: without `reconnect`, for so many seconds it is turned away.
+        code: what its WebSockets are closed with; `null`: the usual one.
+    """
+
     reconnect: bool = True
-    block_s: int = 0
-    code: int | None = None
+    block_s: Annotated[Whole, Meta(extra_json_schema={"minimum": 0, "maximum": MOST_BLOCK_S})] = 0
+    code: Annotated[Whole, Meta(extra_json_schema={"minimum": _OWN.start, "maximum": _OWN.stop - 1})] | None = None
 
 
-_decode: Final = msgspec.json.Decoder(_Body).decode
+#: What the type cannot say of `CutOffBody`.
+CUT_OFF_RULES: Final[dict[str, object]] = {
+    "if": {"properties": {"reconnect": {"const": False}}, "required": ["reconnect"]},
+    "then": {"properties": {"code": {"minimum": _OWN_FINAL}}},
+    "else": {"properties": {"code": {"exclusiveMaximum": _OWN_FINAL}, "block_s": {"const": 0}}},
+    "examples": [{"reconnect": False, "block_s": 600}],
+}
+
+_decode: Final = msgspec.json.Decoder(CutOffBody).decode
 
 
 @attrs.frozen
@@ -68,6 +86,6 @@ def decode_cut_off(body: bytes) -> CutOff:
     code = fields.code
     if code is None:
         code = RECONNECT if fields.reconnect else CUT_OFF
-    elif code not in _OWN or (code < _OWN_FINAL) != fields.reconnect:
+    elif int(code) not in _OWN or (code < _OWN_FINAL) != fields.reconnect:
         raise PeerError("bad-fields", "a code is 4000-4499 with reconnect, 4500-4999 without", "/code")
-    return CutOff(fields.reconnect, fields.block_s, code)
+    return CutOff(fields.reconnect, int(fields.block_s), int(code))

@@ -8,14 +8,17 @@ from __future__ import annotations
 import re
 from typing import Final
 
-import msgspec
+from msgspec import UNSET
 
 from megacomet.errors import PeerError
+from megacomet.wire.answers import FieldError, Problem, as_json
 from megacomet.wire.http import response
 
 CONTENT_TYPE: Final = b"application/problem+json"
 
-_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9_.-]{1,64}").fullmatch
+REQUEST_ID_PATTERN: Final = "[A-Za-z0-9_.-]{1,64}"
+
+_REQUEST_ID: Final = re.compile(REQUEST_ID_PATTERN.encode()).fullmatch
 #: What RFC 9110 wants with a code (11.6.1, 15.5.22), and RFC 6455 (4.2.2).
 _BY_CODE: Final = {
     "unauthorized": b"WWW-Authenticate: Bearer\r\n",
@@ -34,17 +37,10 @@ def problem_json(error: PeerError, request_id: str) -> bytes:
     Args:
         request_id: one that `is_request_id` holds for.
     """
-    problem: dict[str, object] = {
-        "type": f"urn:megacomet:error:{error.code}",
-        "title": error.title,
-        "status": error.status,
-        "detail": _encodable(error.detail or error.title),
-        "code": error.code,
-        "request_id": request_id,
-    }
-    if error.pointer:
-        problem["errors"] = [{"pointer": _encodable(error.pointer), "detail": problem["detail"]}]
-    return msgspec.json.encode(problem)
+    detail = _encodable(error.detail or error.title)
+    fields = [FieldError(_encodable(error.pointer), detail)] if error.pointer else UNSET
+    type_ = f"urn:megacomet:error:{error.code}"
+    return as_json(Problem(type_, error.title, error.status, detail, error.code, request_id, fields))
 
 
 def _encodable(text: str) -> str:

@@ -11,14 +11,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple, NoReturn
+from typing import Annotated, Final, NamedTuple, NoReturn
 
 import attrs
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from megacomet.errors import BadData, BadName, PeerError
 from megacomet.names import EVERYONE, check_channel, check_client_id, mailbox_of
+from megacomet.wire.answers import BatchDone, BatchError, Pushed, PushedMany, PushedOne, as_json
+from megacomet.wire.described import Channel, Client
 from megacomet.wire.jsonbytes import check_utf8, compact, too_deep
 
 #: One push; more belong into a batch, which is published as it arrives.
@@ -35,18 +37,46 @@ _BLANK: Final = b" \t\r"
 _PATH: Final = re.compile(r"(?:(?P<rule>.*) - at `\$(?P<path>[^`]*)`)|(?:.*field `(?P<field>.*)`)", re.DOTALL).fullmatch
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
+#: Which fields name targets; `everyone` does when it is true. Of all of them there is exactly one.
+_TARGETS: Final = ("channel", "channels", "client", "clients")
+_SOME: Final = {"minItems": 1, "maxItems": MAX_TARGETS}
+
+
+class PushBody(msgspec.Struct, forbid_unknown_fields=True):
+    """A push, to exactly one of `channel`, `channels`, `client`, `clients` and `everyone`.
+
+    Attributes:
+        data: any JSON value; it travels as it was sent, without line breaks.
+        channel: the target.
+        channels: the targets; duplicates count once.
+        client: the target: the client's mailbox.
+        clients: the targets: the clients' mailboxes; duplicates count once.
+        everyone: true: the target is the channel `*`, which needs scope admin.
+        ttl: seconds that it is kept, 0: live only; absent: as its namespace says.
+        key: whoever sends it again within 300 s to the same target, with the same API key, publishes nothing; bytes
+            of UTF-8 count.
+    """
+
     data: msgspec.Raw
-    channel: str | UnsetType = UNSET
-    channels: list[str] | UnsetType = UNSET
-    client: str | UnsetType = UNSET
-    clients: list[str] | UnsetType = UNSET
+    channel: Channel | UnsetType = UNSET
+    channels: Annotated[list[Channel], Meta(extra_json_schema=_SOME)] | UnsetType = UNSET
+    client: Client | UnsetType = UNSET
+    clients: Annotated[list[Client], Meta(extra_json_schema=_SOME)] | UnsetType = UNSET
     everyone: bool | UnsetType = UNSET
-    ttl: float | UnsetType = UNSET
-    key: str | UnsetType = UNSET
+    ttl: Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_TTL_S})] | UnsetType = UNSET
+    key: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_KEY_BYTES})] | UnsetType = UNSET
 
 
-_decode: Final = msgspec.json.Decoder(_Body).decode
+#: What the type cannot say of `PushBody`.
+PUSH_RULES: Final[dict[str, object]] = {
+    "oneOf": [
+        *({"required": [name]} for name in _TARGETS),
+        {"required": ["everyone"], "properties": {"everyone": {"const": True}}},
+    ],
+    "examples": [{"client": "sue", "data": {"text": "hello"}}],
+}
+
+_decode: Final = msgspec.json.Decoder(PushBody).decode
 _walk: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
@@ -125,7 +155,7 @@ def _pointer(field: str, index: int | None = None) -> str:
     return f"/{name}" if index is None else f"/{name}/{index}"
 
 
-def _refuse_repeats(body: bytes, raw: bytes, fields: _Body) -> None:
+def _refuse_repeats(body: bytes, raw: bytes, fields: PushBody) -> None:
     """Refuse a field that stands twice; the decoder takes the last one without a word.
 
     Each field has one colon, and the only others are those in the values. So the colons tell, unless something outside
@@ -154,8 +184,8 @@ def _refuse_repeats(body: bytes, raw: bytes, fields: _Body) -> None:
             raise PeerError("bad-fields", f"the field {name} stands there more than once", _pointer(name))
 
 
-def _targets(fields: _Body) -> tuple[tuple[bytes, ...], bool]:
-    named = [name for name in ("channel", "channels", "client", "clients") if getattr(fields, name) is not UNSET]
+def _targets(fields: PushBody) -> tuple[tuple[bytes, ...], bool]:
+    named = [name for name in _TARGETS if getattr(fields, name) is not UNSET]
     if fields.everyone is True:
         named.append("everyone")
     if len(named) != 1:
@@ -222,19 +252,18 @@ def push_answer(results: Sequence[PushResult], single: bool) -> bytes:
         single: as in `Push`.
     """
     if single:
-        return msgspec.json.encode(_result(results[0]))
-    return msgspec.json.encode({"results": [{"channel": r.channel.decode()} | _result(r) for r in results]})
+        [one] = results
+        told = UNSET if one.connections is None else one.connections
+        return as_json(Pushed(one.id.decode(), one.status, one.repeated, told))
+    return as_json(PushedMany([_one_of_many(result) for result in results]))
 
 
-def _result(result: PushResult) -> dict[str, object]:
+def _one_of_many(result: PushResult) -> PushedOne:
+    channel = result.channel.decode()
     if result.status == "refused":
-        return {"status": "refused", "code": result.code}
-    answer: dict[str, object] = {"id": result.id.decode(), "status": result.status}
-    if result.repeated:
-        answer["repeated"] = True
-    if result.connections is not None:
-        answer["connections"] = result.connections
-    return answer
+        return PushedOne(channel=channel, status=result.status, code=result.code)
+    id_, told = result.id.decode(), UNSET if result.connections is None else result.connections
+    return PushedOne(channel=channel, id=id_, status=result.status, repeated=result.repeated, connections=told)
 
 
 class BatchLine(NamedTuple):
@@ -356,15 +385,6 @@ def batch_answer(count: BatchCount, position: bytes) -> bytes:
     Args:
         position: everything that the batch published is up to it.
     """
-    return msgspec.json.encode(
-        {
-            "lines": count.lines,
-            "sent": count.sent,
-            "queued": count.queued,
-            "unheard": count.unheard,
-            "repeated": count.repeated,
-            "failed": count.failed,
-            "errors": [{"line": line, "code": code, "detail": detail} for line, code, detail in count.errors],
-            "position": position.decode(),
-        }
-    )
+    told = (count.lines, count.sent, count.queued, count.unheard, count.repeated, count.failed)
+    errors = [BatchError(*error) for error in count.errors]
+    return as_json(BatchDone(*told, errors, position.decode()))

@@ -25,6 +25,7 @@ from megacomet.names import check_client_id, mailbox_of
 from megacomet.parking import ParkingLot
 from megacomet.settings import Settings
 from megacomet.wire import http
+from megacomet.wire.keyless import needs_key
 from megacomet.wire.streams import is_websocket
 from megacomet.worker.answers import Answers
 from megacomet.worker.blocks import Blocks
@@ -348,7 +349,7 @@ class Front:
             raise PeerError("not-found", _NOT_FOUND)
         if self._closing.begun:
             raise PeerError("shutting-down")
-        if head.target.startswith(b"/api") and b"authorization" not in head.headers:
+        if b"authorization" not in head.headers and needs_key(head.target):
             raise PeerError("unauthorized", "Authorization: Bearer <key> is missing")
         self._handover.give(fd, data)
 

@@ -8,6 +8,7 @@ from megacomet.errors import PeerError
 from megacomet.kinds import CLOSES
 from megacomet.rows import Rows
 from megacomet.wire import http
+from megacomet.wire.answers import Readiness, as_json
 from megacomet.worker.answers import JSON, TEXT, Answers
 from megacomet.worker.handover import ILink
 from megacomet.worker.openings import Opening
@@ -39,7 +40,7 @@ class SmallPages:
         link = self._link()
         if not (link.up and link.ready):
             raise PeerError("overloaded", "not all workers listen")
-        self._page(fd, head, JSON, b'{"ready":true,"workers":%d}' % link.workers)
+        self._page(fd, head, JSON, as_json(Readiness(True, link.workers)))
 
     def _page(self, fd: int, head: http.RequestHead, content_type: bytes, body: bytes) -> None:
         lines = self._answers.lines(self._answers.origin_of(head)) + content_type

@@ -1,0 +1,302 @@
+"""The operations of the API. `app.py` opens a door for each, and the description (`openapi.py`) tells of each.
+
+What stands here is for those who use the API: it is shown to them as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from msgspec import Meta
+
+from megacomet.api.channels import LIMIT, MOST_LIMIT
+from megacomet.api.events import EVENTS, MOST_READERS
+from megacomet.api.health import TEXT
+from megacomet.api.keys import ADMIN, PUSH, READ
+from megacomet.api.operation import Answer, Given, Operation, Takes
+from megacomet.api.push import RECEIPT_S
+from megacomet.api.request import JSON, NDJSON
+from megacomet.api.stats import Stats
+from megacomet.names import CHANNEL_MAX_BYTES, NAME_PATTERN, POSITION_PATTERN
+from megacomet.wire import keyless
+from megacomet.wire.answers import (
+    BatchDone,
+    ChannelInfo,
+    ChannelList,
+    ClientInfo,
+    Config,
+    Disconnected,
+    History,
+    Pushed,
+    PushedMany,
+    Readiness,
+    Removed,
+)
+from megacomet.wire.cutoff import CUT_OFF_RULES, CutOffBody
+from megacomet.wire.described import CHANNEL_RULES, Channel, Client
+from megacomet.wire.push import MAX_BATCH_ERRORS, PUSH_RULES, PushBody
+from megacomet.wire.workers import MOST_PER_S, PER_S, DrainBody, WorkerList, WorkerState
+
+HTML: Final = b"text/html; charset=utf-8"
+
+_Number = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
+_Limit = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MOST_LIMIT, "default": LIMIT})]
+_OR_NOTHING: Final = {"minLength": 0, "pattern": NAME_PATTERN.replace("+$", "*$")}
+_Prefix = Annotated[str, Meta(extra_json_schema={"maxLength": CHANNEL_MAX_BYTES} | _OR_NOTHING)]
+_After = Annotated[str, Meta(extra_json_schema=CHANNEL_RULES | _OR_NOTHING)]
+_Since = Annotated[str, Meta(extra_json_schema={"pattern": f"^(oldest|{POSITION_PATTERN})?$"})]
+_One = Annotated[str, Meta(examples=["1"])]
+
+_CHANNEL: Final = Given("channel", "path", Channel, "The channel, as one percent-encoded segment.")
+_CLIENT: Final = Given("client", "path", Client, "The client's id, as one percent-encoded segment.")
+_WORKER: Final = Given("worker", "path", _Number, "The worker's number.")
+
+MESSAGES: Final = "Messages"
+CHANNELS: Final = "Channels"
+CLIENTS: Final = "Clients"
+WORKERS: Final = "Workers"
+SERVER: Final = "Server"
+
+PUSH_ONE: Final = Operation(
+    "push",
+    "POST",
+    "/api/push",
+    PUSH,
+    MESSAGES,
+    "Publish one message, to one target or to many",
+    "A target that is named by itself is answered by an object, a list of targets by a list. The status is 200 when at "
+    "least one target took the message. A push to everyone needs a key of scope `admin`.",
+    (Answer(200, "At least one target took the message", (Pushed, PushedMany)),),
+    (
+        Given(
+            "receipt",
+            "query",
+            _One,
+            f"`1`: tell to how many connections each message was written; that takes {RECEIPT_S:g} s at most.",
+        ),
+    ),
+    Takes((JSON,), PushBody, PUSH_RULES, required=True, text="What to publish, and to whom.", is_checked_early=True),
+    ("mailbox-full", "store-full"),
+)
+BATCH: Final = Operation(
+    "batch",
+    "POST",
+    "/api/batch",
+    PUSH,
+    MESSAGES,
+    "Publish many messages, one push per line",
+    "Lines are published in order, as they arrive; the answer comes at the end. Blank lines and CRLF are allowed. "
+    f"The first {MAX_BATCH_ERRORS} errors are told.",
+    (
+        Answer(200, "At least one line was published, or there was none", BatchDone),
+        Answer(422, "All lines failed", BatchDone),
+    ),
+    takes=Takes(
+        (NDJSON, JSON), PushBody, PUSH_RULES, text="Pushes as NDJSON; each line is one of them.", is_checked_early=True
+    ),
+)
+LIST_CHANNELS: Final = Operation(
+    "listChannels",
+    "GET",
+    "/api/channels",
+    READ,
+    CHANNELS,
+    "List channels by name",
+    "Those that somebody hears or of which messages are kept; mailboxes only with a prefix that begins with `@`.",
+    (Answer(200, "A page of channels", ChannelList),),
+    (
+        Given("prefix", "query", _Prefix, "Only channels whose names begin with it."),
+        Given("limit", "query", _Limit, "So many at most."),
+        Given("after", "query", _After, "Only channels behind this name: the `after` of the page before."),
+    ),
+    codes=("bad-name",),
+)
+READ_CHANNEL: Final = Operation(
+    "readChannel",
+    "GET",
+    "/api/channels/{channel}",
+    READ,
+    CHANNELS,
+    "Tell how a channel stands",
+    "One that was never used has zeros.",
+    (Answer(200, "The channel", ChannelInfo),),
+    (_CHANNEL,),
+    codes=("bad-name",),
+)
+READ_HISTORY: Final = Operation(
+    "readHistory",
+    "GET",
+    "/api/channels/{channel}/history",
+    READ,
+    CHANNELS,
+    "Tell what is kept of a channel",
+    "",
+    (Answer(200, "Messages of the channel", History),),
+    (
+        _CHANNEL,
+        Given("since", "query", _Since, "Only what comes behind a position; `oldest`, or nothing: all that is kept."),
+        Given("limit", "query", _Limit, "So many messages at most."),
+        Given("reverse", "query", _One, "`1`: the newest message first."),
+    ),
+    codes=("bad-name", "bad-position"),
+)
+CLEAR_HISTORY: Final = Operation(
+    "clearHistory",
+    "DELETE",
+    "/api/channels/{channel}/history",
+    ADMIN,
+    CHANNELS,
+    "Drop what is kept of a channel",
+    "Whoever resumes from before is told of a gap.",
+    (Answer(200, "What was dropped", Removed),),
+    (_CHANNEL,),
+    codes=("bad-name",),
+)
+READ_CLIENT: Final = Operation(
+    "readClient",
+    "GET",
+    "/api/clients/{client}",
+    READ,
+    CLIENTS,
+    "Tell how a client stands",
+    "One that is not connected, and for which nothing waits, is not found.",
+    (Answer(200, "The client", ClientInfo),),
+    (_CLIENT,),
+    codes=("bad-name",),
+)
+DISCONNECT: Final = Operation(
+    "disconnectClient",
+    "POST",
+    "/api/clients/{client}/disconnect",
+    ADMIN,
+    CLIENTS,
+    "Cut a client off, wherever it is connected",
+    "Nobody to disconnect is no error.",
+    (Answer(200, "Who was cut off", Disconnected),),
+    (_CLIENT,),
+    Takes((JSON,), CutOffBody, CUT_OFF_RULES, text="How; nothing: the client is to come back."),
+    ("bad-name",),
+)
+LIST_WORKERS: Final = Operation(
+    "listWorkers",
+    "GET",
+    "/api/workers",
+    READ,
+    WORKERS,
+    "Tell how the workers stand",
+    "",
+    (Answer(200, "All workers, by number", WorkerList),),
+)
+RESTART: Final = Operation(
+    "restartWorker",
+    "POST",
+    "/api/workers/{worker}/restart",
+    ADMIN,
+    WORKERS,
+    "Have a worker end in order and replaced",
+    "It lets its connections go first, as fast as it goes; its clients come back to the others.",
+    (Answer(202, "It was asked to end", WorkerState),),
+    (_WORKER,),
+    codes=("conflict",),
+)
+DRAIN: Final = Operation(
+    "drainWorker",
+    "POST",
+    "/api/workers/{worker}/drain",
+    ADMIN,
+    WORKERS,
+    "Have a worker listen no more and let its connections go",
+    "",
+    (Answer(202, "It lets them go", WorkerState),),
+    (_WORKER,),
+    Takes((JSON,), DrainBody, text=f"How fast; nothing: {PER_S} connections a second, at most {MOST_PER_S}."),
+    ("conflict",),
+)
+UNDRAIN: Final = Operation(
+    "undrainWorker",
+    "DELETE",
+    "/api/workers/{worker}/drain",
+    ADMIN,
+    WORKERS,
+    "Have a drained worker listen again",
+    "",
+    (Answer(202, "It listens", WorkerState),),
+    (_WORKER,),
+    codes=("conflict",),
+)
+READ_STATS: Final = Operation(
+    "readStats", "GET", "/api/stats", READ, SERVER, "Tell the server's numbers", "", (Answer(200, "Numbers", Stats),)
+)
+READ_CONFIG: Final = Operation(
+    "readConfig",
+    "GET",
+    "/api/config",
+    READ,
+    SERVER,
+    "Tell the settings in force, and where they came from",
+    "Secrets are hidden.",
+    (Answer(200, "All settings", Config),),
+)
+FOLLOW_EVENTS: Final = Operation(
+    "followEvents",
+    "GET",
+    "/api/events",
+    READ,
+    SERVER,
+    "Tell what happens, as it happens",
+    f"Server-sent events, for as long as the reader stays and reads; {MOST_READERS} readers at most.",
+    (Answer(200, "The events, without an end", type=EVENTS),),
+    (
+        Given("stats", "query", _One, "`1`: the event `stats` comes each second."),
+        Given("lastEventId", "query", str, "Go on behind this event, where there is no header for it."),
+        Given("Last-Event-ID", "header", str, "Go on behind this event."),
+    ),
+)
+DESCRIBE: Final = Operation(
+    "describe",
+    "GET",
+    keyless.DOCUMENT.decode(),
+    "",
+    SERVER,
+    "Describe the API to programs",
+    "",
+    (Answer(200, "This document, OpenAPI 3.1", dict[str, Any]),),
+)
+DOCS: Final = Operation(
+    "docs",
+    "GET",
+    keyless.PAGE.decode(),
+    "",
+    SERVER,
+    "Describe the API to people",
+    "",
+    (Answer(200, "A page made from the document", type=HTML),),
+)
+HEALTH: Final = Operation(
+    "health",
+    "GET",
+    "/healthz",
+    "",
+    SERVER,
+    "Tell that the process answers",
+    "On the public port the worker answers itself.",
+    (Answer(200, "`ok`", type=TEXT),),
+)
+READINESS: Final = Operation(
+    "readiness",
+    "GET",
+    "/readyz",
+    "",
+    SERVER,
+    "Tell whether the server can serve",
+    "",
+    (Answer(200, "Every worker listens", Readiness), Answer(503, "Not yet, or not any more", Readiness)),
+)
+
+OPERATIONS: Final = (
+    *(PUSH_ONE, BATCH),
+    *(LIST_CHANNELS, READ_CHANNEL, READ_HISTORY, CLEAR_HISTORY),
+    *(READ_CLIENT, DISCONNECT),
+    *(LIST_WORKERS, RESTART, DRAIN, UNDRAIN),
+    *(READ_STATS, READ_CONFIG, FOLLOW_EVENTS, DESCRIBE, DOCS, HEALTH, READINESS),
+)
