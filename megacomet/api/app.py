@@ -17,6 +17,7 @@ from megacomet.api.clients import IClients, client_in, client_json
 from megacomet.api.events import Readers
 from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
 from megacomet.api.keys import ADMIN, PUSH, READ
+from megacomet.api.metrics import Scrapes
 from megacomet.api.push import Outcome, Publisher, audit_everyone
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
@@ -43,6 +44,7 @@ class Api:
         readiness: IReadiness,
         staff: workers.IWorkers,
         readers: Readers,
+        scrapes: Scrapes,
         config: bytes,
     ) -> None:
         self._publisher = publisher
@@ -52,6 +54,7 @@ class Api:
         self._readiness = readiness
         self._workers = staff
         self._readers = readers
+        self._scrapes = scrapes
         self._config = config
 
     @app.route("/api/push", methods=["POST"])
@@ -157,6 +160,11 @@ class Api:
         request.owner(ADMIN)
         undrained = workers.undrain(self._workers, request.path)
         return Deferred.fromCoroutine(undrained).addCallback(lambda body: request.reply(202, body))
+
+    @app.route("/metrics", methods=["GET"])
+    def metrics(self, request: Request) -> None:
+        """Tell the metrics."""
+        self._scrapes.serve(request)
 
     @app.route("/healthz", methods=["GET"])
     def healthz(self, request: Request) -> None:

@@ -62,10 +62,14 @@ class ISite(Protocol):
     """What a request needs of the site: the keys, the audit log, what is taken by POST, what all answers share.
 
     Attributes:
-        refused: errors told, by code.
+        answered: requests, by status.
+        channels: the open connections.
+        keyed: paths outside of `/api` that need a key as well.
     """
 
-    refused: Counter[str]
+    answered: Counter[int]
+    channels: set[Any]
+    keyed: frozenset[bytes]
     keys: Keys
     audit: IAudit
     bodies: Mapping[bytes, Body]
@@ -73,6 +77,9 @@ class ISite(Protocol):
 
     def make_request_id(self) -> str:
         """Return an id for a request whose client gave none."""
+
+    def refuse(self, error: PeerError) -> None:
+        """Count an error that is told."""
 
     def date_line(self) -> bytes:
         """Return the header Date."""
@@ -93,6 +100,7 @@ class IChannel(Protocol):
     transport: Any
     persistent: Any
     home: Any
+    _waitingForTransport: Any  # Twisted's name: the client has more to read than the transport wants to hold
 
     def hold(self, held: bool) -> None:
         """Stop and resume reading."""
@@ -162,7 +170,8 @@ class Request(server.Request):
         if not head.target.isascii():
             raise PeerError("bad-request", "a target is ASCII, everything else is percent-encoded")
         self._max_bytes: int | None = SMALL_BODY_BYTES
-        if head.target.startswith(b"/api") and head.target[4:5] in (b"/", b""):
+        is_api = head.target.startswith(b"/api") and head.target[4:5] in (b"/", b"")
+        if is_api or head.target in self.site.keyed:
             self.identity = self.site.keys.check(head.headers.get(b"authorization"))
         body = self.site.bodies.get(head.target) if head.method == b"POST" else None
         if body is not None:
@@ -277,6 +286,7 @@ class Request(server.Request):
         self.startedWriting = 1
         self.code = status
         site, channel = self.site, self.channel
+        site.answered[status] += 1
         lines = b"%bContent-Type: %b\r\nX-Request-Id: %b\r\n%b" % (
             site.date_line(),
             content_type,
@@ -306,6 +316,7 @@ class Request(server.Request):
         self._answered = True
         self.startedWriting = 1
         self.code = 200
+        self.site.answered[200] += 1
         self.channel.persistent = False
         lines = b"%bContent-Type: %b\r\nX-Request-Id: %b\r\nX-Accel-Buffering: no\r\n" % (
             self.site.date_line(),
@@ -335,7 +346,7 @@ class Request(server.Request):
         self._answered = True
         self.startedWriting = 1
         self.code = error.status
-        self.site.refused[error.code] += 1
+        self.site.refuse(error)
         wait_s = _WAIT_S.get(error.code)
         self.channel.transport.write(
             problem_response(
