@@ -23,6 +23,7 @@ from megacomet.manager.workforce import STATES, Workforce
 from megacomet.model.histogram import BOUNDS_S
 from megacomet.model.memory import MemoryStore
 from megacomet.model.router import Router
+from megacomet.rlimits import open_descriptors
 
 _ENDED: Final = ("gone", "idle", "silent", "slow", "failed")
 _TRANSPORTS: Final = ("poll", "sse", "stream", "ws")
@@ -129,7 +130,7 @@ def _manager(sources: Sources) -> Iterator[Reading]:
     pulse = sources.vitals.counts()
     yield from _process("manager", pulse)
     yield Reading("megacomet_process_cpu_seconds_total", pulse["cpu_s"], ("manager",))
-    used = len(os.listdir("/proc/self/fd")) - 1  # the one of the listing
+    used = open_descriptors()
     yield from _descriptors("manager", used, sources.descriptors - used)
     zygote = sources.manager.supervisor.zygote
     if zygote is not None:

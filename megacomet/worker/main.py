@@ -18,6 +18,7 @@ from megacomet.kinds import ENTRANCE
 from megacomet.link import LinkRefused
 from megacomet.listeners import BACKLOG, Listener
 from megacomet.pulse import Pulse
+from megacomet.rlimits import open_descriptors
 from megacomet.settings import Settings
 from megacomet.turns import Turns
 from megacomet.wire.workers import MOST_PER_S
@@ -96,7 +97,7 @@ class Worker:
         self._reactor.addReader(self._lot)
         for listener in listeners:
             listener.socket.listen(BACKLOG)
-        self._own = len(os.listdir("/proc/self/fd"))  # the one of the listing stands for the link
+        self._own = open_descriptors() + 1  # the link is to come
         self._every_second()  # what was built in the zygote has its time
         self._link.dial(number, link_path)
 
