@@ -37,6 +37,7 @@ setup(
         "httptools>=0.9,<1",
         "klein>=24.8",
         "msgspec>=0.22,<1",
+        "prometheus-client>=0.26,<1",
         "setproctitle>=1.3,<2",
         # One function unhooks a connection from its transport, which is Twisted's inside: the next major is looked at
         # before it is allowed.

@@ -22,6 +22,7 @@ NAMES = (
         "pings",
         "kill_worker",
         "switches",
+        "scrape",
         "fuzz_websocket",
         "fuzz_ops",
         "million",

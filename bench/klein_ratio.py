@@ -98,6 +98,7 @@ def make_ours(reactor: Any) -> Any:
             workers=None,  # type: ignore[arg-type]
             events=None,  # type: ignore[arg-type]
             sources=dict.fromkeys(ROWS, BUILT_IN),
+            metrics=None,  # type: ignore[arg-type]
         ),
         reactor,
         time.monotonic,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -19,13 +20,17 @@ from megacomet.manager.events import Events
 from megacomet.manager.links import Links
 from megacomet.manager.lookup import Lookup
 from megacomet.manager.main import Manager
+from megacomet.manager.vitals import Vitals
 from megacomet.manager.watch import Watch
 from megacomet.manager.workforce import Workforce
+from megacomet.metrics.page import Page
+from megacomet.metrics.readings import Sources, readings
 from megacomet.model.directory import Directory
 from megacomet.model.memory import MemoryStore
 from megacomet.model.router import Router
 from megacomet.model.store import Retention
 from megacomet.names import MAILBOX_NAMESPACE
+from megacomet.rlimits import connections_for
 from megacomet.settings import Settings
 from megacomet.statedir import StateDir
 
@@ -54,10 +59,19 @@ class Ground:
     is_inherited: bool
     identity: str
 
+    def room(self, capacity: int) -> int:
+        """Return how many connections there is room for; `capacity` is the setting."""
+        room = connections_for(self.workers, self.limit)
+        return min(room, capacity or room)
+
 
 @attrs.frozen
 class Core:
-    """What takes messages and gives them to the workers."""
+    """What takes messages and gives them to the workers.
+
+    Attributes:
+        dropped: what the original's port drops, by reason, is counted there.
+    """
 
     store: MemoryStore
     router: Router
@@ -65,6 +79,8 @@ class Core:
     manager: Manager
     events: Events
     watch: Watch
+    vitals: Vitals
+    dropped: Counter[str]
     site: Site
 
 
@@ -93,6 +109,7 @@ def make_core(
         clock=time.monotonic,
     )
     events = Events(secrets.token_hex(4), time.time)
+    workforce = Workforce(manager, ground.listeners, events.tell, time.monotonic)
     site = make_site(
         settings,
         Behind(
@@ -103,16 +120,20 @@ def make_core(
             audit=ground.access.audit,
             stats=_Numbers(stats),
             readiness=manager,
-            workers=Workforce(manager, ground.listeners, events.tell, time.monotonic),
+            workers=workforce,
             events=events,
             sources=sources,
+            metrics=Page(lambda: readings(measured), time.monotonic),
         ),
         reactor,
         time.monotonic,
     )
     watch = Watch(reactor, events.tell, links=links.all, site_refused=site.refused, store_refused=store.refused)
     manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))
-    return Core(store, router, links, manager, events, watch, site)
+    vitals, dropped = Vitals(reactor, time.monotonic), Counter[str]()
+    rest = (dropped, time.time(), ground.room(settings.capacity), ground.limit, time.monotonic)
+    measured = Sources(manager, router, store, workforce, vitals, site, *rest)
+    return Core(store, router, links, manager, events, watch, vitals, dropped, site)
 
 
 def _make_store(settings: Settings) -> MemoryStore:

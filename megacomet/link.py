@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from megacomet.errors import MegaCometError
 
 #: A worker of another version than the manager's is not let in.
-PROTOCOL: Final = 5
+PROTOCOL: Final = 6
 #: Each end sends something so often, seconds.
 BEAT_S: Final = 1.0
 #: An end that was silent for so many of our own beats is given up. Beats are counted and not seconds, so that an end
@@ -146,12 +146,14 @@ class Deliver(amp.Command):
     """Manager to worker: a box of records; the answer, when it was worked off, has RETURNED and RECEIPT records.
 
     `answered` is the number of the last box whose answer the manager had read when the first record was made.
+    `accepted_us` is when that was, microseconds of CLOCK_MONOTONIC; 0: it has no records.
     """
 
     arguments = [
         (b"number", amp.Integer()),
         (b"head", amp.Integer()),
         (b"answered", amp.Integer()),
+        (b"accepted_us", amp.Integer()),
         (b"records", Blob()),
     ]
     response = [(b"results", Blob())]

@@ -184,6 +184,7 @@ class ParkingLot:
             "accepted": self.accepted,
             "given_back": self.given_back,
             "times_full": self._entrances.times_full,
+            "bytes": self.rows.sent,
             **self.rows.ended,
         }
 

@@ -6,6 +6,7 @@ Every parked connection is one descriptor, so the limit of descriptors is the li
 from __future__ import annotations
 
 import math
+import os
 import resource
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,7 @@ SIGMAS: Final = 5
 #: And never filled beyond this part, however narrow the distribution: connections come and go unevenly too.
 FULLEST: Final = 0.955
 
+_OPEN: Final = "/proc/self/fd"
 _NR_OPEN: Final = Path("/proc/sys/fs/nr_open")
 #: What `fs.nr_open` is when it cannot be read; the kernel's own default.
 _NR_OPEN_DEFAULT: Final = 1024 * 1024
@@ -45,6 +47,14 @@ def _nr_open() -> int:
         return int(_NR_OPEN.read_text())
     except (OSError, ValueError):
         return _NR_OPEN_DEFAULT
+
+
+def open_descriptors(path: str = _OPEN) -> int:
+    """Return how many descriptors this process has open; 0 when the system does not tell."""
+    try:
+        return len(os.listdir(path)) - 1  # the one of the listing
+    except OSError:
+        return 0
 
 
 def connections_per_worker(limit: int) -> int:

@@ -58,6 +58,7 @@ class Rows:
         unread: what was read of a connection and is not used yet.
         backlogs: what was written to a connection and is not sent yet.
         owed: bytes of all backlogs together.
+        sent: bytes written to connections.
         deadlines: at most one a row.
         open: rows in use, listeners not counted.
         ended: connections by why they ended on their own.
@@ -87,7 +88,7 @@ class Rows:
         self.forms = bytearray()
         self.unread: dict[int, bytes] = {}
         self.backlogs: dict[int, Backlog] = {}
-        self.owed = 0
+        self.owed = self.sent = 0
         self.deadlines = Deadlines(now)
         self.open = 0
         self.ended = dict.fromkeys(("gone", "idle", "silent", "slow", "failed"), 0)
@@ -176,6 +177,7 @@ class Rows:
         except OSError:
             self.drop(fd, "gone")
             return False
+        self.sent += sent
         if sent == len(data):
             self._answered(fd)
             return True
@@ -217,7 +219,9 @@ class Rows:
 
     def _flush(self, fd: int) -> bool:
         backlog = self.backlogs[fd]
-        self.owed -= backlog.flush(fd)
+        sent = backlog.flush(fd)
+        self.owed -= sent
+        self.sent += sent
         if backlog.size:
             return False
         del self.backlogs[fd]
@@ -306,6 +310,7 @@ class Rows:
                 pass
             except OSError:
                 return "gone"
+            self.sent += sent
             if sent == len(data):
                 return ""
         return self.send_later(fd, data, sent, most)

@@ -44,7 +44,7 @@ from megacomet.manager.supervisor import Supervisor
 from megacomet.manager.takeover import take_over
 from megacomet.options import Options
 from megacomet.proctitle import set_title
-from megacomet.rlimits import connections_for, raise_descriptor_limit, workers_for
+from megacomet.rlimits import raise_descriptor_limit, workers_for
 from megacomet.settings import Settings, to_json
 from megacomet.statedir import prepare
 from megacomet.zygote import Birth
@@ -99,9 +99,8 @@ class Server(MultiService):
         try:
             self._ground = self._prepare()
             core = self._core = make_core(self._settings, self._sources, self._reactor, self._ground, self._stats)
-            for door in own_doors(
-                self._settings, self._reactor, site=core.site, publisher=core.router, pressure=core.links
-            ):
+            ways = {"publisher": core.router, "pressure": core.links}
+            for door in own_doors(self._settings, self._reactor, site=core.site, dropped=core.dropped, **ways):
                 door.setServiceParent(self)
             super().privilegedStartService()
             if not self._ground.is_inherited:
@@ -161,6 +160,7 @@ class Server(MultiService):
         self._link_port = _listen_for_links(reactor, state.link_path, core.links.factory())
         core.links.start()
         core.watch.start()
+        core.vitals.start()
         self._nursery = Nursery(
             reactor, self._birth(ground), ground.listeners, state.control_path, self._log_pipe.open_writer
         )
@@ -200,12 +200,11 @@ class Server(MultiService):
         labels = ground.listeners.labels
         if self._settings.classic:
             labels.append(classic_label(self._settings.classic_interface))
-        room = connections_for(ground.workers, ground.limit)
         self._log.info(
             "ready: {addresses}, {workers} workers, up to {room} connections",
             addresses=" ".join(labels),
             workers=ground.workers,
-            room=min(room, self._settings.capacity or room),
+            room=ground.room(self._settings.capacity),
         )
 
     def _stats(self) -> Stats:
@@ -214,7 +213,7 @@ class Server(MultiService):
             version=__version__,
             started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started)),
             connections=core.manager.connections(),
-            messages={"in": core.router.published, "out": core.links.written},
+            messages={"in": sum(core.router.published.values()), "out": core.links.written},
             store=core.store.counts(),
             memory=core.manager.memory(time.monotonic()),
         )
@@ -242,6 +241,7 @@ class Server(MultiService):
             timer.cancel()
         core.links.stop()
         core.watch.stop()
+        core.vitals.stop()
         await self._link_port.stopListening()
         self._log_pipe.close()
         ground.listeners.remove_paths()

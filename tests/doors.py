@@ -147,6 +147,19 @@ class FakeManager:
         )
 
 
+class FakePage:
+    """A page of metrics that tells what was asked for."""
+
+    def __init__(self) -> None:
+        self.body = b"# EOF\n"
+        self.asked: list[bytes] = []
+
+    def render(self, accept: bytes) -> tuple[bytes, bytes]:
+        """Return it."""
+        self.asked.append(accept)
+        return b"text/plain", self.body
+
+
 class FakeWorkers:
     """Two workers that do what they are told, but for one that cannot."""
 
@@ -381,6 +394,7 @@ class Doors:
         self.clock = MemoryReactorClock()
         self.workers = FakeWorkers()
         self.events = Events("boot", lambda: 784111777.0)
+        self.metrics = FakePage()
         self.site = make_site(
             Settings(**{"state_dir": "/nowhere"} | settings),
             Behind(
@@ -394,6 +408,7 @@ class Doors:
                 workers=self.workers,
                 events=self.events,
                 sources=dict.fromkeys(ROWS, BUILT_IN),
+                metrics=self.metrics,
             ),
             self.clock,
             self.clock.seconds,

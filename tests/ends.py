@@ -100,6 +100,7 @@ class WorkerEnd(amp.AMP):
 
     Attributes:
         boxes: (number, head, answered, records) of each box that came.
+        accepted_us: of each box, when its oldest record was put on the stream.
         asked: each question with the answer that the manager waits for.
     """
 
@@ -107,6 +108,7 @@ class WorkerEnd(amp.AMP):
         super().__init__()
         self.asked: list[tuple[bytes, Deferred[dict[str, bytes]]]] = []
         self.boxes: list[tuple[int, int, int, list[frames.Frame]]] = []
+        self.accepted_us: list[int] = []
         self.waiting: list[Deferred[dict[str, bytes]]] = []
         self.given: list[tuple[int, bytes]] = []
         self.stopped = 0
@@ -114,8 +116,11 @@ class WorkerEnd(amp.AMP):
         self.refuses = False
 
     @link.Deliver.responder
-    def deliver(self, number: int, head: int, answered: int, records: bytes) -> Deferred[dict[str, bytes]]:
+    def deliver(
+        self, number: int, head: int, answered: int, accepted_us: int, records: bytes
+    ) -> Deferred[dict[str, bytes]]:
         self.boxes.append((number, head, answered, list(frames.decode(records))))
+        self.accepted_us.append(accepted_us)
         answer: Deferred[dict[str, bytes]] = Deferred()
         self.waiting.append(answer)
         return answer

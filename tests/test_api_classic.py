@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 from twisted.internet.error import CannotListenError, ConnectionDone
@@ -38,7 +39,12 @@ class Applications:
         self.publisher = FakePublisher()
         self.pressure = FakePressure()
         self.port = ClassicPort(
-            self.publisher, self.pressure, message_bytes=MOST, clock=self.clock.seconds, call_later=self.clock.callLater
+            self.publisher,
+            self.pressure,
+            message_bytes=MOST,
+            dropped=Counter(),
+            clock=self.clock.seconds,
+            call_later=self.clock.callLater,
         )
 
     def connect(self) -> tuple[ClassicConnection, StringTransport]:

@@ -90,7 +90,7 @@ def test_a_problem_tells_the_id() -> None:
         "/API/push",
         "/",
         "/console/",
-        "/metrics",
+        "/metrics/",
         "/apis",
         "/healthz/",
         "/sue.js",

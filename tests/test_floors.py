@@ -41,6 +41,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.parking": 3,
     "megacomet.peers": 3,
     "megacomet.proctitle": 3,
+    "megacomet.pulse": 3,
     "megacomet.forking": 3,
     "megacomet.rlimits": 3,
     "megacomet.rows": 3,
@@ -52,6 +53,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.worker": 4,
     "megacomet.manager": 4,
     "megacomet.api": 5,
+    "megacomet.metrics": 5,
     "megacomet.core": 6,
     "megacomet.entry": 6,
     "megacomet.options": 6,
@@ -76,7 +78,7 @@ AUTOBAHN_S_CODECS: Final = ("_nvx_utf8validator", "_nvx_xormasker")
 CODECS_FLOOR: Final = 1
 CLOCKS: Final = frozenset({("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today")})
 #: What no process may hold that is forked to become a worker: Klein imports the reactor, twisted.web is weight.
-NOT_IN_WORKERS: Final = ("autobahn", "klein", "twisted.web", "treq", "werkzeug")
+NOT_IN_WORKERS: Final = ("autobahn", "klein", "prometheus_client", "twisted.web", "treq", "werkzeug")
 IN_THE_ZYGOTE: Final = (
     "megacomet.zygote",
     "megacomet.worker.birth",

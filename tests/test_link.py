@@ -34,7 +34,7 @@ class Echo(amp.AMP):
         self.came: list[tuple[int, int, int, bytes]] = []
 
     @link.Deliver.responder
-    def deliver(self, number: int, head: int, answered: int, records: bytes) -> dict[str, object]:
+    def deliver(self, number: int, head: int, answered: int, accepted_us: int, records: bytes) -> dict[str, object]:
         self.came.append((number, head, answered, records))
         return {"results": records}
 
@@ -67,7 +67,7 @@ class LinkTests(SynchronousTestCase):
         for length in LENGTHS:
             with self.subTest(length=length):
                 value = value_of(length)
-                self.call(link.Deliver, number=1, head=2, answered=3, records=value)
+                self.call(link.Deliver, number=1, head=2, answered=3, accepted_us=4, records=value)
                 self.assertEqual(self.outcome, [{"results": value}])
                 self.assertEqual(self.far.came.pop(), (1, 2, 3, value))
 
@@ -84,7 +84,7 @@ class LinkTests(SynchronousTestCase):
         (failure,) = self.outcome
         failure.trap(link.LinkRefused)
         self.assertEqual(failure.getErrorMessage(), "has work to do")
-        self.call(link.Deliver, number=1, head=0, answered=0, records=b"")
+        self.call(link.Deliver, number=1, head=0, answered=0, accepted_us=0, records=b"")
         self.assertEqual(self.outcome, [{"results": b""}])
 
     def test_the_transport_of_an_end(self) -> None:

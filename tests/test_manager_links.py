@@ -274,6 +274,45 @@ class BoxTests(LinksTestCase):
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
 
 
+class AcceptedTests(LinksTestCase):
+    """When what is in a box was put on the stream."""
+
+    def accepted_s(self) -> list[float]:
+        return [us / 1e6 for us in self.worker.accepted_us]
+
+    def test_the_time_of_a_turn(self) -> None:
+        """A box tells when its oldest record came; one that only has the head tells nothing."""
+        self.clock.advance(100)
+        self.up()
+        self.want(b"news")
+        self.publish(b"news")
+        self.clock.advance(0)
+        self.pump.flush()
+        self.clock.advance(1)
+        self.publish(b"news")
+        self.clock.advance(0.5)
+        self.pump.flush()
+        self.assertEqual(self.accepted_s(), [100, 101])
+        for _ in range(2):
+            self.worker.answer()
+        self.second(2)
+        self.assertEqual(self.accepted_s(), [100, 101, 0])
+
+    def test_what_has_to_wait(self) -> None:
+        """What is gathered while the worker is busy is as old as its oldest record, not as the flight before it."""
+        self.up()
+        self.want(b"news")
+        for _ in range(link.BOXES_IN_FLIGHT + 2):
+            self.publish(b"news")
+            self.clock.advance(0)
+            self.clock.advance(1)
+            self.pump.flush()
+        self.worker.answer()
+        self.pump.flush()
+        self.assertEqual(self.accepted_s(), [*range(link.BOXES_IN_FLIGHT), link.BOXES_IN_FLIGHT])
+        self.assertEqual(len(self.worker.boxes[-1][3]), 2)
+
+
 class LossTests(LinksTestCase):
     """What happens to the messages of a link that is lost."""
 
@@ -333,8 +372,8 @@ class BeatTests(LinksTestCase):
         super().setUp()
         self.up()
 
-    def beat(self, waiting: int = 0, listening: bool = True, messages: int = 0) -> Any:
-        told = {"listening": listening, "rows": {"waiting": waiting, "streaming": 0}, "messages": messages}
+    def beat(self, waiting: int = 0, listening: bool = True, messages: int = 0, **more: int) -> Any:
+        told = {"listening": listening, "rows": {"waiting": waiting, "streaming": 0}, "messages": messages, **more}
         counts = json.dumps(told).encode()
         return self.ask(self.worker, self.pump, link.Beat, counts=counts)
 
@@ -353,6 +392,12 @@ class BeatTests(LinksTestCase):
         """What a worker says of itself is kept for whoever asks."""
         self.beat(waiting=3)
         self.assertEqual(self.downlink.counts["rows"], {"waiting": 3, "streaming": 0})
+
+    def test_what_was_counted(self) -> None:
+        """What a worker has counted is kept, also when it is gone."""
+        self.beat(accepted=5)
+        self.lose()
+        self.assertEqual(self.links.tally.of(0)["accepted",], 5)
 
     def test_messages_written(self) -> None:
         """Written messages are summed over all workers, and what one told stays when it is gone."""

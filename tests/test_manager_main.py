@@ -49,8 +49,17 @@ class FakeLinks:
         return next((link for link in self._links if link.number == number), None)
 
 
+class FakeZygote:
+    """A zygote, as far as its memory goes."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+
 class FakeSupervisor:
     """Remembers what it was told."""
+
+    zygote: Any = None
 
     def __init__(self, *pids: int) -> None:
         self.states = [("linked", pid) for pid in pids]
@@ -134,14 +143,20 @@ class ManagerTests(SynchronousTestCase):
         self.assertEqual(failed, [1])
 
     def test_memory(self) -> None:
-        """Memory is told for manager and workers; a process that is gone has none."""
+        """Memory is told for manager, zygote and workers; a process that is gone has none."""
         with subprocess.Popen(["sleep", "60"]) as worker:
             self.addCleanup(worker.kill)
             manager = manager_with(pids=(worker.pid, 0))
             memory = manager.memory(100)
             self.assertEqual(manager.memory_of(100), {os.getpid(): memory["manager"], worker.pid: memory["workers"]})
+            self.assertEqual(memory["zygote"], 0)
+            manager.supervisor = FakeSupervisor()
+            manager.supervisor.zygote = FakeZygote(worker.pid)
+            self.assertEqual(manager.memory_of(100)[worker.pid], memory["workers"])
+            self.assertGreater(manager.memory(101)["zygote"], 10_000)
             worker.kill()
         self.assertGreater(memory["manager"], 1_000_000)
         self.assertGreater(memory["workers"], 10_000)
-        self.assertIs(manager.memory(100.9), memory)  # whoever asks all the time costs no more
-        self.assertIsNot(manager.memory(101), memory)
+        memory = manager.memory(102)
+        self.assertIs(manager.memory(102.9), memory)  # whoever asks all the time costs no more
+        self.assertIsNot(manager.memory(103), memory)

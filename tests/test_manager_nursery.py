@@ -124,6 +124,7 @@ class NurseryTests(SynchronousTestCase):
         self.assertNotIn("MEGACOMET_API_KEY", spawned["env"])
         self.assertEqual(sorted(spawned["fds"]), [0, 1, 2, 3])
         self.assertFalse(self.nursery.up)
+        self.assertEqual(self.nursery.pid, self.reactor.running[-1].pid)
 
     def test_what_it_tells(self) -> None:
         """Requests reach the zygote, and what it tells reaches the supervisor."""
@@ -152,6 +153,7 @@ class NurseryTests(SynchronousTestCase):
             self.assertFalse(self.nursery.up)
             self.reactor.advance(pause)
             self.assertEqual(len(self.reactor.spawned), count + 1)
+            self.assertEqual((self.nursery.restarts, self.nursery.pid), (count, self.reactor.running[-1].pid))
 
     def test_its_connection_ends_first(self) -> None:
         """Whichever is noticed first, its connection's end or its own, there is one successor."""

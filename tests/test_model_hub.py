@@ -388,3 +388,34 @@ def test_what_a_gone_poll_left_is_not_overtaken_in_the_next_box() -> None:
     results = desk.hub.work(lambda: False)
     assert [[f.kind for f in frames.decode(blob)] for blob in results] == [[frames.RETURNED], [frames.RETURNED]]
     assert desk.got() == [(4, [b"e1-11"])]
+
+
+def test_what_was_worked_off() -> None:
+    """Of each box, how many messages were worked off, and of those to many each when it is through; pages are none."""
+    desk = Desk()
+    desk.hub.park_mailbox(3, SUE)
+    session = desk.session(4, NEWS)
+    desk.hub.received(Box(1, 10, 0, page(session, 8) + end(session, 10), 5.0, 6.0))
+    desk.hub.work(lambda: False)
+    assert desk.hub.results.worked == []
+    desk.hub.received(Box(2, 12, 0, message(11) + message(12, b"nobody's"), 7.0, 8.0))
+    desk.hub.work(lambda: False)
+    ((result, messages, is_fanout),) = desk.hub.results.worked
+    assert (result.accepted_s, result.came_s, messages, is_fanout) == (7.0, 8.0, 2, False)
+    desk.hub.unlinked()
+    assert desk.hub.results.worked == []
+
+
+def test_what_was_worked_off_of_messages_to_many() -> None:
+    """A message to many counts when its last row is written, not with its box."""
+    desk = Desk()
+    desk.keys.grow(FEW + 8)
+    for fd in range(FEW + 1):
+        desk.live(fd, NEWS)
+    desk.hub.results.worked.clear()
+    desk.hub.received(Box(desk.boxes + 1, 12, 0, message(11, NEWS) + message(12), 7.0, 8.0))
+    desk.hub.work(lambda: False, lambda: False)
+    assert [(w.messages, w.is_fanout) for w in desk.hub.results.worked] == [(1, False)]
+    while desk.hub.busy:
+        desk.hub.work(lambda: False)
+    assert [(w.messages, w.is_fanout) for w in desk.hub.results.worked] == [(1, False), (1, True)]

@@ -15,6 +15,7 @@ def test_a_key_is_answered_with_the_first_outcome() -> None:
     keys.remember(b"k", 7, True, T0)
     assert keys.recall(b"k", T0) == Appended(7, True, repeated=True, status="")
     keys.answered(b"k", "queued")
+    assert keys.repeats == 1
     assert keys.recall(b"k", T0 + 299.9) == Appended(7, True, repeated=True, status="queued")
     assert keys.recall(b"k", T0 + 300) is None
 

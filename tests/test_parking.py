@@ -1008,6 +1008,7 @@ def test_census(ground: Ground, front: Lines) -> None:
         "accepted": 0,
         "given_back": 8,
         "times_full": 0,
+        "bytes": len("echo\nrefuse\n"),
         "gone": 0,
         "idle": 0,
         "silent": 0,

@@ -262,7 +262,7 @@ class SilentHub(Hub):
     """Never says to how many a broadcast was written whose box was answered before its end."""
 
     def outgoing(self):
-        self._results.outgoing()
+        self.results.outgoing()
         return super().outgoing()
 
 

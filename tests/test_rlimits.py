@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import resource
+from pathlib import Path
 
 import pytest
 
 from megacomet.errors import StartError
-from megacomet.rlimits import connections_for, connections_per_worker, raise_descriptor_limit, workers_for
+from megacomet.rlimits import (
+    connections_for,
+    connections_per_worker,
+    open_descriptors,
+    raise_descriptor_limit,
+    workers_for,
+)
 
 
 @pytest.mark.parametrize(
@@ -58,3 +66,11 @@ def test_soft_limit_is_raised_to_hard() -> None:
         assert limit == before[1] or before[1] == resource.RLIM_INFINITY
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_open_descriptors(tmp_path: Path) -> None:
+    """The open ones are counted, where the system tells them."""
+    before = open_descriptors()
+    with open(os.devnull):
+        assert open_descriptors() == before + 1
+    assert open_descriptors(str(tmp_path / "nothing")) == 0

@@ -35,6 +35,8 @@ class FakeZygote:
 
     def __init__(self) -> None:
         self.up = True
+        self.pid = 99
+        self.restarts = 0
         self.asked: list[int] = []
         self.killed: list[str] = []
 

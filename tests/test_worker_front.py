@@ -765,6 +765,23 @@ def test_counts(house: House) -> None:
     assert (counts["channels"], counts["refused"], counts["failed"]) == (2, {"not-found": 1}, 0)
 
 
+def test_bytes_are_counted_when_the_kernel_has_taken_them(house: House) -> None:
+    """What was written to clients, from the first byte of an answer to the last."""
+    client = house.get("/sue.js")
+    assert house.front.counts()["bytes"] == 0
+    house.push(b"@sue", b'"x"', 1)
+    assert house.front.counts()["bytes"] == len(client.recv(65_536))
+
+
+def test_gaps_are_counted_when_they_are_told(house: House) -> None:
+    """One for each channel of a connection; of a poll and of a stream alike."""
+    house.get("/comet/poll?channel=a&channel=b&since=e0-1")
+    house.pages(head=2, gaps=(b"a", b"b"))
+    house.get("/comet/events?channel=a&since=e0-1")
+    house.pages(head=2, gaps=(b"a",))
+    assert house.front.counts()["gaps"] == 3
+
+
 def test_messages_are_counted_when_they_are_written(house: House) -> None:
     """Each message counts for each connection that it was written to; an empty answer, or one that failed, does not."""
     house.get("/sue.js")

@@ -202,7 +202,9 @@ class UplinkTestCase(SynchronousTestCase):
     def deliver(self, *records: bytes, number: int = 1, head: int = 8) -> list[Any]:
         """Send a box; what becomes of it is in the list that is returned."""
         outcome: list[Any] = []
-        sent = self.manager.callRemote(link.Deliver, number=number, head=head, answered=0, records=b"".join(records))
+        sent = self.manager.callRemote(
+            link.Deliver, number=number, head=head, answered=0, accepted_us=0, records=b"".join(records)
+        )
         sent.addBoth(outcome.append)
         return outcome
 
@@ -505,7 +507,7 @@ class BoxTests(UplinkTestCase):
         self.pump.flush()
         heard: list[str] = []
         self.deliver(message(SUE)).append("sent")
-        self.manager.callRemote(link.Deliver, number=2, head=9, answered=0, records=b"").addBoth(
+        self.manager.callRemote(link.Deliver, number=2, head=9, answered=0, accepted_us=0, records=b"").addBoth(
             lambda _: heard.append(str(kinds(self.manager.records[-1])))
         )
         self.pump.flush()
@@ -635,6 +637,19 @@ class HandOverTests(UplinkTestCase):
         self.manager.callRemote(command, **values).addBoth(outcome.append)
         self.pump.flush()
         return outcome
+
+    def test_how_long_messages_take(self) -> None:
+        """A message counts with the time from its acceptance in the manager; a box without one counts for nothing."""
+        self.link()
+        self.reactor.advance(2.5)
+        message = frames.encode(frames.MESSAGE, offset=8, channel=b"news", data=b"1")
+        for records in (message * 3, b""):
+            sent = {"number": 1, "head": 8, "answered": 0, "accepted_us": 500_000, "records": records}
+            self.manager.callRemote(link.Deliver, **sent)
+            self.pump.flush()
+        latency = self.uplink.meters.latency
+        self.assertEqual((sum(latency.counts), latency.sum_s), (3, 6.0))
+        self.assertEqual(sum(self.uplink.meters.fanout.counts), 0)
 
     def test_adopt(self) -> None:
         """A connection goes to the manager with what was read from it."""

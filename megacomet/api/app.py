@@ -19,6 +19,7 @@ from megacomet.api.clients import IClients, client_in, client_json
 from megacomet.api.events import Readers
 from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
 from megacomet.api.keys import Identity
+from megacomet.api.metrics import Scrapes
 from megacomet.api.openapi import document_json
 from megacomet.api.operation import Operation
 from megacomet.api.page import page_headers, page_html
@@ -38,15 +39,16 @@ _IN_BRACES: Final = re.compile(r"\{\w+\}")
 _Opened = TypeVar("_Opened", bound=Callable[..., Any])
 
 
-def _door(app: Any, operation: Operation) -> Callable[[_Opened], _Opened]:
+def _door(app: Any, operation: Operation, *, is_open: bool = False) -> Callable[[_Opened], _Opened]:
     """Return a decorator that makes a method of `Api` the door of an operation.
 
-    Whoever comes in has a key that allows what the operation's scope allows, and a body of a type that it takes. Names
-    are taken from the path as it was sent: what Klein cuts out of it for `_` is not decoded, and not handed on.
+    Whoever comes in has a key that allows what the operation's scope allows (where it is open the method asks for that
+    itself), and a body of a type that it takes. Names are taken from the path as it was sent: what Klein cuts out of it
+    for `_` is not decoded, and not handed on.
     """
 
     def open_door(method: _Opened) -> _Opened:
-        scope, takes = operation.scope, operation.takes
+        scope, takes = "" if is_open else operation.scope, operation.takes
         types = takes.types if takes is not None and not takes.is_checked_early else ()
 
         @wraps(method)
@@ -78,6 +80,7 @@ class Api:
         readiness: IReadiness,
         staff: workers.IWorkers,
         readers: Readers,
+        scrapes: Scrapes,
         config: bytes,
     ) -> None:
         self._publisher = publisher
@@ -87,6 +90,7 @@ class Api:
         self._readiness = readiness
         self._workers = staff
         self._readers = readers
+        self._scrapes = scrapes
         self._config = config
 
     @_door(app, operations.PUSH_ONE)
@@ -185,6 +189,11 @@ class Api:
     def docs(self, request: Request) -> None:
         """Describe the API to people."""
         request.reply(200, page_html(), operations.HTML, page_headers())
+
+    @_door(app, operations.METRICS, is_open=True)
+    def metrics(self, request: Request) -> None:
+        """Tell the metrics; a setting says whether a key is asked for."""
+        self._scrapes.serve(request)
 
     @_door(app, operations.HEALTH)
     def healthz(self, request: Request) -> None:

@@ -304,7 +304,7 @@ class Channel(http.HTTPChannel):
         """Answer what cannot be understood, and close: where the next request begins is not known."""
         if self._state >= LEAVING:
             return
-        self.site.refused[error.code] += 1
+        self.site.refuse(error)
         self.transport.write(
             problem_response(
                 error,

@@ -49,6 +49,7 @@ class ClassicPort(Factory):
         pressure: IPressure,
         *,
         message_bytes: int,
+        dropped: Counter[str],
         clock: Callable[[], float],
         call_later: Callable[[float, Callable[[], None]], object],
     ) -> None:
@@ -57,13 +58,14 @@ class ClassicPort(Factory):
             publisher: takes the publications.
             pressure: says when to stop reading.
             message_bytes: a longer text is dropped.
+            dropped: see above.
             clock: seconds, monotonic.
             call_later: has something done after so many seconds.
         """
         self.pressure = pressure
         self.message_bytes = message_bytes
         self.taken = 0
-        self.dropped: Counter[str] = Counter()
+        self.dropped = dropped
         self._publisher = publisher
         self._clock = clock
         self._call_later = call_later

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import Any
 
 from twisted.application.internet import StreamServerEndpointService
@@ -13,7 +14,7 @@ from megacomet.settings import Settings
 
 
 def own_doors(
-    settings: Settings, reactor: Any, *, site: Any, publisher: Any, pressure: Any
+    settings: Settings, reactor: Any, *, site: Any, publisher: Any, pressure: Any, dropped: Counter[str]
 ) -> list[StreamServerEndpointService]:
     """Return the services that listen in the manager itself.
 
@@ -23,6 +24,7 @@ def own_doors(
         site: served at `admin`.
         publisher: takes the messages.
         pressure: tells when no more messages should come.
+        dropped: what the original's port does not take is counted there, by reason.
 
     Raises:
         StartError: the endpoint of `admin` is none.
@@ -35,6 +37,7 @@ def own_doors(
             publisher,
             pressure,
             message_bytes=settings.message_bytes,
+            dropped=dropped,
             clock=time.monotonic,
             call_later=reactor.callLater,
         )

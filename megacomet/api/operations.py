@@ -13,6 +13,7 @@ from megacomet.api.channels import LIMIT, MOST_LIMIT
 from megacomet.api.events import EVENTS, MOST_READERS
 from megacomet.api.health import TEXT
 from megacomet.api.keys import ADMIN, PUSH, READ
+from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.operation import Answer, Given, Operation, Takes
 from megacomet.api.push import RECEIPT_S
 from megacomet.api.request import JSON, NDJSON
@@ -272,6 +273,17 @@ DOCS: Final = Operation(
     "",
     (Answer(200, "A page made from the document", type=HTML),),
 )
+METRICS: Final = Operation(
+    "readMetrics",
+    "GET",
+    METRICS_PATH.decode(),
+    READ,
+    SERVER,
+    "Tell the metrics, for Prometheus",
+    "Without a key where the setting `metrics_open` is true. OpenMetrics for who asks for it by `Accept`.",
+    (Answer(200, "The metrics", type=TEXT),),
+    codes=("overloaded",),
+)
 HEALTH: Final = Operation(
     "health",
     "GET",
@@ -298,5 +310,5 @@ OPERATIONS: Final = (
     *(LIST_CHANNELS, READ_CHANNEL, READ_HISTORY, CLEAR_HISTORY),
     *(READ_CLIENT, DISCONNECT),
     *(LIST_WORKERS, RESTART, DRAIN, UNDRAIN),
-    *(READ_STATS, READ_CONFIG, FOLLOW_EVENTS, DESCRIBE, DOCS, HEALTH, READINESS),
+    *(READ_STATS, READ_CONFIG, FOLLOW_EVENTS, DESCRIBE, DOCS, METRICS, HEALTH, READINESS),
 )

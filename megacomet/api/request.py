@@ -12,8 +12,6 @@ from io import BytesIO
 from typing import Any, Final, Protocol
 
 import attrs
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server
@@ -21,6 +19,7 @@ from twisted.web.http import parse_qs
 
 from megacomet.api.audit import DONE, IAudit, address_text
 from megacomet.api.keys import Identity, Keys
+from megacomet.api.needs import IChannel, ISink
 from megacomet.errors import PeerError
 from megacomet.wire.http import RequestHead, response, stream_head
 from megacomet.wire.keyless import needs_key
@@ -32,16 +31,6 @@ NDJSON: Final = b"application/x-ndjson"
 SMALL_BODY_BYTES: Final = 64 * 1024
 #: Seconds for Retry-After, spread so that not all come back at once.
 _WAIT_S: Final = {"too-many-requests": 5, "overloaded": 5, "shutting-down": 10}
-
-
-class ISink(Protocol):
-    """A body that is dealt with as it arrives."""
-
-    def feed(self, data: bytes) -> None:
-        """Take the next piece."""
-
-    def end(self) -> Deferred[tuple[int, bytes]]:
-        """The body is complete; fires with the status and the JSON of the answer."""
 
 
 @attrs.frozen
@@ -63,10 +52,14 @@ class ISite(Protocol):
     """What a request needs of the site: the keys, the audit log, what is taken by POST, what all answers share.
 
     Attributes:
-        refused: errors told, by code.
+        answered: requests, by status.
+        channels: the open connections.
+        keyed: paths outside of `/api` that need a key as well.
     """
 
-    refused: Counter[str]
+    answered: Counter[int]
+    channels: set[Any]
+    keyed: frozenset[bytes]
     keys: Keys
     audit: IAudit
     bodies: Mapping[bytes, Body]
@@ -75,31 +68,14 @@ class ISite(Protocol):
     def make_request_id(self) -> str:
         """Return an id for a request whose client gave none."""
 
+    def refuse(self, error: PeerError) -> None:
+        """Count an error that is told."""
+
     def date_line(self) -> bytes:
         """Return the header Date."""
 
     def spread(self, most_s: int) -> int:
         """Return a random number of seconds."""
-
-
-class IChannel(Protocol):
-    """What a request needs of its connection.
-
-    Attributes:
-        persistent: whether it stays open after the answer.
-        home: where it came from, None: from the site's own port.
-    """
-
-    site: Any  # an `ISite`
-    transport: Any
-    persistent: Any
-    home: Any
-
-    def hold(self, held: bool) -> None:
-        """Stop and resume reading."""
-
-    def getPeer(self) -> IAddress:
-        """Return the client's address."""
 
 
 class Request(server.Request):
@@ -164,7 +140,7 @@ class Request(server.Request):
             raise PeerError("bad-request", "a target is ASCII, everything else is percent-encoded")
         self._max_bytes: int | None = SMALL_BODY_BYTES
         # Before anything else is looked at. Who asks for the description may have no key, and has none here.
-        if needs_key(head.target):
+        if needs_key(head.target) or head.target in self.site.keyed:
             self.identity = self.site.keys.check(head.headers.get(b"authorization"))
         body = self.site.bodies.get(head.target) if head.method == b"POST" else None
         if body is not None:
@@ -293,6 +269,7 @@ class Request(server.Request):
         self.startedWriting = 1
         self.code = status
         site, channel = self.site, self.channel
+        site.answered[status] += 1
         lines = b"%bContent-Type: %b\r\nX-Request-Id: %b\r\n%b" % (
             site.date_line(),
             content_type,
@@ -322,6 +299,7 @@ class Request(server.Request):
         self._answered = True
         self.startedWriting = 1
         self.code = 200
+        self.site.answered[200] += 1
         self.channel.persistent = False
         lines = b"%bContent-Type: %b\r\nX-Request-Id: %b\r\nX-Accel-Buffering: no\r\n" % (
             self.site.date_line(),
@@ -349,7 +327,7 @@ class Request(server.Request):
         self._answered = True
         self.startedWriting = 1
         self.code = error.status
-        self.site.refused[error.code] += 1
+        self.site.refuse(error)
         wait_s = _WAIT_S.get(error.code)
         self.channel.transport.write(
             problem_response(

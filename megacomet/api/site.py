@@ -30,12 +30,15 @@ from megacomet.api.clients import IClients
 from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
 from megacomet.api.keys import Keys
+from megacomet.api.metrics import PATH as METRICS_PATH
+from megacomet.api.metrics import IPage, Scrapes
 from megacomet.api.operation import Operation
 from megacomet.api.push import IPressure, IPublisher, Publisher
 from megacomet.api.request import Body, Request
 from megacomet.api.settings import config_json
 from megacomet.api.stats import IStats, stats_json
 from megacomet.api.workers import IWorkers
+from megacomet.errors import PeerError
 from megacomet.settings import Settings
 from megacomet.wire.push import ENVELOPE_BYTES
 
@@ -54,9 +57,11 @@ class Site(server.Site):
         keys: the keys that the API takes.
         audit: takes note of what requests have changed.
         bodies: what is taken by POST, by path.
+        keyed: paths outside of `/api` that need a key as well.
         keep_alive_s: seconds that a connection may be idle.
         head_timeout_s: seconds in which a head must be complete.
         channels: the open connections.
+        answered: requests, by status.
         refused: errors told, by code.
     """
 
@@ -73,6 +78,7 @@ class Site(server.Site):
         audit: IAudit,
         readers: Readers,
         bodies: Mapping[bytes, Body],
+        keyed: frozenset[bytes],
         keep_alive_s: float,
         head_timeout_s: float,
     ) -> None:
@@ -80,10 +86,12 @@ class Site(server.Site):
         self.keys = keys
         self.audit = audit
         self.bodies = bodies
+        self.keyed = keyed
         self._readers = readers
         self.keep_alive_s = keep_alive_s
         self.head_timeout_s = head_timeout_s
         self.channels: set[Channel] = set()
+        self.answered: Counter[int] = Counter()
         self.refused: Counter[str] = Counter()
         self._stopped: Deferred[None] | None = None
         self._id_prefix = secrets.token_hex(6)
@@ -137,6 +145,11 @@ class Site(server.Site):
         """Return an id for a request whose client gave none."""
         return f"{self._id_prefix}-{next(self._ids):x}"
 
+    def refuse(self, error: PeerError) -> None:
+        """Count an error that is told."""
+        self.answered[error.status] += 1
+        self.refused[error.code] += 1
+
     def date_line(self) -> bytes:
         """Return the header Date, made once a second."""
         now = int(self.reactor.seconds())
@@ -174,6 +187,7 @@ class Behind:
         workers: how they stand, and what may be done with them.
         events: what happens.
         sources: where each of the settings came from.
+        metrics: the page of the metrics.
     """
 
     publisher: IPublisher
@@ -186,6 +200,7 @@ class Behind:
     workers: IWorkers
     events: IEvents
     sources: Mapping[str, str]
+    metrics: IPage
 
 
 def make_site(settings: Settings, behind: Behind, reactor: IReactorTime, now: Callable[[], float]) -> Site:
@@ -207,21 +222,27 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime, now: Ca
         behind.readiness,
         behind.workers,
         readers,
+        Scrapes(behind.metrics, settings.metrics_open),
         config_json(settings, behind.sources),
     )
-    line_bytes = ENVELOPE_BYTES + settings.message_bytes
-
-    def batch(request: Request) -> Batch:
-        tells = (request.channel.hold, request.processingFailed, request.audit)
-        return Batch(publishing, request.owner(operations.BATCH.scope), line_bytes, *tells)
-
     return Site(
         api.app.resource(),
         reactor,
         keys=behind.keys,
         audit=behind.audit,
         readers=readers,
-        bodies=dict([_body(operations.PUSH_ONE, line_bytes), _body(operations.BATCH, None, batch)]),
+        bodies=_bodies(publishing, ENVELOPE_BYTES + settings.message_bytes),
+        keyed=frozenset() if settings.metrics_open else frozenset((METRICS_PATH,)),
         keep_alive_s=settings.keep_alive_s,
         head_timeout_s=settings.head_timeout_s,
     )
+
+
+def _bodies(publishing: Publisher, line_bytes: int) -> Mapping[bytes, Body]:
+    """Return what is taken by POST; a push, and each line of a batch, may have so many bytes."""
+
+    def batch(request: Request) -> Batch:
+        tells = (request.channel.hold, request.processingFailed, request.audit)
+        return Batch(publishing, request.owner(operations.BATCH.scope), line_bytes, *tells)
+
+    return dict([_body(operations.PUSH_ONE, line_bytes), _body(operations.BATCH, None, batch)])

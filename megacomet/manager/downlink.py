@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from megacomet import link
+from megacomet.manager.tally import Tally
 from megacomet.model.receipts import WRITTEN, Token, outcomes
 from megacomet.model.router import Router
 
@@ -52,6 +53,7 @@ class ILinks(Protocol):
         manager: the rest of the manager.
         workers: how many the server has.
         written: messages that they have written to connections.
+        tally: told what a worker has counted.
     """
 
     reactor: IReactorTime
@@ -59,6 +61,7 @@ class ILinks(Protocol):
     manager: IManager
     workers: int
     written: int
+    tally: Tally
 
     @property
     def clock(self) -> Callable[[], float]:
@@ -110,8 +113,10 @@ class Downlink(link.LinkEnd):
         self.counts: dict[str, Any] = {}
         self.gathered_bytes = 0
         self._links = links
-        #: each with the number of the last box whose answer was known when it was put on the stream
-        self._records: deque[tuple[bytes, Token | None, int]] = deque()
+        #: each with the number of the last box whose answer was known when it was put on the stream, and when the
+        #: first one of the same turn was
+        self._records: deque[tuple[bytes, Token | None, int, float]] = deque()
+        self._turned_at = 0.0
         self._flights: deque[Flight] = deque()
         self._boxes = 0
         self._answered = 0
@@ -151,7 +156,7 @@ class Downlink(link.LinkEnd):
             self._turn = None
         if self.number >= 0:
             tokens = [t for flight in self._flights for t in flight.tokens.values()]
-            tokens += [t for _, t, _ in self._records if t is not None]
+            tokens += [t for _, t, _, _ in self._records if t is not None]
             self._flights.clear()
             self._records.clear()
             self.gathered_bytes = 0
@@ -174,6 +179,7 @@ class Downlink(link.LinkEnd):
         said = json.loads(counts)
         self._links.written += said["messages"] - self.counts.get("messages", said["messages"])
         self.counts = said
+        self._links.tally.told(self.number, self.pid, said)
         self.listening = bool(said["rows"]["waiting"] or said["rows"]["streaming"])
 
     @link.Adopt.responder
@@ -195,10 +201,11 @@ class Downlink(link.LinkEnd):
 
     def send(self, record: bytes, token: Token | None) -> None:
         """Put a record on the stream; it leaves with all others of this turn."""
-        self._records.append((record, token, self._answered))
-        self.gathered_bytes += len(record)
         if self._turn is None:
+            self._turned_at = self._links.clock()
             self._turn = self._links.reactor.callLater(0, self._flush)
+        self._records.append((record, token, self._answered, self._turned_at))
+        self.gathered_bytes += len(record)
 
     def _flush(self) -> None:
         self._turn = None
@@ -213,9 +220,9 @@ class Downlink(link.LinkEnd):
         tokens: dict[int, Token] = {}
         size = 0
         # Not what is known when it leaves: its first record may be of a time when a returned message was not back yet.
-        answered = self._records[0][2] if self._records else self._answered
+        _, _, answered, accepted_s = self._records[0] if self._records else (b"", None, self._answered, 0.0)
         while self._records and size < link.BOX_BYTES:
-            record, token, _ = self._records.popleft()
+            record, token, _, _ = self._records.popleft()
             if token is not None:
                 tokens[len(records)] = token
             records.append(record)
@@ -228,7 +235,12 @@ class Downlink(link.LinkEnd):
         flight = Flight(self._boxes, tokens)
         self._flights.append(flight)
         answer = self.callRemote(
-            link.Deliver, number=self._boxes, head=self._head, answered=answered, records=b"".join(records)
+            link.Deliver,
+            number=self._boxes,
+            head=self._head,
+            answered=answered,
+            accepted_us=int(accepted_s * 1e6),
+            records=b"".join(records),
         )
         answer.addCallback(self._worked_off, flight)
         answer.addErrback(self._failed)

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 
 from megacomet import link
 from megacomet.manager.downlink import Downlink, IManager
+from megacomet.manager.tally import Tally
 from megacomet.model.receipts import Token
 from megacomet.model.router import Router
 
@@ -33,6 +34,7 @@ class Links:
         workers: how many workers the server has.
         written: messages that they have written to connections: what each beat says more than the one before it on the
             same link, so that it stays when the worker is gone.
+        tally: what the workers have counted.
     """
 
     _log = Logger()
@@ -64,6 +66,7 @@ class Links:
         self.workers = workers
         self.clock = clock
         self.written = 0
+        self.tally = Tally()
         self._nonce = nonce
         self._uids = uids
         self._of: dict[int, Downlink] = {}

@@ -95,12 +95,22 @@ class Manager:
         if now >= self._measured + MEASURE_S:
             self._measured = now
             found = dict(self.memory_of(now))
-            self._memory = {"manager": found.pop(os.getpid()), "workers": sum(found.values())}
+            zygote = self._zygote()
+            self._memory = {
+                "manager": found.pop(os.getpid()),
+                "zygote": found.pop(zygote, 0),
+                "workers": sum(found.values()),
+            }
         return self._memory
 
     def memory_of(self, now: float) -> Mapping[int, int]:
-        """Return the same by process: the manager's own, and the workers'."""
-        return self._processes.of([os.getpid(), *(pid for _, pid in self.supervisor.states if pid)], now)
+        """Return the same by process: the manager's own, the zygote's, and the workers'."""
+        pids = (os.getpid(), self._zygote(), *(pid for _, pid in self.supervisor.states))
+        return self._processes.of(filter(None, pids), now)
+
+    def _zygote(self) -> int:
+        zygote = self.supervisor.zygote
+        return zygote.pid if zygote is not None else 0
 
 
 async def ask_all(links: Links, failed: Callable[[int, Exception], None]) -> None:

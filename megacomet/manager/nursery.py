@@ -88,7 +88,7 @@ class _Spawned(ProcessProtocol):
 
 
 class Nursery:
-    """Keeps one zygote, and passes on what it tells; see `megacomet.manager.supervisor.IZygote`."""
+    """Keeps one zygote, and passes on what it tells; see `megacomet.manager.places.IZygote`."""
 
     _log = Logger()
 
@@ -104,6 +104,7 @@ class Nursery:
             log_fd: gives a descriptor for its output, which is ours to close.
         """
         self.family: IFamily | None = None
+        self.restarts = 0
         self._reactor = reactor
         self._birth = birth
         self._listeners = listeners
@@ -123,6 +124,11 @@ class Nursery:
     def up(self) -> bool:
         """Whether requests reach a zygote."""
         return self._announced and self._control is not None
+
+    @property
+    def pid(self) -> int:
+        """The zygote's process, 0 when there is none."""
+        return self._process.pid if self._process is not None else 0
 
     def start(self, running: bool) -> None:
         """Begin.
@@ -258,6 +264,7 @@ class Nursery:
         self._again = None
         try:
             self._spawn()
+            self.restarts += 1
         except Exception:
             self._log.failure("no zygote can be made")
             self._gone()

@@ -12,7 +12,17 @@ from twisted.internet.interfaces import IDelayedCall
 
 
 class IZygote(Protocol):
-    """Whoever forks."""
+    """Whoever forks.
+
+    Attributes:
+        restarts: how often its process has ended and was replaced.
+    """
+
+    restarts: int
+
+    @property
+    def pid(self) -> int:
+        """Its process, 0 when there is none."""
 
     @property
     def up(self) -> bool:

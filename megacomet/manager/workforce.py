@@ -20,6 +20,8 @@ from megacomet.manager.places import ITell, Place, State
 from megacomet.manager.supervisor import Supervisor
 from megacomet.wire.workers import WorkerInfo
 
+#: All that a worker may be in.
+STATES: Final = ("down", "starting", "up", "unlinked", "draining", "drained", "restarting")
 _BY_PLACE: Final = {State.EMPTY: "down", State.ASKED: "starting", State.ALONE: "starting", State.LINKED: "up"}
 
 

@@ -35,12 +35,22 @@ class IAnswers(IPolls, IPages, IReplies, Protocol):
 
 
 class Box(NamedTuple):
-    """What came down the link at once."""
+    """What came down the link at once.
+
+    Attributes:
+        number, head, answered: see `megacomet.link.Deliver`.
+        blob: the records.
+        accepted_s: when the manager accepted the oldest message in it, seconds of a clock that all processes have; 0:
+            it is not known.
+        came_s: when it came, by the same clock.
+    """
 
     number: int
     head: int
     answered: int
     blob: bytes
+    accepted_s: float = 0.0
+    came_s: float = 0.0
 
 
 def cut_off_of(frame: frames.Frame) -> CutOff:

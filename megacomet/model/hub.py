@@ -52,7 +52,7 @@ class Hub:
         listeners: who hears what.
         head: everything up to it that concerns this worker was handed to its connections, or is due to them.
         streams: those of the listeners that stay when they were given something.
-        requests: what they ask of the manager beside what they missed.
+        requests, results: what they ask of the manager beside what they missed, and what it is told of its boxes.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Hub:
         self._records: Iterator[tuple[int, frames.Frame]] = iter(())
         self._rows: Iterator[int] | None = None
         self._polls = Polls(answers)
-        self._results = Results()
+        self.results = Results()
         self._result = Result(0)
 
     # -- rows come and go
@@ -114,7 +114,7 @@ class Hub:
             self._polls.forget(fd)
             if key.join:
                 self._told.give_up(key.join)
-                self._results.page_ended(key.join)
+                self.results.page_ended(key.join)
             channels = key.channels + key.late
         else:
             channels = (key,)
@@ -153,7 +153,7 @@ class Hub:
 
     def outgoing(self) -> list[bytes]:
         """Return the records for the manager that were gathered since the last call."""
-        return self._told.outgoing() + self.requests.outgoing() + self._results.outgoing()
+        return self._told.outgoing() + self.requests.outgoing() + self.results.outgoing()
 
     def linked(self, epoch: bytes, head: int) -> list[bytes]:
         """A link to a manager stands: return the records that tell it everything that listens here."""
@@ -177,7 +177,7 @@ class Hub:
         self._polls.clear()
         self._held.clear()
         self._told.clear()
-        self._results.clear()
+        self.results.clear()
         self._box = self._rows = None
         self.requests.unlinked()
 
@@ -223,7 +223,7 @@ class Hub:
                     break
             if out_of_time():
                 break
-        return [self._told_of(result) for result in self._results.take()]
+        return [self._told_of(result) for result in self.results.take()]
 
     def _told_of(self, result: Result) -> bytes:
         for channel in result.unwritten.values():
@@ -233,7 +233,7 @@ class Hub:
 
     def _begin(self, box: Box) -> None:
         self._box, self._before = box, self.head
-        self._result = self._results.begin(box.number)
+        self._result = self.results.begin(box.number, box.accepted_s, box.came_s)
         if self._held:
             self._held = {channel: number for channel, number in self._held.items() if number > box.answered}
         self._records = enumerate(frames.decode(box.blob))
@@ -264,6 +264,7 @@ class Hub:
     def _message(self, index: int, frame: frames.Frame) -> None:
         channel = frame.channel
         entry = entry_of(self.epoch, index, frame, self._result)
+        self._result.messages += 1
         self.head = max(self.head, entry.offset)
         if frame.flags & frames.WANTS_RECEIPT:
             self._result.counts[index] = 0
@@ -292,7 +293,7 @@ class Hub:
                 due[fd] = 0
                 self._give(fd, (entry,), False)
         self._due.begin(Fanout(entry, due))
-        self._results.await_fanout(self._result, entry.record, entry.offset)
+        self.results.await_fanout(self._result, entry.record, entry.offset)
 
     def _give(self, fd: int, given: tuple[Entry], held: bool) -> bool:
         key = self.keys[fd]
@@ -339,7 +340,7 @@ class Hub:
             self._due.give(fd, entries)
             self._result.ending.append(frame.number)
             return
-        self._results.page_ended(frame.number)
+        self.results.page_ended(frame.number)
 
     # -- answers
 
@@ -359,7 +360,7 @@ class Hub:
         fds = fanout.take(self._window)
         if not fds:
             self._due.fanouts.popleft()
-            self._results.end_fanout(fanout.entry.result, fanout.entry.record)
+            self.results.end_fanout(fanout.entry.result, fanout.entry.record)
             return
         connections, polls = self._answers.spread(fds, fanout.entry)
         fanout.entry.result.written(fanout.entry.record, connections)
@@ -391,7 +392,7 @@ class Hub:
 
     def _finish(self) -> None:
         """The box was worked off, but for its fan-outs."""
-        self._results.finish(self._result)
+        self.results.finish(self._result)
         self._held.update(dict.fromkeys(self._result.unwritten.values(), self._result.number))
         self._due.few.clear()
         self._polls.clear()

@@ -29,14 +29,15 @@ class Keys:
 
     Attributes:
         bytes: what the keys take, with their overhead.
+        repeats: publications that were answered as the first with their key.
     """
 
-    __slots__ = ("_outcomes", "_window_s", "bytes")
+    __slots__ = ("_outcomes", "_window_s", "bytes", "repeats")
 
     def __init__(self, window_s: float) -> None:
         self._window_s = window_s
         self._outcomes: dict[bytes, Outcome] = {}
-        self.bytes = 0
+        self.bytes = self.repeats = 0
 
     def __len__(self) -> int:
         return len(self._outcomes)
@@ -49,6 +50,7 @@ class Keys:
         if outcome.forgotten_at <= now:
             self._forget(key)
             return None
+        self.repeats += 1
         return Appended(outcome.offset, outcome.kept, repeated=True, status=outcome.status)
 
     def remember(self, key: bytes, offset: int, kept: bool, now: float) -> None:

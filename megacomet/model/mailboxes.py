@@ -23,12 +23,14 @@ class Mailboxes(Shelf):
     Attributes:
         open: messages that wait or are claimed.
         open_bytes: what cannot be given up: these messages and their rows, with their overhead.
+        returns: claims that ended without a report that the message was written.
     """
 
     def __init__(self, gaps: Gaps) -> None:
         super().__init__(gaps)
         self.open = 0
         self.open_bytes = 0
+        self.returns = 0
 
     def full(self, row: Row | None, data: bytes, retention: Retention) -> bool:
         """Tell whether the mailbox has no room for one more message beside what is open in it."""
@@ -111,6 +113,7 @@ class Mailboxes(Shelf):
         if found is None or not found[1].claims:
             return
         row, kept = found
+        self.returns += 1
         if doubtful:
             kept.flags |= DOUBTFUL
         kept.claims -= 1

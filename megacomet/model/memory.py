@@ -319,6 +319,21 @@ class MemoryStore:
         done = self._mailboxes.expire(now, most) and done
         return self._keys.expire(now, most) and done
 
+    @property
+    def repeats(self) -> int:
+        """How many publications were answered as the first with their key."""
+        return self._keys.repeats
+
+    @property
+    def returns(self) -> int:
+        """How many claims of messages of mailboxes ended without their having been written."""
+        return self._mailboxes.returns
+
+    @property
+    def max_bytes(self) -> int:
+        """What all that is kept may take."""
+        return self._max_bytes
+
     def counts(self) -> dict[str, int]:
         """See `IMessageStore.counts`."""
         return {

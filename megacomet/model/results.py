@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import attrs
 
@@ -28,9 +29,14 @@ class Result:
         ending: numbers of those whose page is complete, and is an answer that is written before the box is over.
         is_over: whether the box was worked off, but for these.
         is_told: whether it was answered.
+        accepted_s, came_s: see `megacomet.model.answers.Box`.
+        messages: that it has brought and that are no fan-outs; pages do not count.
     """
 
     number: int
+    accepted_s: float = 0.0
+    came_s: float = 0.0
+    messages: int = 0
     unwritten: dict[int, bytes] = attrs.field(factory=dict)
     counts: dict[int, int] = attrs.field(factory=dict)
     awaited: dict[int, int] = attrs.field(factory=dict)
@@ -67,16 +73,35 @@ class Result:
 NO_RESULT = Result(0)
 
 
+class Worked(NamedTuple):
+    """Messages that were written, or that nobody has any more for whom they were.
+
+    Attributes:
+        result: of their box.
+        messages: how many.
+        is_fanout: whether it was one to many.
+    """
+
+    result: Result
+    messages: int
+    is_fanout: bool
+
+
 class Results:
-    """Of the boxes that have come and are not answered yet."""
+    """Of the boxes that have come and are not answered yet.
+
+    Attributes:
+        worked: what was worked off since somebody has emptied it, for who measures how long it took.
+    """
 
     def __init__(self) -> None:
+        self.worked: list[Worked] = []
         self._open: deque[Result] = deque()
         self._counted: list[bytes] = []
 
-    def begin(self, number: int) -> Result:
+    def begin(self, number: int, accepted_s: float = 0.0, came_s: float = 0.0) -> Result:
         """A box is being worked off."""
-        result = Result(number)
+        result = Result(number, accepted_s, came_s)
         self._open.append(result)
         return result
 
@@ -89,6 +114,8 @@ class Results:
     def finish(self, result: Result) -> None:
         """A box was worked off, but for its fan-outs, and for pages that go on in the next one."""
         result.is_over = True
+        if result.messages:
+            self.worked.append(Worked(result, result.messages, False))
         for join in result.ending:
             self.page_ended(join)
 
@@ -101,11 +128,13 @@ class Results:
     @staticmethod
     def await_fanout(result: Result, record: int, offset: int) -> None:
         """A message of the box goes to many; its number comes at the end, if somebody wants to know it."""
+        result.messages -= 1
         if record in result.counts:
             result.awaited[record] = offset
 
     def end_fanout(self, result: Result, record: int) -> None:
         """It was written to all."""
+        self.worked.append(Worked(result, 1, True))
         offset = result.awaited.pop(record, None)
         if offset is not None and result.is_told:
             self._counted.append(frames.encode(frames.COUNTED, number=result.counts[record], offset=offset))
@@ -119,3 +148,4 @@ class Results:
         """The link is lost: nobody is to be told."""
         self._open.clear()
         self._counted.clear()
+        self.worked.clear()

@@ -66,7 +66,7 @@ class Router:
     """Who publishes, who listens, and the store in between.
 
     Attributes:
-        published: messages that went through the log since the start.
+        published: messages that went through the log since the start, by status.
     """
 
     def __init__(self, store: IMessageStore, directory: Directory) -> None:
@@ -80,7 +80,7 @@ class Router:
         self._counting = Counting()
         self._now = 0.0
         self._replies = Replies(store, self.publish)
-        self.published = 0
+        self.published = dict.fromkeys(("sent", "queued", "unheard"), 0)
         store.feed(self._feed)
 
     @property
@@ -127,7 +127,6 @@ class Router:
 
     def _feed(self, message: Message, kept: bool, receipt: object) -> None:
         """Hand a message of the log to the workers that have a listener."""
-        self.published += 1
         if receipt is not None:
             assert isinstance(receipt, Receipt)
         slots = self._listening(message.channel, kept)
@@ -135,7 +134,8 @@ class Router:
             self._hand(self._links[slot], message, kept, receipt)
         if receipt is not None:
             receipt.reported(0)
-        self._status[message.offset] = "sent" if slots else "queued" if kept else "unheard"
+        status = self._status[message.offset] = "sent" if slots else "queued" if kept else "unheard"
+        self.published[status] += 1
 
     def _listening(self, channel: bytes, kept: bool) -> list[int]:
         """Return the slots that a new message goes to."""

@@ -45,6 +45,7 @@ class Deliveries:
         left: called when a stream was taken from the hub, of which the manager is to be told; to be set as well.
         blocks: the clients that are kept out.
         written: messages written to connections.
+        gaps: gaps told, one for each connection and channel.
         encoded: how often a message was put into a form; of these, how often it was compressed.
     """
 
@@ -65,6 +66,7 @@ class Deliveries:
         self._pings_at = b""
         self.blocks = blocks
         self.written = 0
+        self.gaps = 0
         self.encoded = 0
         self.compressed = 0
 
@@ -93,6 +95,7 @@ class Deliveries:
             return False
         if is_written:
             self.written += len(messages)
+            self.gaps += len(gaps)
         return is_written
 
     # -- streams
@@ -116,6 +119,7 @@ class Deliveries:
         is_written = self._send(fd, data, max(self._most, PAGE_BYTES))
         if is_written:
             self.written += len(page.entries)
+            self.gaps += len(page.gaps)
             if session.is_open:
                 self.sockets.answered(fd)
         return is_written
@@ -171,8 +175,10 @@ class Deliveries:
             lost = sum(not self._send(fd, data, self._most) for fd in behind)
         sent = self._multisend.send(fds, data)
         if sent.count(len(data)) == len(fds):
+            rows.sent += len(data) * len(fds)
             return lost
         for fd, size in zip(fds, sent, strict=True):
+            rows.sent += max(size, 0)
             if size == len(data):
                 continue
             why = "gone"

@@ -147,6 +147,7 @@ class Front:
             "connections": {"poll": rows["waiting"], **count_forms(self._rows.forms)},
             "rows": rows,
             "messages": self._out.written,
+            "gaps": self._out.gaps,
             "encoded": self._out.encoded,
             "compressed": self._out.compressed,
             "channels": self.hub.channels,

@@ -17,12 +17,13 @@ from megacomet.forking import LateEpoll
 from megacomet.kinds import ENTRANCE
 from megacomet.link import LinkRefused
 from megacomet.listeners import BACKLOG, Listener
+from megacomet.pulse import Pulse
+from megacomet.rlimits import open_descriptors
 from megacomet.settings import Settings
 from megacomet.turns import Turns
 from megacomet.wire.workers import MOST_PER_S
 from megacomet.worker.front import Front
 from megacomet.worker.looking import Looking
-from megacomet.worker.pulse import Pulse
 from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
 
@@ -61,9 +62,10 @@ class Worker:
         self._reactor = reactor
         self._settings = settings
         self._listeners: list[Listener] = []
-        descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._own = 0
         self._clock = clock
-        self._lot = make_lot(settings, now=clock(), descriptors=descriptors)
+        self._lot = make_lot(settings, now=clock(), descriptors=self._most)
         self._connections = LateEpoll(self._lot.rows.epoll)
         self._front = Front(self._lot, settings, reactor, unix_s=time.time, most=share_of(settings.capacity, workers))
         self._turns = Turns(len(os.sched_getaffinity(0)))
@@ -95,6 +97,7 @@ class Worker:
         self._reactor.addReader(self._lot)
         for listener in listeners:
             listener.socket.listen(BACKLOG)
+        self._own = open_descriptors() + 1  # the link is to come
         self._every_second()  # what was built in the zygote has its time
         self._link.dial(number, link_path)
 
@@ -120,7 +123,14 @@ class Worker:
     def counts(self) -> dict[str, object]:
         """Return what the manager is told every second."""
         is_listening = not self._stopping and not self._front.draining.per_s
-        return {"listening": is_listening, **self._pulse.counts(), **self._front.counts()}
+        used = self._own + self._lot.rows.open
+        return {
+            "listening": is_listening,
+            "descriptors": {"used": used, "left": self._most - used},
+            **self._pulse.counts(),
+            **self._link.meters.counts(),
+            **self._front.counts(),
+        }
 
     def hold_back(self, is_behind: bool) -> None:
         """While the manager is behind nothing is read from clients, and nobody is let in."""

@@ -81,6 +81,7 @@ class _Manager(link.LinkEnd):
             number=self._boxes,
             head=self._boxes,
             answered=self._boxes - 1,
+            accepted_us=1,
             records=b"".join(pages + messages),
         )
         answer.addErrback(lambda _: None)  # the last one's is that the link has ended

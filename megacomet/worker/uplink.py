@@ -29,6 +29,7 @@ from megacomet.model.answers import Box
 from megacomet.model.hub import Hub
 from megacomet.slices import timed, undisturbed
 from megacomet.turns import Turns
+from megacomet.worker.meters import Meters
 from megacomet.worker.uplink_end import UplinkEnd
 
 #: What connections come and go is told to the manager at most so often, seconds, and not before it has taken what was
@@ -82,6 +83,7 @@ class Uplink:
         up: whether the manager knows everything that listens here.
         ready: whether all workers of the server listen, as the manager said last.
         workers: how many workers the server has.
+        meters: how long messages take.
     """
 
     _log = Logger()
@@ -113,6 +115,7 @@ class Uplink:
         self.up = False
         self.ready = False
         self.workers = 0
+        self.meters = Meters()
         self._hub = hub
         self._number = -1
         self._nonce = nonce
@@ -276,6 +279,8 @@ class Uplink:
             timed(self.clock) if self._hub.has_boxes else undisturbed(self.clock, self.reactor.is_anything_waiting)
         )
         results = self._hub.work(is_over, may_spread)
+        if self._hub.results.worked:
+            self.meters.look(self._hub.results.worked, self.clock())
         self._flush()
         protocol = self._protocol
         if protocol is not None:

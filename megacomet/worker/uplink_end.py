@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
@@ -16,6 +17,10 @@ from megacomet.model.answers import Box
 
 class IUplink(Protocol):
     """What a connection to the manager tells."""
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """The clock: seconds, monotonic."""
 
     def dialled(self, end: UplinkEnd) -> None:
         """A connection stands."""
@@ -69,10 +74,12 @@ class UplinkEnd(link.LinkEnd):
         super().dataReceived(data)
 
     @link.Deliver.responder
-    def deliver(self, number: int, head: int, answered: int, records: bytes) -> Deferred[dict[str, bytes]]:
+    def deliver(
+        self, number: int, head: int, answered: int, accepted_us: int, records: bytes
+    ) -> Deferred[dict[str, bytes]]:
         answer: Deferred[dict[str, bytes]] = Deferred()
         self._answers.append(answer)
-        self._uplink.deliver(Box(number, head, answered, records))
+        self._uplink.deliver(Box(number, head, answered, records, accepted_us / 1e6, self._uplink.clock()))
         return answer
 
     def worked_off(self, results: bytes) -> None:

@@ -1,10 +1,10 @@
-"""What a worker tells of its own life."""
+"""What a process tells of its own life."""
 
 from __future__ import annotations
 
 import pytest
 
-from megacomet.worker.pulse import SECONDS, Pulse
+from megacomet.pulse import SECONDS, Pulse
 
 
 def felt(*beats: tuple[float, float]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""What a worker feels of itself, once a second: how late its event loop is, and how much of a processor it takes."""
+"""What a process feels of itself, once a second: how late its event loop is, and how much of a processor it takes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECONDS: Final = 5
 
 
 class Pulse:
-    """Felt with the timer that a worker has anyway."""
+    """Felt with a timer that the process has anyway."""
 
     def __init__(self, period_s: float) -> None:
         """Begin; `feel` is to be called every `period_s`."""
@@ -33,7 +33,7 @@ class Pulse:
         self._felt.append((now, cpu_s))
 
     def counts(self) -> dict[str, float]:
-        """Return the figures for the manager.
+        """Return the figures.
 
         `lag_s` is the longest of the last `SECONDS`: so late a second began, and so long an event waited for its turn.
         """

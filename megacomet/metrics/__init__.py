@@ -1,0 +1,1 @@
+"""Metrics for Prometheus: which there are, where each is read, and the text that is served."""
