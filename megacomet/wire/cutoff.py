@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta
 
 from megacomet.errors import PeerError
+from megacomet.wire.bodies import decode_body
 from megacomet.wire.described import Whole
-from megacomet.wire.jsonbytes import check_utf8
 
 #: A client is kept out for so long at most, seconds: a week.
 MOST_BLOCK_S: Final = 7 * 24 * 3600
@@ -72,13 +72,7 @@ def decode_cut_off(body: bytes) -> CutOff:
     Raises:
         PeerError: `bad-json` or `bad-fields`.
     """
-    try:
-        check_utf8(body)
-        fields = _decode(body or b"{}")
-    except msgspec.ValidationError as e:
-        raise PeerError("bad-fields", str(e)) from None
-    except (msgspec.DecodeError, RecursionError) as e:
-        raise PeerError("bad-json", str(e)) from None
+    fields = decode_body(_decode, body)
     if not 0 <= fields.block_s <= MOST_BLOCK_S:
         raise PeerError("bad-fields", f"block_s is 0 to {MOST_BLOCK_S} seconds", "/block_s")
     if fields.reconnect and fields.block_s:

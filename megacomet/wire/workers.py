@@ -10,8 +10,8 @@ from msgspec import Meta
 
 from megacomet.errors import PeerError
 from megacomet.wire.answers import as_json
+from megacomet.wire.bodies import decode_body
 from megacomet.wire.described import Count, Seconds, Whole
-from megacomet.wire.jsonbytes import check_utf8
 
 #: Connections that are let go a second, unless the request says, and at most: no worker holds as many.
 PER_S: Final = 1000
@@ -108,13 +108,7 @@ def decode_drain(body: bytes) -> int:
     Raises:
         PeerError: `bad-json` or `bad-fields`.
     """
-    try:
-        check_utf8(body)
-        fields = _decode(body or b"{}")
-    except msgspec.ValidationError as e:
-        raise PeerError("bad-fields", str(e)) from None
-    except (msgspec.DecodeError, RecursionError) as e:
-        raise PeerError("bad-json", str(e)) from None
+    fields = decode_body(_decode, body)
     if not 1 <= fields.per_s <= MOST_PER_S:
         raise PeerError("bad-fields", f"per_s is a whole number from 1 to {MOST_PER_S}", "/per_s")
     return int(fields.per_s)

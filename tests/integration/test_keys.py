@@ -166,9 +166,11 @@ def test_without_privileges(tmp_path: Path) -> None:
         assert [note.get("added") for note in audit_of(server)] == [["first"], ["second"], None]
 
 
-#: Leads the session of the terminal that is its first argument, and becomes what the others say.
+#: Leads the session of the terminal that is its first argument, and becomes what the others say. Who runs the tests may
+#: have been started with nohup, and what it ignores is ignored by all that it starts.
 IN_A_TERMINAL = (
-    "import fcntl, os, sys, termios; os.setsid(); fd = int(sys.argv[1]); fcntl.ioctl(fd, termios.TIOCSCTTY, 0);"
+    "import fcntl, os, signal, sys, termios; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.setsid();"
+    "fd = int(sys.argv[1]); fcntl.ioctl(fd, termios.TIOCSCTTY, 0);"
     "os.dup2(fd, 0); os.close(fd); os.execvp(sys.argv[2], sys.argv[2:])"
 )
 
