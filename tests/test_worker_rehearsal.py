@@ -10,11 +10,8 @@ import pytest
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from megacomet.settings import Settings
 from megacomet.worker import birth
 from megacomet.worker.rehearsal import CLIENTS, ROUNDS, rehearse
-
-SETTINGS = Settings(state_dir="/nowhere")
 
 
 @pytest.fixture
@@ -28,15 +25,15 @@ def logged() -> Iterator[list[LogEvent]]:
 
 def test_everybody_is_served() -> None:
     """A client of each kind is told something in each round: else code is not adapted, and nobody would see it."""
-    assert rehearse(SETTINGS) == ROUNDS * len(CLIENTS)
+    assert rehearse() == ROUNDS * len(CLIENTS)
 
 
 def test_nothing_stays(logged: list[LogEvent]) -> None:
     """No descriptor is open afterwards, and the log says nothing of it."""
-    rehearse(SETTINGS)
+    rehearse()
     gc.collect()
     before = sorted(os.listdir("/proc/self/fd"))
-    rehearse(SETTINGS)
+    rehearse()
     gc.collect()
     assert sorted(os.listdir("/proc/self/fd")) == before
     assert logged == []
@@ -44,8 +41,8 @@ def test_nothing_stays(logged: list[LogEvent]) -> None:
 
 def test_too_few_are_served(logged: list[LogEvent], monkeypatch: pytest.MonkeyPatch) -> None:
     """The log says so, and workers are born all the same."""
-    monkeypatch.setattr(birth, "rehearse", lambda _: 3)
-    birth.rehearse_once(SETTINGS)
+    monkeypatch.setattr(birth, "rehearse", lambda: 3)
+    birth.rehearse_once()
     assert [formatEvent(event) for event in logged] == ["3 of 80 clients were served in the rehearsal"]
 
 
@@ -55,9 +52,9 @@ class FailureTests(SynchronousTestCase):
     def test_it_may_fail(self) -> None:
         """The log has why, and workers are born all the same."""
 
-        def rehearse_badly(_: Settings) -> int:
+        def rehearse_badly() -> int:
             raise RuntimeError("stage fright")
 
         self.patch(birth, "rehearse", rehearse_badly)
-        birth.rehearse_once(SETTINGS)
+        birth.rehearse_once()
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)

@@ -143,7 +143,8 @@ class _Page:
             if parameter.get("in") == "path":
                 example = str(next(iter(self._examples(parameter["schema"])), 0))
                 path = path.replace(f"{{{parameter['name']}}}", quote(example, safe=""))
-        return " \\\n  ".join([" ".join(words[:2]), *words[2:], f'"$SERVER{path}"'])
+        words.append(f'"$SERVER{path}"')
+        return " \\\n  ".join([" ".join(words[:2]), *words[2:]])
 
     def _examples(self, schema: Json) -> list[Any]:
         return list(self._resolved(schema).get("examples", ()))

@@ -33,7 +33,7 @@ def prepare(birth: Birth, settings: Settings) -> Run:
     """
     observer = PipeObserver(LOG_FD, ZYGOTE)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
-    rehearse_once(settings)
+    rehearse_once()
     late = LateReactor()
     reactor = late.reactor
     worker = Worker(reactor, settings, workers=birth.workers, nonce=bytes.fromhex(birth.nonce))
@@ -50,10 +50,10 @@ def prepare(birth: Birth, settings: Settings) -> Run:
     return run
 
 
-def rehearse_once(settings: Settings) -> None:
+def rehearse_once() -> None:
     """Have the workers' code run once; they work without it, with some more memory each."""
     try:
-        told = rehearse(settings)
+        told = rehearse()
     except Exception:
         _log.failure("the rehearsal of a worker failed")
     else:

@@ -28,6 +28,8 @@ ROUNDS: Final = 16
 TURNS: Final = 12
 TURN_S: Final = 0.1
 _EPOCH: Final = b"rehearsal"
+#: Not the server's own: with a place for one client only, or polls of a second, it would be another play.
+_SETTINGS: Final = Settings(state_dir="")
 _UPGRADE: Final = (
     b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
@@ -90,7 +92,7 @@ class _Manager(link.LinkEnd):
 class _Stage:
     """A worker, its manager and its clients, in a reactor of their own."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self) -> None:
         self._late = LateReactor()
         self._reactor: Any = self._late.reactor
         self._late.open()
@@ -105,7 +107,7 @@ class _Stage:
         with theirs:
             self._reactor.adoptStreamConnection(theirs.fileno(), socket.AF_UNIX, factory)
         self._worker = Worker(
-            self._reactor, settings, workers=1, nonce=b"", clock=lambda: self._now, connect=lambda _: ours
+            self._reactor, _SETTINGS, workers=1, nonce=b"", clock=lambda: self._now, connect=lambda _: ours
         )
         self._door = socket.socket(socket.AF_UNIX)
         self._door.bind("")  # a name that no file has, and nobody else (unix(7), autobind)
@@ -160,16 +162,13 @@ def _received(connection: socket.socket) -> bytes:
     return b""
 
 
-def rehearse(settings: Settings) -> int:
+def rehearse() -> int:
     """Have a worker do everything once that is part of each one's life.
-
-    Args:
-        settings: the server's.
 
     Returns:
         how many clients were told a message; `ROUNDS` of each of the `CLIENTS`.
     """
-    stage = _Stage(settings)
+    stage = _Stage()
     try:
         return stage.play()
     finally:
