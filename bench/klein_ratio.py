@@ -63,8 +63,8 @@ def make_ours(reactor: Any) -> Any:
     """Return the manager's site with a publisher that only counts."""
     from twisted.internet.defer import Deferred, succeed
 
-    from megacomet.api.keys import Keys
     from megacomet.api.site import Behind, make_site
+    from megacomet.model.keys import Keys
     from megacomet.model.message import Publication, Published
     from megacomet.settings import BUILT_IN, ROWS, Settings
 

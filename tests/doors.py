@@ -12,11 +12,11 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
-from megacomet.api.keys import Keys
 from megacomet.api.site import Behind, Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.errors import PeerError, Refused
 from megacomet.manager.events import Events
+from megacomet.model.keys import Keys
 from megacomet.model.listing import span_of
 from megacomet.model.message import Publication, Published
 from megacomet.model.position import Since

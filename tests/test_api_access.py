@@ -11,10 +11,10 @@ from typing import Any
 from twisted.logger import LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from megacomet.api import audit, key_file, keys
+from megacomet.api import audit, key_file, own_key
 from megacomet.api.access import Access, changes_between
-from megacomet.api.keys import NamedKey, digest_of
 from megacomet.errors import PeerError, StartError
+from megacomet.model.keys import NamedKey, digest_of
 from megacomet.settings import Settings
 
 NOW = 1_795_856_400.25
@@ -66,9 +66,9 @@ class AccessTests(SynchronousTestCase):
     def test_the_first_start(self) -> None:
         """A key is made and told; there is no other, and nothing was changed yet."""
         access = self.start()
-        own = (self.path / keys.FILE_NAME).read_text().strip()
+        own = (self.path / own_key.FILE_NAME).read_text().strip()
         assert self.opens(access, own)
-        assert self.logged == [f"API key {own} (made now, kept in {self.path / keys.FILE_NAME})"]
+        assert self.logged == [f"API key {own} (made now, kept in {self.path / own_key.FILE_NAME})"]
         assert self.notes() == []
 
     def test_keys_of_all_sources(self) -> None:
@@ -77,7 +77,7 @@ class AccessTests(SynchronousTestCase):
         access = self.start(api_key="from-the-setting")
         assert self.opens(access, "from-the-setting")
         assert self.opens(access, "shop")
-        assert not (self.path / keys.FILE_NAME).exists()
+        assert not (self.path / own_key.FILE_NAME).exists()
 
     def test_a_broken_file_at_the_start(self) -> None:
         """The server does not start with keys that nobody knows; file and line are named."""
@@ -125,22 +125,22 @@ class AccessTests(SynchronousTestCase):
     def test_the_own_key_is_changed(self) -> None:
         """Another key in its file counts from then on; without the file a new one is made, as at a start."""
         access = self.start()
-        (self.path / keys.FILE_NAME).write_text("another\n")
+        (self.path / own_key.FILE_NAME).write_text("another\n")
         access.reload()
         assert self.opens(access, "another")
         assert self.logged[-1] == "the API keys were read again: changed api-key"
-        (self.path / keys.FILE_NAME).unlink()
+        (self.path / own_key.FILE_NAME).unlink()
         access.reload()
         assert not self.opens(access, "another")
-        assert self.opens(access, (self.path / keys.FILE_NAME).read_text().strip())
+        assert self.opens(access, (self.path / own_key.FILE_NAME).read_text().strip())
         assert [note["changed"] for note in self.notes()] == [["api-key"], ["api-key"]]
 
     def test_a_broken_file(self) -> None:
         """All keys stay as they were; the log names file and line, and so does the audit log."""
         self.write(key("shop"))
         access = self.start()
-        own = (self.path / keys.FILE_NAME).read_text().strip()
-        (self.path / keys.FILE_NAME).write_text("another\n")
+        own = (self.path / own_key.FILE_NAME).read_text().strip()
+        (self.path / own_key.FILE_NAME).write_text("another\n")
         (self.path / key_file.FILE_NAME).write_bytes(b"nonsense\n")
         access.reload()
         why = f"line 1 of {self.path / key_file.FILE_NAME} is not JSON (character 1)"
@@ -152,7 +152,7 @@ class AccessTests(SynchronousTestCase):
     def test_a_broken_file_of_the_own_key(self) -> None:
         """The keys with names stay with it as they were."""
         access = self.start()
-        (self.path / keys.FILE_NAME).write_bytes(b"")
+        (self.path / own_key.FILE_NAME).write_bytes(b"")
         self.write(key("shop"))
         access.reload()
         assert not self.opens(access, "shop")
@@ -176,7 +176,7 @@ def test_files_of_root(tmp_path: Path) -> None:
     for uid in (None, user):
         Access(settings, lambda: NOW, uid).close()
     assert {path.name: path.stat().st_uid for path in tmp_path.iterdir()} == dict.fromkeys(
-        (keys.FILE_NAME, key_file.FILE_NAME, audit.FILE_NAME), user
+        (own_key.FILE_NAME, key_file.FILE_NAME, audit.FILE_NAME), user
     )
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from megacomet.api.key_file import FILE_NAME, change_keys, hand_over, read_keys
 from megacomet.api.key_lines import format_keys
-from megacomet.api.keys import NamedKey, digest_of
 from megacomet.errors import KeyFileError
+from megacomet.model.keys import NamedKey, digest_of
 
 NOBODY = 65_534
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from megacomet.api.key_lines import MAX_FILE_BYTES, MAX_KEYS, check_name, format_keys, parse_keys
-from megacomet.api.keys import SCOPES, NamedKey, digest_of
 from megacomet.errors import KeyFileError
+from megacomet.model.keys import SCOPES, NamedKey, digest_of
 
 PATH = "/state/keys.jsonl"
 CREATED = "2026-11-28T09:00:00Z"

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from megacomet.api.app import Api
-from megacomet.api.keys import PUSH, READ
 from megacomet.api.openapi import document, document_json
 from megacomet.api.operation import Operation
 from megacomet.api.operations import OPERATIONS
 from megacomet.errors import CATALOGUE
+from megacomet.model.keys import PUSH, READ
 from megacomet.wire.keyless import KEYLESS
 from tests.doors import KEY, PUSH_KEY, READ_KEY, Answer, Doors, get, post
 

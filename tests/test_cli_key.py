@@ -14,8 +14,8 @@ import pytest
 
 from megacomet.api.key_file import FILE_NAME, change_keys, read_keys
 from megacomet.api.key_lines import MAX_KEYS
-from megacomet.api.keys import NamedKey, digest_of
 from megacomet.cli import main as cli
+from megacomet.model.keys import NamedKey, digest_of
 from tests.strangers import Stranger
 
 Run = Callable[..., tuple[int, str, str]]

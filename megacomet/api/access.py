@@ -13,8 +13,9 @@ from twisted.logger import Logger
 
 from megacomet.api import audit, key_file
 from megacomet.api.audit import DONE, AuditLog
-from megacomet.api.keys import ADMIN, FILE_NAME, OWN_NAME, Keys, NamedKey, digest_of, load_or_make_key
+from megacomet.api.own_key import FILE_NAME, load_or_make_key
 from megacomet.errors import KeyFileError, StartError
+from megacomet.model.keys import ADMIN, OWN_NAME, Keys, NamedKey, digest_of
 from megacomet.settings import Settings
 
 RELOAD: Final = "reload-keys"

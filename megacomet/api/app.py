@@ -18,7 +18,6 @@ from megacomet.api.channels import Channels
 from megacomet.api.clients import IClients, client_in, client_json
 from megacomet.api.events import Readers
 from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
-from megacomet.api.keys import Identity
 from megacomet.api.metrics import Scrapes
 from megacomet.api.openapi import document_json
 from megacomet.api.operation import Operation
@@ -27,6 +26,7 @@ from megacomet.api.push import Outcome, Publisher, audit_everyone
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
 from megacomet.errors import PeerError
+from megacomet.model.keys import Identity
 from megacomet.names import mailbox_of
 from megacomet.wire.answers import Disconnected, as_json
 from megacomet.wire.cutoff import CutOff, decode_cut_off

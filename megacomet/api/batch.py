@@ -15,9 +15,9 @@ from typing import Final
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from megacomet.api.keys import Identity
 from megacomet.api.push import SLICE, Outcome, Publisher, audit_everyone
 from megacomet.errors import PeerError
+from megacomet.model.keys import Identity
 from megacomet.wire.push import MAX_BATCH_ERRORS, BatchCount, BatchLine, BatchLines, batch_answer, too_long_line
 
 #: Lines given to the store that are not yet safe; a store that answers at once never has one.

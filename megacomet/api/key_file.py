@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Final
 
 from megacomet.api.key_lines import MAX_FILE_BYTES, format_keys, parse_keys
-from megacomet.api.keys import NamedKey
 from megacomet.errors import KeyFileError
+from megacomet.model.keys import NamedKey
 from megacomet.statedir import LOCK_NAME
 
 FILE_NAME: Final = "keys.jsonl"

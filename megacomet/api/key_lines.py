@@ -13,8 +13,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from megacomet.api.keys import OWN_NAME, SCOPES, NamedKey
 from megacomet.errors import KeyFileError
+from megacomet.model.keys import OWN_NAME, SCOPES, NamedKey
 
 #: More are hard to oversee, and the file is read in one go while the server waits: a thousand take 15 ms.
 MAX_KEYS: Final = 1000

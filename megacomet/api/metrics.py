@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from megacomet.api.keys import READ
 from megacomet.api.needs import IChannel
 from megacomet.api.request import Request
 from megacomet.errors import PeerError
+from megacomet.model.keys import READ
 
 PATH: Final = b"/metrics"
 #: Of scrapers that do not read: each holds a page of some hundred KB and one of the manager's connections, until its

@@ -12,12 +12,12 @@ from msgspec import Meta
 from megacomet.api.channels import LIMIT, MOST_LIMIT
 from megacomet.api.events import EVENTS, MOST_READERS
 from megacomet.api.health import TEXT
-from megacomet.api.keys import ADMIN, PUSH, READ
 from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.operation import Answer, Given, Operation, Takes
 from megacomet.api.push import RECEIPT_S
 from megacomet.api.request import JSON, NDJSON
 from megacomet.api.stats import Stats
+from megacomet.model.keys import ADMIN, PUSH, READ
 from megacomet.names import CHANNEL_MAX_BYTES, NAME_PATTERN, POSITION_PATTERN
 from megacomet.wire import keyless
 from megacomet.wire.answers import (

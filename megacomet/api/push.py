@@ -13,8 +13,8 @@ from typing import Final, NamedTuple, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from megacomet.api.keys import ADMIN, Identity
 from megacomet.errors import PeerError, Refused
+from megacomet.model.keys import ADMIN, Identity
 from megacomet.model.message import Publication, Published
 from megacomet.model.position import format_position
 from megacomet.model.receipts import Receipt

@@ -18,9 +18,9 @@ from twisted.web import server
 from twisted.web.http import parse_qs
 
 from megacomet.api.audit import DONE, IAudit, address_text
-from megacomet.api.keys import Identity, Keys
 from megacomet.api.needs import IChannel, ISink
 from megacomet.errors import PeerError
+from megacomet.model.keys import Identity, Keys
 from megacomet.wire.http import RequestHead, response, stream_head
 from megacomet.wire.keyless import needs_key
 from megacomet.wire.problems import is_request_id, problem_response

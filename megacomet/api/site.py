@@ -29,7 +29,6 @@ from megacomet.api.channels import Channels, IChannels
 from megacomet.api.clients import IClients
 from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
-from megacomet.api.keys import Keys
 from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.metrics import IPage, Scrapes
 from megacomet.api.operation import Operation
@@ -39,6 +38,7 @@ from megacomet.api.settings import config_json
 from megacomet.api.stats import IStats, stats_json
 from megacomet.api.workers import IWorkers
 from megacomet.errors import PeerError
+from megacomet.model.keys import Keys
 from megacomet.settings import Settings
 from megacomet.wire.push import ENVELOPE_BYTES
 

@@ -13,10 +13,11 @@ from typing import Any, Final, NamedTuple
 
 from megacomet.api.key_file import change_keys, read_keys
 from megacomet.api.key_lines import CREATED_FORM, MAX_KEYS, NAME_RULE, check_name
-from megacomet.api.keys import KEY_BYTES, SCOPES, NamedKey, digest_of
+from megacomet.api.own_key import KEY_BYTES
 from megacomet.cli.main import WRONG_USE
 from megacomet.errors import KeyFileError, SettingError
 from megacomet.hangup import hang_up
+from megacomet.model.keys import SCOPES, NamedKey, digest_of
 from megacomet.settings import load
 
 FAILED: Final = 1
