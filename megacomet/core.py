@@ -30,6 +30,7 @@ from megacomet.model.memory import MemoryStore
 from megacomet.model.router import Router
 from megacomet.model.store import Retention
 from megacomet.names import MAILBOX_NAMESPACE
+from megacomet.publishing.publisher import Publisher
 from megacomet.rlimits import connections_for
 from megacomet.settings import Settings
 from megacomet.statedir import StateDir
@@ -110,11 +111,11 @@ def make_core(
     )
     events = Events(secrets.token_hex(4), time.time)
     workforce = Workforce(manager, ground.listeners, events.tell, time.monotonic)
+    publisher = Publisher(router, links, ground.access.audit, reactor, time.monotonic, settings.message_bytes)
     site = make_site(
         settings,
         Behind(
-            publisher=router,
-            pressure=links,
+            publisher=publisher,
             lookup=Lookup(store, router, links, time.time),
             keys=ground.access.keys,
             audit=ground.access.audit,
@@ -126,7 +127,6 @@ def make_core(
             metrics=Page(lambda: readings(measured), time.monotonic),
         ),
         reactor,
-        time.monotonic,
     )
     watch = Watch(reactor, events.tell, links=links.all, site_refused=site.refused, store_refused=store.refused)
     manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))

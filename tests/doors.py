@@ -31,6 +31,7 @@ from megacomet.model.views import (
     PastMessage,
 )
 from megacomet.names import is_mailbox
+from megacomet.publishing.publisher import Publisher
 from megacomet.settings import BUILT_IN, ROWS, Settings
 from megacomet.wire.cutoff import CutOff
 from megacomet.wire.looking import Connection as Looked
@@ -395,11 +396,13 @@ class Doors:
         self.workers = FakeWorkers()
         self.events = Events("boot", lambda: 784111777.0)
         self.metrics = FakePage()
+        of_settings = Settings(**{"state_dir": "/nowhere"} | settings)
+        rest = (self.audit, self.clock, self.clock.seconds, of_settings.message_bytes)
+        self.pushing = Publisher(self.publisher, self.pressure, *rest)
         self.site = make_site(
-            Settings(**{"state_dir": "/nowhere"} | settings),
+            of_settings,
             Behind(
-                publisher=self.publisher,
-                pressure=self.pressure,
+                publisher=self.pushing,
                 lookup=self.lookup,
                 keys=Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")]),
                 audit=self.audit,
@@ -411,7 +414,6 @@ class Doors:
                 metrics=self.metrics,
             ),
             self.clock,
-            self.clock.seconds,
         )
         self.treq: Any = StubTreq(self.site.resource)
         self.treq._agent._serverFactory = self.site

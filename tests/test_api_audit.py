@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet.api.audit import FILE_NAME, AuditLog, address_text
 from megacomet.api.channel import IHome
-from megacomet.api.push import RECEIPT_S
+from megacomet.publishing.publisher import RECEIPT_S
 from tests.doors import PUSH_KEY, READ_KEY, Doors, get, post
 
 NOW = 1_795_856_400.25  # 2026-11-28T09:00:00.250Z

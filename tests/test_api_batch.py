@@ -9,8 +9,8 @@ import pytest
 from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from megacomet.api.batch import MAX_IN_FLIGHT
-from megacomet.api.push import SLICE
+from megacomet.publishing.batch import MAX_IN_FLIGHT
+from megacomet.publishing.pushing import SLICE
 from tests.doors import BEARER, Connection, Doors, get, post
 
 PATH = "/api/batch"

@@ -9,7 +9,8 @@ import pytest
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from megacomet.api.push import RECEIPT_S, SLICE
+from megacomet.publishing.publisher import RECEIPT_S
+from megacomet.publishing.pushing import SLICE
 from tests.doors import BEARER, Doors, get, post
 
 

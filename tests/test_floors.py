@@ -41,6 +41,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.parking": 3,
     "megacomet.peers": 3,
     "megacomet.proctitle": 3,
+    "megacomet.publishing": 3,
     "megacomet.pulse": 3,
     "megacomet.forking": 3,
     "megacomet.rlimits": 3,

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from megacomet.errors import CATALOGUE, PeerError
 from megacomet.wire.http import cors
-from megacomet.wire.problems import is_request_id, problem_json, problem_response
+from megacomet.wire.problems import problem_json, problem_response
+from megacomet.wire.requests import is_request_id
 
 
 def test_problem_says_everything() -> None:

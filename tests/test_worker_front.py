@@ -259,7 +259,7 @@ def test_a_request_id_is_made(house: House) -> None:
     """One that cannot be taken over is replaced."""
     ids = [house.ask("/nothing", f"X-Request-Id: {given}").headers["x-request-id"] for given in ("a b", "x" * 65, "")]
     assert len(set(ids)) == 3
-    assert all(len(each) == 16 for each in ids)
+    assert not {"a b", "x" * 65, ""} & set(ids)
 
 
 # -- methods, versions, connections

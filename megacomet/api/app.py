@@ -22,17 +22,17 @@ from megacomet.api.metrics import Scrapes
 from megacomet.api.openapi import document_json
 from megacomet.api.operation import Operation
 from megacomet.api.page import page_headers, page_html
-from megacomet.api.push import Outcome, Publisher, audit_everyone
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
 from megacomet.errors import PeerError
-from megacomet.model.keys import Identity
 from megacomet.names import mailbox_of
+from megacomet.publishing.publisher import Publisher
+from megacomet.publishing.pushing import Outcome, decode
 from megacomet.wire.answers import Disconnected, as_json
 from megacomet.wire.cutoff import CutOff, decode_cut_off
 from megacomet.wire.push import push_answer
+from megacomet.wire.requests import wants_receipt
 
-_RECEIPT: Final = [b"1"]
 _IN_BRACES: Final = re.compile(r"\{\w+\}")
 
 
@@ -96,11 +96,10 @@ class Api:
     @_door(app, operations.PUSH_ONE)
     def push(self, request: Request) -> Deferred[None] | None:
         """Publish one message, to one target or to many."""
-        identity = cast(Identity, request.identity)
-        push = self._publisher.decode(request.content.read(), identity)
+        sender = request.sender(operations.PUSH_ONE.scope)
+        push = decode(request.content.read(), sender, self._publisher.max_data_bytes)
         outcome: Deferred[Outcome] = Deferred()
-        done = partial(_to_everyone, request, outcome) if push.everyone else outcome.callback
-        self._publisher.publish(push, identity, done, wants_receipt=request.args.get(b"receipt") == _RECEIPT)
+        self._publisher.publish(push, sender, outcome.callback, wants_receipt=wants_receipt(request.query))
         if outcome.called:  # the usual case; a Deferred more is a tenth of the whole
             _answer_push(cast(Outcome, outcome.result), request, push.single)
             return None
@@ -219,11 +218,6 @@ class Api:
         else:
             request.log_failure(failure)
             request.reply_problem(PeerError("internal"))
-
-
-def _to_everyone(request: Request, published: Deferred[Outcome], outcome: Outcome) -> None:
-    audit_everyone(request.audit, outcome)
-    published.callback(outcome)
 
 
 def _reply(request: Request, answer: Coroutine[Deferred[Any], Any, bytes]) -> Deferred[None]:

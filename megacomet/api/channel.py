@@ -28,6 +28,7 @@ from megacomet.api.request import ISite, Request
 from megacomet.errors import PeerError
 from megacomet.wire.http import MAX_HEAD_BYTES, RequestHead, find_head_end, oversized, parse_head
 from megacomet.wire.problems import problem_response
+from megacomet.wire.requests import CONTINUE, expects_continue
 
 HEAD: Final = 0
 BODY: Final = 1
@@ -46,8 +47,6 @@ LINGER_S: Final = 5.0
 LINGER_BYTES: Final = 16 * 1024 * 1024
 #: For the last answer to reach a client that does not read.
 CLOSE_S: Final = 15.0
-
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class IHome(Protocol):
@@ -226,8 +225,8 @@ class Channel(http.HTTPChannel):
         if head.chunked:
             self._decoder = http._ChunkedTransferDecoder(request.handleContentChunk, self._body_ended)
         self._left = head.content_length
-        if head.minor == 1 and head.headers.get(b"expect", b"").lower() == b"100-continue":
-            self.transport.write(_CONTINUE)
+        if expects_continue(head.headers, head.minor):
+            self.transport.write(CONTINUE)
 
     def _read_body(self) -> None:
         data, self._received = self._received, b""
@@ -308,7 +307,7 @@ class Channel(http.HTTPChannel):
         self.transport.write(
             problem_response(
                 error,
-                request_id=self.site.make_request_id(),
+                request_id=self.site.request_ids.make(),
                 keep_alive=False,
                 minor=1,
                 allow=b"GET, HEAD, POST" if error.code == "method-not-allowed" else b"",

@@ -17,10 +17,11 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from megacomet.api.push import IPressure, IPublisher
 from megacomet.errors import Refused
 from megacomet.model.message import Publication, Published
 from megacomet.names import mailbox_of
+from megacomet.publishing.publisher import IPublisher
+from megacomet.publishing.pushing import IPressure
 from megacomet.wire.classic import ClassicEvent, ClassicParser, Dropped, Ignored
 from megacomet.wire.jsonbytes import json_string
 

@@ -16,11 +16,12 @@ import msgspec
 from megacomet import __version__
 from megacomet.api.operation import Answer, Given, Operation, Takes
 from megacomet.api.operations import OPERATIONS
-from megacomet.api.request import JSON, SMALL_BODY_BYTES
+from megacomet.api.request import SMALL_BODY_BYTES
 from megacomet.errors import CATALOGUE
 from megacomet.wire.answers import Problem
 from megacomet.wire.described import Channel, Client, Position, Time
-from megacomet.wire.problems import CONTENT_TYPE, REQUEST_ID_PATTERN
+from megacomet.wire.problems import CONTENT_TYPE
+from megacomet.wire.requests import JSON, REQUEST_ID_PATTERN
 
 Json = dict[str, Any]
 

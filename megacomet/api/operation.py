@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import attrs
 
-from megacomet.api.request import JSON
+from megacomet.wire.requests import JSON
 
 #: What any request may be answered with, as it comes to no door at all.
 EVERYWHERE: Final = (

@@ -14,11 +14,10 @@ from megacomet.api.events import EVENTS, MOST_READERS
 from megacomet.api.health import TEXT
 from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.operation import Answer, Given, Operation, Takes
-from megacomet.api.push import RECEIPT_S
-from megacomet.api.request import JSON, NDJSON
 from megacomet.api.stats import Stats
 from megacomet.model.keys import ADMIN, PUSH, READ
 from megacomet.names import CHANNEL_MAX_BYTES, NAME_PATTERN, POSITION_PATTERN
+from megacomet.publishing.publisher import RECEIPT_S
 from megacomet.wire import keyless
 from megacomet.wire.answers import (
     BatchDone,
@@ -35,7 +34,16 @@ from megacomet.wire.answers import (
 )
 from megacomet.wire.cutoff import CUT_OFF_RULES, CutOffBody
 from megacomet.wire.described import CHANNEL_RULES, Channel, Client
-from megacomet.wire.push import MAX_BATCH_ERRORS, PUSH_RULES, PushBody
+from megacomet.wire.push import (
+    BATCH_PATH,
+    BATCH_TYPES,
+    MAX_BATCH_ERRORS,
+    PUSH_PATH,
+    PUSH_RULES,
+    PUSH_TYPES,
+    PushBody,
+)
+from megacomet.wire.requests import JSON
 from megacomet.wire.workers import MOST_PER_S, PER_S, DrainBody, WorkerList, WorkerState
 
 HTML: Final = b"text/html; charset=utf-8"
@@ -61,7 +69,7 @@ SERVER: Final = "Server"
 PUSH_ONE: Final = Operation(
     "push",
     "POST",
-    "/api/push",
+    PUSH_PATH,
     PUSH,
     MESSAGES,
     "Publish one message, to one target or to many",
@@ -76,13 +84,13 @@ PUSH_ONE: Final = Operation(
             f"`1`: tell to how many connections each message was written; that takes {RECEIPT_S:g} s at most.",
         ),
     ),
-    Takes((JSON,), PushBody, PUSH_RULES, required=True, text="What to publish, and to whom.", is_checked_early=True),
+    Takes(PUSH_TYPES, PushBody, PUSH_RULES, required=True, text="What to publish, and to whom.", is_checked_early=True),
     ("mailbox-full", "store-full"),
 )
 BATCH: Final = Operation(
     "batch",
     "POST",
-    "/api/batch",
+    BATCH_PATH,
     PUSH,
     MESSAGES,
     "Publish many messages, one push per line",
@@ -93,7 +101,7 @@ BATCH: Final = Operation(
         Answer(422, "All lines failed", BatchDone),
     ),
     takes=Takes(
-        (NDJSON, JSON), PushBody, PUSH_RULES, text="Pushes as NDJSON; each line is one of them.", is_checked_early=True
+        BATCH_TYPES, PushBody, PUSH_RULES, text="Pushes as NDJSON; each line is one of them.", is_checked_early=True
     ),
 )
 LIST_CHANNELS: Final = Operation(

@@ -21,12 +21,12 @@ from megacomet.api.audit import DONE, IAudit, address_text
 from megacomet.api.needs import IChannel, ISink
 from megacomet.errors import PeerError
 from megacomet.model.keys import Identity, Keys
+from megacomet.publishing.pushing import Sender
 from megacomet.wire.http import RequestHead, response, stream_head
 from megacomet.wire.keyless import needs_key
-from megacomet.wire.problems import is_request_id, problem_response
+from megacomet.wire.problems import problem_response
+from megacomet.wire.requests import JSON, RequestIds, answer_lines, check_type, too_large
 
-JSON: Final = b"application/json"
-NDJSON: Final = b"application/x-ndjson"
 #: Of requests whose body nobody asks for.
 SMALL_BODY_BYTES: Final = 64 * 1024
 #: Seconds for Retry-After, spread so that not all come back at once.
@@ -63,10 +63,8 @@ class ISite(Protocol):
     keys: Keys
     audit: IAudit
     bodies: Mapping[bytes, Body]
+    request_ids: RequestIds
     resource: Any
-
-    def make_request_id(self) -> str:
-        """Return an id for a request whose client gave none."""
 
     def refuse(self, error: PeerError) -> None:
         """Count an error that is told."""
@@ -121,8 +119,7 @@ class Request(server.Request):
         self.uri = head.target + b"?" + head.query if head.query else head.target
         if not head.minor:
             self.clientproto = b"HTTP/1.0"
-        given = head.headers.get(b"x-request-id")
-        self.request_id = given.decode() if given and is_request_id(given) else self.site.make_request_id()
+        self.request_id = self.site.request_ids.of(head.headers)
         self._pieces: list[bytes] = []
         self._size = 0
         try:
@@ -144,26 +141,16 @@ class Request(server.Request):
             self.identity = self.site.keys.check(head.headers.get(b"authorization"))
         body = self.site.bodies.get(head.target) if head.method == b"POST" else None
         if body is not None:
-            self.check_type(body.types)
+            check_type(head.headers, body.types)
             self._max_bytes = body.max_bytes
             if body.sink is not None:
                 self._sink = body.sink(self)
         if self._max_bytes is not None and head.content_length > self._max_bytes:
-            raise self._too_large()
+            raise too_large(self._max_bytes)
 
     def check_type(self, types: tuple[bytes, ...]) -> None:
-        """Check the type of the body; none given is the first.
-
-        Raises:
-            PeerError: `unsupported-media-type`.
-        """
-        given = self._head.headers.get(b"content-type")
-        if given is not None and given.partition(b";")[0].strip().lower() not in types:
-            wanted = " or ".join(t.decode() for t in types)
-            raise PeerError("unsupported-media-type", f"the content type here is {wanted}")
-
-    def _too_large(self) -> PeerError:
-        return PeerError("too-large", f"a body here has at most {self._max_bytes} bytes")
+        """Check the type of the body; see `megacomet.wire.requests.check_type`."""
+        check_type(self._head.headers, types)
 
     def handleContentChunk(self, data: bytes) -> None:
         """Take the next piece of the body."""
@@ -174,7 +161,7 @@ class Request(server.Request):
             return
         self._size += len(data)
         if self._max_bytes is not None and self._size > self._max_bytes:
-            self._cut_off(self._too_large())
+            self._cut_off(too_large(self._max_bytes))
         else:
             self._pieces.append(data)
 
@@ -231,6 +218,15 @@ class Request(server.Request):
             raise PeerError("forbidden", f"this needs a key of scope {scope}")
         return self.identity
 
+    def sender(self, scope: str) -> Sender:
+        """Return who pushes; see `owner`."""
+        return Sender(self.owner(scope), self.request_id, lambda: address_text(self._peer))
+
+    @property
+    def query(self) -> bytes:
+        """What stands behind the "?" of the target, as it was sent."""
+        return self._head.query
+
     @property
     def is_allowed(self) -> bool:
         """Whether the key of this request is still accepted: one that is answered for long asks again."""
@@ -270,12 +266,7 @@ class Request(server.Request):
         self.code = status
         site, channel = self.site, self.channel
         site.answered[status] += 1
-        lines = b"%bContent-Type: %b\r\nX-Request-Id: %b\r\n%b" % (
-            site.date_line(),
-            content_type,
-            self.request_id.encode(),
-            headers,
-        )
+        lines = answer_lines(site.date_line(), content_type, self.request_id) + headers
         head = self._head
         channel.transport.write(
             response(
@@ -301,11 +292,7 @@ class Request(server.Request):
         self.code = 200
         self.site.answered[200] += 1
         self.channel.persistent = False
-        lines = b"%bContent-Type: %b\r\nX-Request-Id: %b\r\nX-Accel-Buffering: no\r\n" % (
-            self.site.date_line(),
-            content_type,
-            self.request_id.encode(),
-        )
+        lines = answer_lines(self.site.date_line(), content_type, self.request_id) + b"X-Accel-Buffering: no\r\n"
         head = stream_head(lines, is_chunked=False, cache_control=b"no-cache, no-transform")
         self.channel.transport.write(head)
         return self.method != b"HEAD"

@@ -7,10 +7,8 @@ arguments.
 from __future__ import annotations
 
 import random
-import secrets
 from collections import Counter
 from collections.abc import Callable, Mapping
-from itertools import count
 from typing import Final, Protocol
 
 import attrs
@@ -23,7 +21,6 @@ from twisted.web.resource import IResource
 from megacomet.api import operations
 from megacomet.api.app import Api
 from megacomet.api.audit import IAudit
-from megacomet.api.batch import Batch
 from megacomet.api.channel import Channel
 from megacomet.api.channels import Channels, IChannels
 from megacomet.api.clients import IClients
@@ -32,15 +29,17 @@ from megacomet.api.health import IReadiness
 from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.metrics import IPage, Scrapes
 from megacomet.api.operation import Operation
-from megacomet.api.push import IPressure, IPublisher, Publisher
 from megacomet.api.request import Body, Request
 from megacomet.api.settings import config_json
 from megacomet.api.stats import IStats, stats_json
 from megacomet.api.workers import IWorkers
 from megacomet.errors import PeerError
 from megacomet.model.keys import Keys
+from megacomet.publishing.batch import Batch
+from megacomet.publishing.publisher import Publisher
 from megacomet.settings import Settings
 from megacomet.wire.push import ENVELOPE_BYTES
+from megacomet.wire.requests import RequestIds
 
 API_ROOT: Final = b"/api"
 _DATE: Final = b"Date: %b\r\n"
@@ -63,6 +62,7 @@ class Site(server.Site):
         channels: the open connections.
         answered: requests, by status.
         refused: errors told, by code.
+        request_ids: of requests whose clients gave none.
     """
 
     protocol = Channel  # type: ignore[assignment]  # Twisted means its proxy for HTTP/2
@@ -94,8 +94,7 @@ class Site(server.Site):
         self.answered: Counter[int] = Counter()
         self.refused: Counter[str] = Counter()
         self._stopped: Deferred[None] | None = None
-        self._id_prefix = secrets.token_hex(6)
-        self._ids = count(1)
+        self.request_ids = RequestIds()
         self._date_s = -1
         self._date_line = b""
 
@@ -141,10 +140,6 @@ class Site(server.Site):
         self._stopped = Deferred()
         return self._stopped
 
-    def make_request_id(self) -> str:
-        """Return an id for a request whose client gave none."""
-        return f"{self._id_prefix}-{next(self._ids):x}"
-
     def refuse(self, error: PeerError) -> None:
         """Count an error that is told."""
         self.answered[error.status] += 1
@@ -177,8 +172,7 @@ class Behind:
     """What the doors lead to.
 
     Attributes:
-        publisher: takes the messages (the router).
-        pressure: tells when no more messages should come.
+        publisher: publishes pushes.
         lookup: knows the channels and the clients.
         keys: the keys that the API takes.
         audit: takes note of what requests have changed.
@@ -190,8 +184,7 @@ class Behind:
         metrics: the page of the metrics.
     """
 
-    publisher: IPublisher
-    pressure: IPressure
+    publisher: Publisher
     lookup: ILookup
     keys: Keys
     audit: IAudit
@@ -203,19 +196,17 @@ class Behind:
     metrics: IPage
 
 
-def make_site(settings: Settings, behind: Behind, reactor: IReactorTime, now: Callable[[], float]) -> Site:
+def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site:
     """Assemble the site.
 
     Args:
         settings: bounds and times.
         behind: what the doors lead to.
         reactor: for timers.
-        now: the clock of the model, seconds, monotonic.
     """
-    publishing = Publisher(behind.publisher, behind.pressure, reactor, now, settings.message_bytes)
     readers = Readers(behind.events, reactor, lambda: stats_json(behind.stats.stats()))
     api = Api(
-        publishing,
+        behind.publisher,
         Channels(behind.lookup),
         behind.lookup,
         behind.stats,
@@ -231,18 +222,18 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime, now: Ca
         keys=behind.keys,
         audit=behind.audit,
         readers=readers,
-        bodies=_bodies(publishing, ENVELOPE_BYTES + settings.message_bytes),
+        bodies=_bodies(behind.publisher, ENVELOPE_BYTES + settings.message_bytes),
         keyed=frozenset() if settings.metrics_open else frozenset((METRICS_PATH,)),
         keep_alive_s=settings.keep_alive_s,
         head_timeout_s=settings.head_timeout_s,
     )
 
 
-def _bodies(publishing: Publisher, line_bytes: int) -> Mapping[bytes, Body]:
+def _bodies(publisher: Publisher, line_bytes: int) -> Mapping[bytes, Body]:
     """Return what is taken by POST; a push, and each line of a batch, may have so many bytes."""
 
     def batch(request: Request) -> Batch:
-        tells = (request.channel.hold, request.processingFailed, request.audit)
-        return Batch(publishing, request.owner(operations.BATCH.scope), line_bytes, *tells)
+        sender = request.sender(operations.BATCH.scope)
+        return Batch(publisher, sender, line_bytes, request.channel.hold, request.processingFailed)
 
     return dict([_body(operations.PUSH_ONE, line_bytes), _body(operations.BATCH, None, batch)])

@@ -5,7 +5,6 @@ Owns the form of the body, and which headers belong to which code. Which error i
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from msgspec import UNSET
@@ -13,12 +12,10 @@ from msgspec import UNSET
 from megacomet.errors import PeerError
 from megacomet.wire.answers import FieldError, Problem, as_json
 from megacomet.wire.http import response
+from megacomet.wire.requests import answer_lines
 
 CONTENT_TYPE: Final = b"application/problem+json"
 
-REQUEST_ID_PATTERN: Final = "[A-Za-z0-9_.-]{1,64}"
-
-_REQUEST_ID: Final = re.compile(REQUEST_ID_PATTERN.encode()).fullmatch
 #: What RFC 9110 wants with a code (11.6.1, 15.5.22), and RFC 6455 (4.2.2).
 _BY_CODE: Final = {
     "unauthorized": b"WWW-Authenticate: Bearer\r\n",
@@ -26,16 +23,11 @@ _BY_CODE: Final = {
 }
 
 
-def is_request_id(raw: bytes) -> bool:
-    """Tell whether what a client sent as X-Request-Id may be taken over into answers and logs."""
-    return _REQUEST_ID(raw) is not None
-
-
 def problem_json(error: PeerError, request_id: str) -> bytes:
     """Return the body for an error.
 
     Args:
-        request_id: one that `is_request_id` holds for.
+        request_id: one that `requests.is_request_id` holds for.
     """
     detail = _encodable(error.detail or error.title)
     fields = [FieldError(_encodable(error.pointer), detail)] if error.pointer else UNSET
@@ -70,12 +62,7 @@ def problem_response(
         retry_after: seconds, for `too-many-requests`, `overloaded` and `shutting-down`.
         cors: more lines, each with its CRLF: those of `http.cors`, and `http.date_line`.
     """
-    headers = b"%bContent-Type: %b\r\nX-Request-Id: %b\r\n%b" % (
-        cors,
-        CONTENT_TYPE,
-        request_id.encode(),
-        _BY_CODE.get(error.code, b""),
-    )
+    headers = answer_lines(cors, CONTENT_TYPE, request_id) + _BY_CODE.get(error.code, b"")
     if allow:
         headers += b"Allow: %b\r\n" % allow
     if retry_after is not None:

@@ -22,7 +22,13 @@ from megacomet.names import EVERYONE, check_channel, check_client_id, mailbox_of
 from megacomet.wire.answers import BatchDone, BatchError, Pushed, PushedMany, PushedOne, as_json
 from megacomet.wire.described import Channel, Client
 from megacomet.wire.jsonbytes import check_utf8, compact, too_deep
+from megacomet.wire.requests import JSON, NDJSON
 
+#: Where they are sent to, and the types of their bodies; none given is the first.
+PUSH_PATH: Final = "/api/push"
+BATCH_PATH: Final = "/api/batch"
+PUSH_TYPES: Final = (JSON,)
+BATCH_TYPES: Final = (NDJSON, JSON)
 #: One push; more belong into a batch, which is published as it arrives.
 MAX_TARGETS: Final = 10_000
 DAY: Final = 24 * 60 * 60

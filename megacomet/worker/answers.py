@@ -6,14 +6,14 @@ It owns the headers that they have in common, of which the date changes each sec
 from __future__ import annotations
 
 import random
-import secrets
 from collections.abc import Collection, Sequence
 from typing import Final
 
 from megacomet.errors import PeerError
 from megacomet.wire import http, streams
 from megacomet.wire.encodings import jsonp, poll_body, raw_form
-from megacomet.wire.problems import is_request_id, problem_response
+from megacomet.wire.problems import problem_response
+from megacomet.wire.requests import RequestIds
 from megacomet.wire.upgrade import switching
 from megacomet.worker.openings import Opening
 from megacomet.worker.polls import Form
@@ -41,10 +41,12 @@ class Answers:
 
     Attributes:
         origins: the origins that pages may have; none: any.
+        request_ids: of requests whose clients gave none.
     """
 
     def __init__(self, origins: Collection[str], unix_s: float) -> None:
         """Begin at a time of the day."""
+        self.request_ids = RequestIds()
         self.origins = frozenset(origin.encode() for origin in origins)
         self.tick(unix_s)
 
@@ -136,10 +138,9 @@ class Answers:
             cors: whether pages may read it.
         """
         headers = head.headers if head is not None else {}
-        given = headers.get(b"x-request-id", b"")
         return problem_response(
             error,
-            request_id=given.decode() if is_request_id(given) else secrets.token_hex(8),
+            request_id=self.request_ids.of(headers),
             keep_alive=keep_alive,
             minor=head.minor if head is not None else 1,
             head_only=head is not None and head.method == b"HEAD",

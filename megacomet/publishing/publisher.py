@@ -1,29 +1,26 @@
-"""`POST /api/push`: one message to one channel or to many, and what became of each.
+"""The manager's way from a push to the router and back.
 
-Owns the way from a decoded push to the publisher and back: keys made the publisher's own, receipts waited for, many
-targets taken in slices so that others get their turn.
+Owns keys made the publisher's own, receipts waited for, many targets taken in slices so that others get their turn, and
+the note of what was pushed to everyone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from megacomet.errors import PeerError, Refused
-from megacomet.model.keys import ADMIN, Identity
+from megacomet.errors import Refused
 from megacomet.model.message import Publication, Published
 from megacomet.model.position import format_position
 from megacomet.model.receipts import Receipt
 from megacomet.names import EVERYONE
+from megacomet.publishing.pushing import SLICE, IPressure, Outcome, Sender
 from megacomet.wire.cutoff import CutOff
-from megacomet.wire.push import Push, PushResult, decode_push
+from megacomet.wire.push import Push, PushResult
 
-#: Publications of one push or batch in one turn of the reactor: 2-4 ms.
-SLICE: Final = 200
 #: Workers report when their connections have taken the message; who waits longer than this knows less, not more.
 RECEIPT_S: Final = 5.0
 
@@ -52,57 +49,30 @@ class IPublisher(Protocol):
         """End the connections of a client; see `Router.cut_off`."""
 
 
-class IPressure(Protocol):
-    """Tells when no more messages should be taken for now: the store or a link is full."""
+class INotes(Protocol):
+    """Takes note of what was changed: `megacomet.api.audit.IAudit`."""
 
-    def full(self) -> bool:
-        """Tell whether to wait."""
-
-    def wait(self) -> Deferred[None]:
-        """Return what fires when there is room again; it never fails."""
-
-
-class Outcome(NamedTuple):
-    """What became of a push.
-
-    Attributes:
-        results: one for each target, in the order of the push.
-        refusal: why the first one that was refused was; None: none was.
-        accepted: whether at least one was not refused.
-    """
-
-    results: list[PushResult]
-    refusal: Refused | None
-    accepted: bool
-
-
-def audit_everyone(audit: Callable[..., None], outcome: Outcome) -> None:
-    """Note a push to everyone in the audit log; one that published nothing, because it repeats another, is none.
-
-    Args:
-        audit: `Request.audit`.
-        outcome: what became of the push.
-    """
-    for result in outcome.results:
-        if result.channel != EVERYONE or result.repeated:
-            continue
-        if result.code:
-            audit("push-everyone", result.code)
-        else:
-            audit("push-everyone", id=result.id.decode())
+    def note(
+        self,
+        action: str,
+        *,
+        key: str | None,
+        address: str | None,
+        request_id: str | None,
+        result: str = ...,
+        **what: object,
+    ) -> None:
+        """Take note of one change."""
 
 
 class Publisher:
-    """Publishes pushes.
-
-    Attributes:
-        batches: that wait for their next turn; each takes its part of a turn's `SLICE`.
-    """
+    """Publishes pushes; an `IPushing`."""
 
     def __init__(
         self,
         publisher: IPublisher,
         pressure: IPressure,
+        notes: INotes,
         reactor: IReactorTime,
         now: Callable[[], float],
         max_data_bytes: int,
@@ -111,6 +81,7 @@ class Publisher:
         Args:
             publisher: takes the messages.
             pressure: tells when to wait.
+            notes: takes note of what was pushed to everyone.
             reactor: for timers and turns.
             now: the clock of the model, seconds.
             max_data_bytes: the most that the data of a message may have.
@@ -120,18 +91,8 @@ class Publisher:
         self.reactor = reactor
         self.now = now
         self.batches = 0
-        self._max_data_bytes = max_data_bytes
-
-    def decode(self, body: bytes, identity: Identity) -> Push:
-        """Decode a push and check that its publisher may do it.
-
-        Raises:
-            PeerError: `bad-json`, `bad-fields`, `too-large` or `forbidden`.
-        """
-        push = decode_push(body, self._max_data_bytes)
-        if push.everyone and not identity.allows(ADMIN):
-            raise PeerError("forbidden", "a push to everyone needs a key of scope admin")
-        return push
+        self.max_data_bytes = max_data_bytes
+        self._notes = notes
 
     def position(self) -> bytes:
         """Return a position that everything published so far is up to."""
@@ -140,26 +101,17 @@ class Publisher:
     def publish(
         self,
         push: Push,
-        identity: Identity,
+        sender: Sender,
         done: Callable[[Outcome], None],
         *,
         wants_receipt: bool = False,
         handed: Callable[[], None] | None = None,
     ) -> bool:
-        """Publish to all targets of a push, waiting while the pressure says so.
-
-        Args:
-            push: what to publish.
-            identity: whose keys are meant.
-            done: called once, when every target is answered; perhaps before this returns.
-            wants_receipt: whether to wait for the number of connections too, `RECEIPT_S` at most.
-            handed: called when the last target was given to the publisher, unless this returns True.
-
-        Returns:
-            whether all targets were given to the publisher already.
-        """
+        """See `IPushing.publish`; who wants a receipt waits for it `RECEIPT_S` at most."""
+        if push.everyone:
+            done = partial(self._to_everyone, sender, done)
         if len(push.targets) > 1 or wants_receipt or self.pressure.full():
-            return _Publishing(self, push, identity, done, wants_receipt, handed).start()
+            return _Publishing(self, push, sender, done, wants_receipt, handed).start()
         channel = push.targets[0]
 
         def answered(outcome: Published | Refused) -> None:
@@ -167,13 +119,30 @@ class Publisher:
             refusal = outcome if isinstance(outcome, Refused) else None
             done(Outcome([result], refusal, refusal is None))
 
-        self.publisher.publish(self.publication(push, channel, identity), self.now(), answered)
+        self.publisher.publish(self.publication(push, channel, sender), self.now(), answered)
         return True
 
+    def _to_everyone(self, sender: Sender, done: Callable[[Outcome], None], outcome: Outcome) -> None:
+        """Note a push to everyone; one that published nothing, because it repeats another, is none."""
+        note = partial(
+            self._notes.note,
+            "push-everyone",
+            key=sender.identity.name,
+            address=sender.address(),
+            request_id=sender.request_id,
+        )
+        for result in outcome.results:
+            if result.channel == EVERYONE and not result.repeated:
+                if result.code:
+                    note(result=result.code)
+                else:
+                    note(id=result.id.decode())
+        done(outcome)
+
     @staticmethod
-    def publication(push: Push, channel: bytes, identity: Identity) -> Publication:
+    def publication(push: Push, channel: bytes, sender: Sender) -> Publication:
         """Return what is published to one target. Its key is one for each API key and target: no name holds a NUL."""
-        key = None if push.key is None else b"%b%b\0%b" % (identity.id, channel, push.key)
+        key = None if push.key is None else b"%b%b\0%b" % (sender.identity.id, channel, push.key)
         return Publication(channel, push.data, push.ttl_s, key)
 
     def result_of(self, channel: bytes, outcome: Published | Refused) -> PushResult:
@@ -192,14 +161,14 @@ class _Publishing:
         self,
         publisher: Publisher,
         push: Push,
-        identity: Identity,
+        sender: Sender,
         done: Callable[[Outcome], None],
         wants_receipt: bool,
         handed: Callable[[], None] | None,
     ) -> None:
         self._publisher = publisher
         self._push = push
-        self._identity = identity
+        self._sender = sender
         self._done = done
         self._wants_receipt = wants_receipt
         self._handed = handed
@@ -230,7 +199,7 @@ class _Publishing:
             if self._wants_receipt:
                 self._receipts[index] = Receipt(self._counted)
             publisher.publisher.publish(
-                publisher.publication(self._push, targets[index], self._identity),
+                publisher.publication(self._push, targets[index], self._sender),
                 now,
                 partial(self._published, index),
                 self._receipts.get(index),
