@@ -104,6 +104,7 @@ def make_core(
         reactor,
         router,
         manager,
+        keys=ground.access.keys,
         workers=ground.workers,
         nonce=bytes.fromhex(ground.nonce),
         uids=frozenset({os.geteuid(), ground.state.owner}),
@@ -112,6 +113,7 @@ def make_core(
     events = Events(secrets.token_hex(4), time.time)
     workforce = Workforce(manager, ground.listeners, events.tell, time.monotonic)
     publisher = Publisher(router, links, ground.access.audit, reactor, time.monotonic, settings.message_bytes)
+    links.pushing = publisher
     site = make_site(
         settings,
         Behind(

@@ -11,6 +11,8 @@ DRAINING   answered and shut for writing: read and dropped, lest a reset        
 STREAM     a stream that nothing is expected from: what comes is dropped             deadline: the next ping
 SOCKET     a WebSocket                                                            deadline: the next ping, or the pong
 ASKING     a WebSocket of which a request is under way: EPOLLIN is off            deadline: the same
+TAKING     the body of a request to the API is being received                     deadline: silence
+CALLING    a request to the API is with the manager; what comes behind it waits
 AWAY       being handed to somebody else: not in the set, held open until they have it
 """
 
@@ -31,6 +33,8 @@ AWAY: Final = 9
 STREAM: Final = 10
 SOCKET: Final = 11
 ASKING: Final = 12
+TAKING: Final = 13
+CALLING: Final = 14
 
 #: What of a kind is the state; the rest are the flags.
 STATE: Final = 0x0F
@@ -44,17 +48,18 @@ FRONT: Final = 0x40
 ENTRANCE: Final = 0x80
 
 _NAMES: Final = {
-    "reading": (READING,),
+    "reading": (READING, TAKING),
     "idle": (IDLE, RESUMING),
     "waiting": (PARKED, CROWDED),
     "streaming": (STREAM, SOCKET, ASKING),
     "writing": (WRITING, DRAINING),
+    "calling": (CALLING,),
     "away": (AWAY,),
 }
 _WITHOUT_FLAGS: Final = bytes(kind & STATE for kind in range(256))
 
 
 def census(kinds: bytearray) -> dict[str, int]:
-    """Count the rows by what they are about: `reading`, `idle`, `waiting`, `streaming`, `writing`, `away`."""
+    """Count the rows by what they are about: `reading`, `idle`, `waiting`, `streaming`, `calling`, `away` and so on."""
     states = kinds.translate(_WITHOUT_FLAGS)
     return {name: sum(states.count(state) for state in of) for name, of in _NAMES.items()}

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from megacomet.errors import MegaCometError
 
 #: A worker of another version than the manager's is not let in.
-PROTOCOL: Final = 6
+PROTOCOL: Final = 7
 #: Each end sends something so often, seconds.
 BEAT_S: Final = 1.0
 #: An end that was silent for so many of our own beats is given up. Beats are counted and not seconds, so that an end
@@ -106,7 +106,8 @@ def transport_of(protocol: amp.AMP) -> Server:
 
 
 class Hello(amp.Command):
-    """Worker to manager: who I am. The answer says where the log stands; then come `Want` boxes."""
+    """Worker to manager: who I am. The answer says where the log stands, and the keys of the API as `Keys` does; then
+    come `Want` boxes."""
 
     arguments = [
         (b"protocol", amp.Integer()),
@@ -114,7 +115,7 @@ class Hello(amp.Command):
         (b"pid", amp.Integer()),
         (b"nonce", amp.String()),
     ]
-    response = [(b"epoch", amp.String()), (b"head", amp.Integer())]
+    response = [(b"epoch", amp.String()), (b"head", amp.Integer()), (b"keys", Blob())]
     errors = {LinkRefused: b"REFUSED"}
 
 
@@ -122,6 +123,34 @@ class Want(amp.Command):
     """Worker to manager: WANT, LEAVE and JOIN records. The answer says that there is time for more."""
 
     arguments = [(b"records", Blob())]
+    response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class Publish(amp.Command):
+    """Worker to manager: pushes, in the order in which they are to be published.
+
+    The answer, when another box may come, says what became of them; of which that is not known yet `Told` says it.
+    `head` is where the log stands then. The records are those of `megacomet.wire.pushed`.
+    """
+
+    arguments = [(b"pushes", Blob())]
+    response = [(b"told", Blob()), (b"head", amp.Integer())]
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class Told(amp.Command):
+    """Manager to worker: what became of pushes of which the answer to their box did not say it."""
+
+    arguments = [(b"told", Blob()), (b"head", amp.Integer())]
+    response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    errors = {LinkRefused: b"REFUSED"}
+
+
+class Keys(amp.Command):
+    """Manager to worker: the keys that the API takes from now on, as `megacomet.model.keys.Keys.pack` has them."""
+
+    arguments = [(b"keys", Blob())]
     response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
     errors = {LinkRefused: b"REFUSED"}
 

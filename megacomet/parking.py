@@ -19,7 +19,19 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from megacomet.accepting import RESERVE, SPARE, Entrances
-from megacomet.kinds import ASKING, CROWDED, DRAINING, IDLE, LISTENER, PARKED, READING, SOCKET, STATE, STREAM
+from megacomet.kinds import (
+    ASKING,
+    CROWDED,
+    DRAINING,
+    IDLE,
+    LISTENER,
+    PARKED,
+    READING,
+    SOCKET,
+    STATE,
+    STREAM,
+    TAKING,
+)
 from megacomet.rows import Rows
 
 #: Events a turn, so that the rest of the reactor is never starved.
@@ -28,7 +40,7 @@ EVENTS: Final = 512
 DUE: Final = 512
 #: A request head has a few hundred bytes; what is longer comes in several events.
 READ_BYTES: Final = 4096
-#: A WebSocket may have long messages to send.
+#: A WebSocket may have long messages to send, a body too.
 HEAR_BYTES: Final = 16 * READ_BYTES
 
 
@@ -39,13 +51,16 @@ class IFront(Protocol):
         """Bytes came for a row that is READING; the first `known` of them were put back with `Rows.keep` before."""
 
     def gone(self, fd: int) -> None:
-        """The connection of a stream, or of a row that has a key, has ended; it is closed after this."""
+        """The connection of a stream, of a body, or of a row that has a key, has ended; it is closed after this."""
 
     def due(self, fd: int) -> None:
         """The deadline of a waiting request, of a stream, or of a head of which a part has come, has passed."""
 
     def heard(self, fd: int, data: bytes) -> None:
         """Bytes came from a stream."""
+
+    def taken(self, fd: int, data: bytes) -> None:
+        """Bytes came of a body."""
 
     def flushed(self, fd: int) -> None:
         """A stream is owed nothing any more."""
@@ -94,6 +109,8 @@ class ParkingLot:
             self._hear,  # STREAM
             self._hear,  # SOCKET
             self._asks,  # ASKING
+            self._take,  # TAKING
+            self._calls,  # CALLING
         )
 
     # -- what the reactor wants of a reader
@@ -242,9 +259,13 @@ class ParkingLot:
             self._end(fd, "gone")
 
     def _stirred_again(self, fd: int) -> None:
-        # Unread bytes hide the end from `read`, and the event may be old: ask for this descriptor alone.
+        # Unread bytes hide the end from `read`.
+        self._end_if(fd, select.POLLRDHUP)
+
+    def _end_if(self, fd: int, wanted: int) -> None:
+        # The event may be old: ask for this descriptor alone.
         fresh = select.poll()
-        fresh.register(fd, select.POLLRDHUP)
+        fresh.register(fd, wanted)
         if fresh.poll(0):
             self._end(fd, "gone")
 
@@ -284,6 +305,27 @@ class ParkingLot:
         if self._is_flushed(fd) and self.rows.kinds[fd] & STATE == ASKING:
             self._stirred_again(fd)
 
+    def _take(self, fd: int) -> None:
+        if not self.rows.deadlines.is_armed(fd):  # paused: nothing but a broken connection makes events
+            self._end_if(fd, 0)
+            return
+        try:
+            data = os.read(fd, HEAR_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.front.taken(fd, data)
+        else:
+            self._end(fd, "gone")
+
+    def _calls(self, fd: int) -> None:
+        if fd in self.rows.unread:
+            self._stirred_again(fd)
+        else:
+            self._stirred(fd)
+
     def _is_flushed(self, fd: int) -> bool:
         """Send what a stream is owed; tells whether there is still a stream."""
         rows = self.rows
@@ -305,6 +347,8 @@ class ParkingLot:
             self.front.due(fd)
         elif state == DRAINING:
             self.rows.close(fd)
+        elif state == TAKING:
+            self._end(fd, "silent")
         else:
             self.rows.drop(fd, {READING: "silent", IDLE: "idle"}.get(state, "slow"))
 

@@ -20,6 +20,7 @@ from megacomet.deadlines import Deadlines
 from megacomet.kinds import (
     ASKING,
     AWAY,
+    CALLING,
     CLOSES,
     CROWDED,
     DRAINING,
@@ -154,10 +155,11 @@ class Rows:
         Behind the last request of a connection there is nothing to be used: it is dropped.
         """
         state = self.kinds[fd] & STATE
-        if state in (PARKED, WRITING, SOCKET):
+        if state in (PARKED, WRITING, SOCKET, CALLING):
             self.unread[fd] = data
         if state == PARKED:
             self.kinds[fd] += CROWDED - PARKED
+        if state in (PARKED, CALLING):
             self.epoll.modify(fd, select.EPOLLRDHUP)
         elif state == SOCKET:
             self.attend(fd)

@@ -47,6 +47,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.rlimits": 3,
     "megacomet.rows": 3,
     "megacomet.statedir": 3,
+    "megacomet.taking": 3,
     "megacomet.slices": 3,
     "megacomet.turns": 3,
     "megacomet.uring": 3,

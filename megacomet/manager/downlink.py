@@ -10,16 +10,21 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
+from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from megacomet import link
+from megacomet.manager.intake import Intake
 from megacomet.manager.tally import Tally
+from megacomet.model.keys import Keys
 from megacomet.model.receipts import WRITTEN, Token, outcomes
 from megacomet.model.router import Router
+from megacomet.publishing.pushing import IPushing
 
 _PEER = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
@@ -86,6 +91,14 @@ class ILinks(Protocol):
     def eased(self) -> None:
         """Something was worked off: let publishers go on when there is room."""
 
+    @property
+    def keys(self) -> Keys:
+        """The keys that the API takes."""
+
+    @property
+    def pushing(self) -> IPushing:
+        """Publishes what workers have decoded."""
+
 
 @attrs.define
 class Flight:
@@ -140,8 +153,9 @@ class Downlink(link.LinkEnd):
         self._links.check(self._peer(), number, pid, nonce)
         self.number, self.pid = number, pid
         self._head = self._links.router.head
+        self._intake = Intake(self._links.pushing, self._links.keys, self._tell, self._abort)
         self._links.joined(self)
-        return {"epoch": self._links.router.epoch, "head": self._head}
+        return {"epoch": self._links.router.epoch, "head": self._head, "keys": self._links.keys.pack()}
 
     def _peer(self) -> tuple[int, int]:
         """Return process and user of the other end (SO_PEERCRED)."""
@@ -160,6 +174,7 @@ class Downlink(link.LinkEnd):
             self._flights.clear()
             self._records.clear()
             self.gathered_bytes = 0
+            self._intake.lost()
             self._links.left(self, tokens)
 
     @link.Want.responder
@@ -168,6 +183,11 @@ class Downlink(link.LinkEnd):
         self.listening = True  # somebody came (or left): the next beat knows better, a message before it must not miss
         self._links.router.received(self, records, self._links.clock())
         return {}
+
+    @link.Publish.responder
+    def publish(self, pushes: bytes) -> Deferred[dict[str, object]]:
+        self._known()
+        return self._intake.take(pushes).addCallback(lambda told: {"told": told, "head": self._links.router.head})
 
     @link.Beat.responder
     def beat(self, counts: bytes) -> dict[str, object]:
@@ -270,7 +290,21 @@ class Downlink(link.LinkEnd):
             return
         if self.number >= 0 and self._links.is_current(self):
             self._log.failure("worker {number} failed a box", failure, number=self.number)
-            link.transport_of(self).abortConnection()
+            self._abort()
+
+    def _tell(self, told: bytes) -> None:
+        """Tell what became of pushes whose box was answered before."""
+        self._ask(link.Told, told=told, head=self._links.router.head)
+
+    def tell_keys(self) -> None:
+        """Tell the keys that the API takes."""
+        self._ask(link.Keys, keys=self._links.keys.pack())
+
+    def _ask(self, command: type[amp.Command], **arguments: object) -> None:
+        self.callRemote(command, **arguments).addErrback(self._failed)
+
+    def _abort(self) -> None:
+        link.transport_of(self).abortConnection()
 
     def tick(self, now: float) -> None:
         """Every second: the head goes out when nothing else does; a silent worker is replaced."""

@@ -14,8 +14,10 @@ from twisted.logger import Logger
 from megacomet import link
 from megacomet.manager.downlink import Downlink, IManager
 from megacomet.manager.tally import Tally
+from megacomet.model.keys import Keys
 from megacomet.model.receipts import Token
 from megacomet.model.router import Router
+from megacomet.publishing.pushing import IPushing
 
 
 class _Factory(Factory[Downlink]):
@@ -35,8 +37,11 @@ class Links:
         written: messages that they have written to connections: what each beat says more than the one before it on the
             same link, so that it stays when the worker is gone.
         tally: what the workers have counted.
+        keys: that the API takes; the workers are told whenever they change.
+        pushing: publishes what workers have decoded; to be set before one of them dials.
     """
 
+    pushing: IPushing
     _log = Logger()
 
     def __init__(
@@ -45,6 +50,7 @@ class Links:
         router: Router,
         manager: IManager,
         *,
+        keys: Keys,
         workers: int,
         nonce: bytes,
         uids: frozenset[int],
@@ -55,6 +61,7 @@ class Links:
             reactor: for delayed calls.
             router: attached to every link.
             manager: the rest of the manager.
+            keys: that the API takes.
             workers: numbers from 0 to this less one may say hello.
             nonce: what a worker must know.
             uids: of the users that a worker may run as.
@@ -63,6 +70,7 @@ class Links:
         self.reactor = reactor
         self.router = router
         self.manager = manager
+        self.keys = keys
         self.workers = workers
         self.clock = clock
         self.written = 0
@@ -73,6 +81,7 @@ class Links:
         self._easing: list[Deferred[None]] = []
         self._beat = LoopingCall(self._tick)
         self._beat.clock = reactor
+        keys.on_change(self._tell_keys)
 
     def factory(self) -> Factory[Downlink]:
         """Return the factory for the socket that workers dial."""
@@ -118,6 +127,10 @@ class Links:
         self.router.detach(downlink, unanswered, self.clock())
         self.manager.worker_down(downlink.number)
         self.eased()
+
+    def _tell_keys(self) -> None:
+        for downlink in self._of.values():
+            downlink.tell_keys()
 
     def is_current(self, downlink: Downlink) -> bool:
         """Tell whether this is the link of its worker."""

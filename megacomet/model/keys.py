@@ -6,7 +6,8 @@ What a scope allows, the doors know; where the keys come from, `megacomet.api.ac
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import attrs
@@ -20,6 +21,8 @@ ADMIN: Final = "admin"
 SCOPES: Final = (PUSH, READ, ADMIN)
 #: What the server's own key is called, where the others have names.
 OWN_NAME: Final = "api-key"
+#: What whoever sends another key is told.
+UNKNOWN_KEY: Final = "the key is not known here"
 
 
 def digest_of(key: bytes) -> bytes:
@@ -72,6 +75,7 @@ class Keys:
 
     def __init__(self, keys: Iterable[tuple[str, str]], named: Iterable[NamedKey] = ()) -> None:
         """Accept these keys; the arguments are those of `replace`."""
+        self._changed: list[Callable[[], None]] = []
         self.replace(keys, named)
 
     def replace(self, keys: Iterable[tuple[str, str]], named: Iterable[NamedKey]) -> None:
@@ -85,7 +89,30 @@ class Keys:
         for key, scope in keys:
             digest = digest_of(key.encode())
             known[digest] = Identity(digest[:8], scope, OWN_NAME)
+        self._accept(known)
+
+    def _accept(self, known: dict[bytes, Identity]) -> None:
         self._known = known
+        self._by_id = {identity.id: identity for identity in known.values()}
+        for changed in self._changed:
+            changed()
+
+    def on_change(self, changed: Callable[[], None]) -> None:
+        """Have it called whenever others are accepted from then on."""
+        self._changed.append(changed)
+
+    def pack(self) -> bytes:
+        """Return all that somebody else has to know to accept the same keys: hashes, scopes and names."""
+        return json.dumps([[digest.hex(), who.scope, who.name] for digest, who in self._known.items()]).encode()
+
+    def unpack(self, packed: bytes) -> None:
+        """Accept the keys that somebody else accepts, and no others from now on.
+
+        Raises:
+            ValueError: this is not what `pack` returns.
+        """
+        told = [(bytes.fromhex(digest), scope, name) for digest, scope, name in json.loads(packed)]
+        self._accept({digest: Identity(digest[:8], scope, name) for digest, scope, name in told})
 
     def check(self, authorization: bytes | None) -> Identity:
         """Return whose key an Authorization header carries (RFC 6750, 2.1).
@@ -104,8 +131,12 @@ class Keys:
         # How long this takes may tell something of a hash, which tells nothing of its key.
         found = self._known.get(digest_of(key.strip()))
         if found is None:
-            raise PeerError("unauthorized", "the key is not known here")
+            raise PeerError("unauthorized", UNKNOWN_KEY)
         return found
+
+    def by_id(self, id_: bytes) -> Identity | None:
+        """Return whoever is told by an id; None: the key is not accepted, or not any more."""
+        return self._by_id.get(id_)
 
     def know(self, identity: Identity) -> bool:
         """Tell whether a key that was accepted still is, with the same scope."""

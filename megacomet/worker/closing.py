@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from megacomet.kinds import (
     ASKING,
+    CALLING,
     CLOSES,
     CROWDED,
     FRONT,
@@ -26,6 +27,7 @@ from megacomet.kinds import (
     SOCKET,
     STATE,
     STREAM,
+    TAKING,
     WRITING,
 )
 from megacomet.rows import Rows
@@ -43,7 +45,7 @@ class Partings:
         """
         Args:
             rows: the connections.
-            expire: answers what waits on a row with what is at hand.
+            expire: answers what waits on a row with what is at hand, and gives up a body that is being received.
             farewell: ends a stream; takes `close`.
             close: the close frame for WebSockets.
         """
@@ -64,6 +66,10 @@ class Partings:
             self._farewell(fd, self._close)
         elif state in (READING, IDLE):
             self._rows.close(fd)
+        elif state == TAKING:
+            self._expire(fd)
+        elif state == CALLING:
+            self._rows.flag(fd, kind & (FRONT | LINGERS) | CLOSES)
         # The others end by themselves: what resumes is told that it was its last, what lingers or is away does so
         # within its time.
 
