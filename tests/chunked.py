@@ -134,7 +134,9 @@ BAD: Final[dict[str, Bad]] = {
     "trailer with two CRs": Bad(trailed(b"T: x\r\r\n"), BAD_TRAILER, BODY),
     "trailer with a NUL": Bad(trailed(b"T: x\0\r\n"), BAD_TRAILER, BODY),
     "trailer that is too long": Bad(trailed(b"T" + FULL_TRAILER), LONG_TRAILERS, BODY),
-    "trailers that are too many": Bad(trailed(b"T: x\r\n" * (MAX_TRAILER_BYTES // 6 + 1)), LONG_TRAILERS, BODY),
+    "trailers that are too many": Bad(
+        trailed((b"T: " + b"x" * 507 + b"\r\n") * (MAX_TRAILER_BYTES // 512)), LONG_TRAILERS, BODY
+    ),
     "trailer without end": Bad(CHUNK + b"0\r\nT: " + b"x" * 20_000, LONG_TRAILERS, BODY),
-    "trailers without end": Bad(CHUNK + b"0\r\n" + b"T: x\r\n" * 5000, LONG_TRAILERS, BODY),
+    "trailers without end": Bad(CHUNK + b"0\r\n" + (b"T: " + b"x" * 400 + b"\r\n") * 100, LONG_TRAILERS, BODY),
 }
