@@ -25,6 +25,7 @@ NAMES = (
         "scrape",
         "fuzz_websocket",
         "fuzz_ops",
+        "fuzz_transfer",
         "million",
     ),
 )

@@ -7,6 +7,7 @@
       PeerError               caused by who speaks to us; carries the code of the published catalogue
         BadName               a client id or channel that breaks wire rule 1
         BadPosition           a `since` that is not a position
+        BadBody               a chunked body that is malformed; has what came before the fault
         BadData               `data` that is not JSON, not UTF-8, too deep or too large
         Refused               the store does not take a message (mailbox-full, store-full)
       OpError                 a request of a WebSocket that is refused; carries a number of `OP_CODES`
@@ -158,6 +159,18 @@ class BadPosition(PeerError):
 
     def __init__(self, detail: str, pointer: str = "") -> None:
         super().__init__("bad-position", detail, pointer)
+
+
+class BadBody(PeerError):
+    """Raised when a chunked body is malformed.
+
+    Attributes:
+        pieces: of the body, before the fault, in what was taken last.
+    """
+
+    def __init__(self, detail: str, pieces: list[bytes]) -> None:
+        super().__init__("bad-request", detail)
+        self.pieces = pieces
 
 
 class BadData(PeerError):

@@ -17,12 +17,18 @@ from megacomet import link
 from megacomet.manager.downlink import Downlink
 from megacomet.manager.links import Links
 from megacomet.model.directory import Directory
+from megacomet.model.keys import Keys
 from megacomet.model.memory import MemoryStore
 from megacomet.model.router import Router
 from megacomet.model.store import Retention
+from megacomet.publishing.publisher import Publisher
 from megacomet.wire import frames
 
+from .doors import FakeAudit
+
 NONCE = b"n" * 16
+#: Of the API.
+KEY = "a-key"
 UID = 4711
 
 
@@ -170,6 +176,12 @@ def links_of(
     """Return the manager's links with a router and what watches them."""
     manager, router = Manager(), router or WatchedRouter()
     links = Links(
-        reactor, router, manager, workers=workers, nonce=NONCE, uids=frozenset([UID]), clock=lambda: reactor.seconds()
+        *(reactor, router, manager),
+        keys=Keys([(KEY, "admin")]),
+        workers=workers,
+        nonce=NONCE,
+        uids=frozenset([UID]),
+        clock=lambda: reactor.seconds(),
     )
+    links.pushing = Publisher(router, links, FakeAudit(), reactor, links.clock, 65536)
     return links, router, manager

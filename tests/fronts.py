@@ -14,6 +14,7 @@ from megacomet.model.hub import Hub
 from megacomet.settings import Settings
 from megacomet.wire import frames
 from megacomet.worker.front import Front
+from megacomet.worker.pusher import Pusher
 from megacomet.worker.room import make_lot
 
 from .lots import Ground
@@ -82,7 +83,9 @@ class House(Ground):
         super().__init__(make_lot(self.settings, now=0.0, descriptors=1_000_000))
         self.clock = Clock()
         self.link = FakeLink()
-        self.front = Front(self.lot, self.settings, self.clock, unix_s=lambda: 784111777.0, most=most, hub=hub)
+        self.pusher = Pusher(self.clock, self.settings.message_bytes)
+        rest = {"unix_s": lambda: 784111777.0, "pusher": self.pusher}
+        self.front = Front(self.lot, self.settings, self.clock, most=most, hub=hub, **rest)
         self.front.link = self.link
         self.hub = self.front.hub
         self.hub.linked(EPOCH, 0)

@@ -11,6 +11,7 @@ from megacomet.api.admin import BACKLOG, admin_service
 from megacomet.api.channel import CLOSE_S, LINGER_BYTES, LINGER_S, MAX_PIPELINED_BYTES, SLICE
 from megacomet.api.request import SMALL_BODY_BYTES
 from megacomet.errors import StartError
+from tests.chunked import BAD, GOOD, Bad
 from tests.doors import BEARER, KEY, Connection, Doors, get, post
 
 PUSH = '{"channel":"a","data":1}'
@@ -455,15 +456,35 @@ def test_a_head_of_8_kb_is_taken() -> None:
     assert Doors().ask(fits).status == 200
 
 
-@pytest.mark.parametrize("chunks", [b"x\r\n", b"-1\r\n", b"5\r\nhelloXX", b"\r\n", b"5 \r\nhello\r\n", b"1" * 2000])
-def test_bad_chunks(chunks: bytes) -> None:
-    """What is no chunk ends the connection."""
-    connection = Doors().connect()
-    connection.send(
-        raw("POST /api/push HTTP/1.1", "Host: h", f"Authorization: {BEARER}", "Transfer-Encoding: chunked", body=chunks)
-    )
-    assert connection.answer().status == 400
-    assert connection.closed
+CHUNKED_HEAD = ("Host: h", f"Authorization: {BEARER}", "Transfer-Encoding: chunked")
+
+
+@pytest.mark.parametrize("path", ["/api/push", "/api/batch"])
+@pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
+def test_bad_chunks(bad: Bad, path: str) -> None:
+    """What is no chunk ends the connection: neither the push in it nor what follows is published."""
+    request = raw(f"POST {path} HTTP/1.1", *CHUNKED_HEAD, body=bad.data) + post("/api/push", PUSH)
+    for send in (Connection.send, Connection.send_bytewise):
+        doors = Doors()
+        connection = send(doors.connect(), request)
+        answer = connection.answer()
+        assert (answer.status, answer.code) == (400, "bad-request")
+        assert answer.json()["detail"] == bad.detail
+        assert answer.headers["connection"] == "close"
+        assert connection.closed
+        assert doors.publisher.published == []
+
+
+@pytest.mark.parametrize("path", ["/api/push", "/api/batch"])
+@pytest.mark.parametrize("chunks", GOOD.values(), ids=GOOD.keys())
+def test_good_chunks(chunks: bytes, path: str) -> None:
+    """The same push in chunks that are in order is published, and so is what follows."""
+    request = raw(f"POST {path} HTTP/1.1", *CHUNKED_HEAD, body=chunks) + post("/api/push", PUSH)
+    for send in (Connection.send, Connection.send_bytewise):
+        doors = Doors()
+        connection = send(doors.connect(), request)
+        assert [answer.status for answer in connection.answers()] == [200, 200]
+        assert len(doors.publisher.published) == 2
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ class HelloTests(LinksTestCase):
         """The answer says which log this is and where it stands; the server knows that the worker is up."""
         self.publish(b"news")
         worker, downlink, pump = self.dial()
-        self.assertEqual(self.hello(worker, pump), {"epoch": b"e1", "head": 1})
+        self.assertEqual(self.hello(worker, pump), {"epoch": b"e1", "head": 1, "keys": self.links.keys.pack()})
         self.assertEqual(self.manager.told, [("up", 0, PID)])
         self.assertIs(self.links.of(0), downlink)
         self.assertIsNone(self.links.of(1))
@@ -144,7 +144,7 @@ class HelloTests(LinksTestCase):
         failure = self.hello(worker, pump)
         self.assertEqual(failure.getErrorMessage(), "worker 0 has its link already")
         self.lose()
-        self.assertEqual(self.hello(worker, pump), {"epoch": b"e1", "head": 0})
+        self.assertEqual(self.hello(worker, pump), {"epoch": b"e1", "head": 0, "keys": self.links.keys.pack()})
         self.assertIs(self.links.of(0), downlink)
 
     def test_nothing_before_hello(self) -> None:

@@ -14,8 +14,8 @@ from megacomet.kinds import CROWDED, DRAINING, ENTRANCE, IDLE, PARKED, READING
 from megacomet.model.session import Session
 from megacomet.wire.websocket import TEXT, frame, masked_frame
 from megacomet.worker.closing import SLICE
-from megacomet.worker.front import MOST_HEARD_BYTES, PATIENCE_S
 from megacomet.worker.handover import NoLink
+from megacomet.worker.listening import MOST_HEARD_BYTES, PATIENCE_S
 from megacomet.worker.room import ANSWER_BYTES, share_of
 
 from .conftest import LoggedFailures

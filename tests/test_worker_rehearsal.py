@@ -43,7 +43,7 @@ def test_too_few_are_served(logged: list[LogEvent], monkeypatch: pytest.MonkeyPa
     """The log says so, and workers are born all the same."""
     monkeypatch.setattr(birth, "rehearse", lambda: 3)
     birth.rehearse_once()
-    assert [formatEvent(event) for event in logged] == ["3 of 80 clients were served in the rehearsal"]
+    assert [formatEvent(event) for event in logged] == ["3 of 112 clients were served in the rehearsal"]
 
 
 class FailureTests(SynchronousTestCase):

@@ -13,7 +13,7 @@ from megacomet.model.hub import Hub
 from megacomet.wire import frames
 from megacomet.wire.deflate import compress
 from megacomet.wire.websocket import BINARY, CONTINUATION, masked_frame
-from megacomet.worker.front import PATIENCE_S
+from megacomet.worker.listening import PATIENCE_S
 from megacomet.worker.sockets import STRIKES
 
 from .conftest import LoggedFailures

@@ -12,7 +12,7 @@ import pytest
 
 from megacomet.kinds import DRAINING, FREE, IDLE, PARKED, STREAM
 from megacomet.wire import frames
-from megacomet.worker.front import MOST_HEARD_BYTES, PATIENCE_S
+from megacomet.worker.listening import MOST_HEARD_BYTES, PATIENCE_S
 
 from .event_stream import EventStream, chunks
 from .fronts import EPOCH, House, message, request

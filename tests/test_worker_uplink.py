@@ -26,6 +26,7 @@ from megacomet.model.session import Session
 from megacomet.slices import LONG_S, LOOK_S, SLICE_S
 from megacomet.turns import ASK_S, Turns
 from megacomet.wire import frames
+from megacomet.worker.pusher import Pusher
 from megacomet.worker.uplink import REDIAL_S, TELL_S, Uplink
 from tests.ends import NONCE, WatchedRouter, connect_ends, links_of
 from tests.forks import Fork, MemoryReactor
@@ -128,7 +129,7 @@ class ManagerEnd(amp.AMP):
     def hello(self, protocol: int, number: int, pid: int, nonce: bytes) -> object:
         self._may("hello")
         self.hellos.append((protocol, number, pid, nonce))
-        return self.hello_answer or {"epoch": b"e1", "head": 7}
+        return self.hello_answer or {"epoch": b"e1", "head": 7, "keys": b"[]"}
 
     @link.Want.responder
     def want(self, records: bytes) -> dict[str, object]:
@@ -164,12 +165,14 @@ class UplinkTestCase(SynchronousTestCase):
         self.worker = Worker()
         self.keys = RowKeys()
         self.keys.grow(ROWS)
+        self.pusher = Pusher(self.reactor, 65536)
         self.turns = Turns(1, self.reactor.seconds)
         self.hub = Hub(self.keys, self.worker, window=WINDOW)
         self.uplink = Uplink(
             self.reactor,
             self.hub,
             self.worker,
+            self.pusher,
             nonce=NONCE,
             clock=lambda: self.reactor.seconds() + self.worker.late,
             connect=self.connect,
@@ -293,7 +296,7 @@ class DialTests(UplinkTestCase):
         protocol = self.uplink._protocol
         assert protocol is not None
         self.uplink.lost(protocol)
-        answer.callback({"epoch": b"e1", "head": 7})
+        answer.callback({"epoch": b"e1", "head": 7, "keys": b"[]"})
         self.pump.flush()
         self.assertEqual((self.uplink.up, self.worker.told), (False, []))
 

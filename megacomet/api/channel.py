@@ -25,10 +25,11 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from megacomet.api.request import ISite, Request
-from megacomet.errors import PeerError
+from megacomet.errors import BadBody, PeerError
 from megacomet.wire.http import MAX_HEAD_BYTES, RequestHead, find_head_end, oversized, parse_head
 from megacomet.wire.problems import problem_response
 from megacomet.wire.requests import CONTINUE, expects_continue
+from megacomet.wire.transfer import ChunkedBody, SizedBody, body_of
 
 HEAD: Final = 0
 BODY: Final = 1
@@ -47,6 +48,8 @@ LINGER_S: Final = 5.0
 LINGER_BYTES: Final = 16 * 1024 * 1024
 #: For the last answer to reach a client that does not read.
 CLOSE_S: Final = 15.0
+
+_NO_BODY: Final = SizedBody(0)
 
 
 class IHome(Protocol):
@@ -104,8 +107,8 @@ class Channel(http.HTTPChannel):
         self._received = b""
         self._searched = 0
         self._reading = False
-        self._left = 0  # bytes of a body with a length; while lingering: bytes that may still be dropped
-        self._decoder: http._ChunkedTransferDecoder | None = None
+        self._left = 0  # while lingering: bytes that may still be dropped
+        self._body: SizedBody | ChunkedBody = _NO_BODY
         self._held = False
         self._stopped = False
         self._due = 0.0
@@ -216,37 +219,29 @@ class Channel(http.HTTPChannel):
         request = self.requestFactory(self)
         self.requests.append(request)
         self._state = BODY
-        has_body = head.chunked or head.content_length > 0
+        self._body = body_of(head)
+        has_body = self._body.rest is None
         if not request.begin(head, raw, has_body):
             return  # refused, and the body will not be read
         if not has_body:
             self._complete()
             return
-        if head.chunked:
-            self._decoder = http._ChunkedTransferDecoder(request.handleContentChunk, self._body_ended)
-        self._left = head.content_length
         if expects_continue(head.headers, head.minor):
             self.transport.write(CONTINUE)
 
     def _read_body(self) -> None:
         data, self._received = self._received, b""
-        if self._decoder is not None:
-            try:
-                self._decoder.dataReceived(data)
-            except http._MalformedChunkedDataError as e:
-                self.refuse(PeerError("bad-request", str(e)))
-        elif len(data) < self._left:
-            self._left -= len(data)
-            self.requests[0].handleContentChunk(data)
-        else:
-            left, self._left = self._left, 0
-            self.requests[0].handleContentChunk(data[:left])
-            self._body_ended(data[left:])
-
-    def _body_ended(self, rest: bytes) -> None:
-        self._decoder = None
-        if self._state == BODY:
-            self._received = rest
+        fault: PeerError | None = None
+        try:
+            pieces = self._body.feed(data)
+        except BadBody as e:
+            pieces, fault = e.pieces, e
+        if pieces:
+            self.requests[0].handleContentChunk(b"".join(pieces))
+        if fault is not None:
+            self.refuse(fault)
+        elif self._body.rest is not None and self._state == BODY:
+            self._received, self._body = self._body.rest, _NO_BODY
             self._complete()
 
     def _complete(self) -> None:

@@ -214,8 +214,7 @@ class Request(server.Request):
         """
         if self.identity is None:
             raise PeerError("unauthorized")
-        if not self.identity.allows(scope):
-            raise PeerError("forbidden", f"this needs a key of scope {scope}")
+        self.identity.demand(scope)
         return self.identity
 
     def sender(self, scope: str) -> Sender:

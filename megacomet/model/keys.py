@@ -69,6 +69,15 @@ class Identity:
         """Tell whether the key allows what a scope allows."""
         return self.scope in (scope, ADMIN)
 
+    def demand(self, scope: str) -> None:
+        """Check that the key allows what a scope allows.
+
+        Raises:
+            PeerError: `forbidden`.
+        """
+        if not self.allows(scope):
+            raise PeerError("forbidden", f"this needs a key of scope {scope}")
+
 
 class Keys:
     """The keys that are accepted, at this moment. They are not kept, only their hashes."""

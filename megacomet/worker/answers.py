@@ -13,7 +13,8 @@ from megacomet.errors import PeerError
 from megacomet.wire import http, streams
 from megacomet.wire.encodings import jsonp, poll_body, raw_form
 from megacomet.wire.problems import problem_response
-from megacomet.wire.requests import RequestIds
+from megacomet.wire.requests import JSON as JSON_TYPE
+from megacomet.wire.requests import RequestIds, answer_lines
 from megacomet.wire.upgrade import switching
 from megacomet.worker.openings import Opening
 from megacomet.worker.polls import Form
@@ -120,6 +121,11 @@ class Answers:
         lines += EVENTS_TYPE if sse else OBJECTS_TYPE
         return http.stream_head(lines + UNBUFFERED, is_chunked=is_chunked, cache_control=STREAM_CACHE)
 
+    def json(self, body: bytes, request_id: str, *, status: int, keep_alive: bool, minor: int) -> bytes:
+        """Return an answer of the API."""
+        lines = answer_lines(self.date, JSON_TYPE, request_id)
+        return http.response(status, lines, body, keep_alive=keep_alive, minor=minor)
+
     def come_back(self, retry_ms: int, origin: bytes, *, minor: int, head_only: bool) -> bytes:
         """Return what an EventSource is told instead of an error that is temporary: it would stay away for ever."""
         body = streams.retry(streams.SSE_PLAIN, retry_ms)
@@ -128,7 +134,15 @@ class Answers:
             200, lines, body, keep_alive=False, minor=minor, head_only=head_only, cache_control=STREAM_CACHE
         )
 
-    def problem(self, error: PeerError, head: http.RequestHead | None, *, keep_alive: bool, cors: bool = True) -> bytes:
+    def problem(
+        self,
+        error: PeerError,
+        head: http.RequestHead | None,
+        *,
+        keep_alive: bool,
+        cors: bool = True,
+        request_id: str = "",
+    ) -> bytes:
         """Return the answer for an error.
 
         Args:
@@ -136,11 +150,12 @@ class Answers:
             head: the request, None when there is none that can be read.
             keep_alive: whether the connection stays open.
             cors: whether pages may read it.
+            request_id: of the request, "" to find or make it here.
         """
         headers = head.headers if head is not None else {}
         return problem_response(
             error,
-            request_id=self.request_ids.of(headers),
+            request_id=request_id or self.request_ids.of(headers),
             keep_alive=keep_alive,
             minor=head.minor if head is not None else 1,
             head_only=head is not None and head.method == b"HEAD",

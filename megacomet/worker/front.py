@@ -6,7 +6,6 @@ It has no state of its own for a connection: the rows have it.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,38 +14,31 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from megacomet.errors import PeerError
-from megacomet.kinds import ASKING, CLOSES, ENTRANCE, IDLE, SOCKET, STATE, STREAM, census
+from megacomet.kinds import ASKING, CLOSES, ENTRANCE, IDLE, SOCKET, STATE, STREAM, TAKING, census
 from megacomet.model.answers import IAnswers
 from megacomet.model.hub import Hub
-from megacomet.model.position import format_position
 from megacomet.model.row_keys import IRowKeys
-from megacomet.model.session import Session
-from megacomet.names import check_client_id, mailbox_of
 from megacomet.parking import ParkingLot
 from megacomet.settings import Settings
 from megacomet.wire import http
 from megacomet.wire.keyless import needs_key
-from megacomet.wire.streams import is_websocket
 from megacomet.worker.answers import Answers
 from megacomet.worker.blocks import Blocks
 from megacomet.worker.closing import Closing, Partings
 from megacomet.worker.deliveries import OLD, Deliveries
 from megacomet.worker.draining import Draining
 from megacomet.worker.handover import Handover, ILink
-from megacomet.worker.openings import Opening, count_forms, open_echo, open_events, open_objects, open_socket
-from megacomet.worker.polls import Poll, object_poll, script_poll
+from megacomet.worker.listening import OPENINGS, Listening
+from megacomet.worker.openings import count_forms
+from megacomet.worker.pusher import Pusher
+from megacomet.worker.pushes import Pushes
 from megacomet.worker.refusals import Refusals, is_managers
 from megacomet.worker.small_pages import SmallPages
 from megacomet.worker.sockets import SHUTDOWN, Sockets
 
 #: Of the entrance: the original's ports, where there are only `/<client>.js`, one answer a connection.
 CLASSIC: Final = ENTRANCE
-#: A poll that wants its answer at once, and a stream, wait for the manager's page so long, seconds.
-PATIENCE_S: Final = 10
-#: Who sends more than that on a stream that does not listen is no EventSource.
-MOST_HEARD_BYTES: Final = 8192
 
-_OPENINGS: Final = {b"/comet/events": open_events, b"/comet/stream": open_objects, b"/comet/ws": open_socket}
 _LIBRARY: Final = frozenset({b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"})
 _NOT_FOUND: Final = "nothing stands here"
 
@@ -68,6 +60,7 @@ class Front:
         clock: IReactorTime,
         *,
         unix_s: Callable[[], float],
+        pusher: Pusher,
         most: int = 0,
         hub: Callable[[IRowKeys, IAnswers], Hub] = Hub,
     ) -> None:
@@ -78,6 +71,7 @@ class Front:
             settings: the server's.
             clock: for work that goes on in the next turn.
             unix_s: the time of the day, for the header Date.
+            pusher: has the manager publish.
             most: connections of this worker beyond which polls are answered 503; 0: no bound.
             hub: makes the hub on the rows' keys.
         """
@@ -91,25 +85,31 @@ class Front:
         self._refusals = Refusals(lot.rows, self._answers)
         self._blocks = Blocks(clock.seconds)
         self._out = out = Deliveries(lot.rows, self._answers, settings, self._blocks)
-        out.expire, out.left = self._expire, self._touch
         self.hub = out.hub = hub(lot.rows.keys, out)
         self._sockets = out.sockets = Sockets(
             *(lot.rows, self.hub, out, settings, clock),
             link=lambda: self.link,
         )
+        self._listening = Listening(
+            *(lot.rows, self.hub, out, self._answers, self._small, self._refusals, self._blocks, settings),
+            most=most,
+            touch=self._touch,
+            is_closing=lambda: self._closing.begun,
+        )
+        out.expire, out.left = self._listening.expire, self._touch
+        self._pushes = Pushes(lot.rows, self._answers, self._refusals.counts, pusher, silence_s=settings.keep_alive_s)
         self._closing = Closing(lot.rows, clock, Partings(lot.rows, self._expire, out.farewell, SHUTDOWN))
         self.draining = Draining(lot, clock, self._expire, out.farewell, self.turned)
         self._handover = Handover(lot.rows, self._refusals.request, self._closing.look)
         self._pages: dict[bytes, Callable[[int, http.RequestHead], None]] = {
-            b"/comet/poll": self._object,
-            **dict.fromkeys(_OPENINGS, self._stream),
+            b"/comet/poll": self._listening.object,
+            **dict.fromkeys(OPENINGS, self._listening.stream),
             b"/healthz": self._small.health,
             b"/readyz": self._small.readiness,
         }
         self._is_hub_touched = False
         if settings.ws_echo:
-            self._pages[settings.ws_echo.encode()] = self._echo
-        self._heard: dict[int, int] = {}
+            self._pages[settings.ws_echo.encode()] = self._listening.echo
         lot.front = self
 
     @property
@@ -154,6 +154,7 @@ class Front:
             "handed_over": self._handover.taken,
             "backlog_bytes": self._rows.owed,
             "refused": dict(self._refusals.counts),
+            "answered": {str(status): count for status, count in self._pushes.answered.items()},
             "drain": self.draining.counts(),
             **self._lot.counts(),
         }
@@ -176,10 +177,16 @@ class Front:
             except PeerError as e:
                 self._refusals.request(fd, e)
                 return
-            self._serve(fd, head, data)
-            if end == len(data):
-                return
-            data, known = data[end:], 0
+            if head.method == b"POST" and self._are_pushes(fd, head):
+                data = self._push(fd, head, data[end:])
+                if not data:
+                    return
+            else:
+                self._serve(fd, head, data)
+                if end == len(data):
+                    return
+                data = data[end:]
+            known = 0
             if rows.kinds[fd] & STATE != IDLE:
                 rows.hold(fd, data)
                 return
@@ -187,10 +194,9 @@ class Front:
 
     def gone(self, fd: int) -> None:
         """Nobody reads the answer to the poll any more; see `parking.IFront`."""
-        self._is_hub_touched = True
-        self.hub.leave(fd)
-        self._heard.pop(fd, None)
+        self._listening.leave(fd)
         self._sockets.forget(fd)
+        self._pushes.forget(fd)
 
     def due(self, fd: int) -> None:
         """The time of a poll, of a ping or of a head is over; see `parking.IFront`."""
@@ -200,7 +206,7 @@ class Front:
         elif state in (SOCKET, ASKING):
             self._sockets.due(fd)
         elif self._rows.keys[fd] is not None:
-            self._expire(fd)
+            self._listening.expire(fd)
         else:
             self._refusals.request(fd, PeerError("head-timeout"))
 
@@ -208,10 +214,12 @@ class Front:
         """Bytes came from a stream; see `parking.IFront`."""
         if self._rows.kinds[fd] & STATE == SOCKET:
             self._sockets.heard(fd, data)
-            return
-        heard = self._heard[fd] = self._heard.get(fd, 0) + len(data)
-        if heard > MOST_HEARD_BYTES:
-            self._out.lose(fd, "failed")
+        else:
+            self._listening.heard(fd, data)
+
+    def taken(self, fd: int, data: bytes) -> None:
+        """Bytes came of a body; see `parking.IFront`."""
+        self._pushes.taken(fd, data)
 
     def flushed(self, fd: int) -> None:
         """A stream is owed nothing any more; see `parking.IFront`."""
@@ -230,17 +238,35 @@ class Front:
 
     # -- requests
 
-    def _serve(self, fd: int, head: http.RequestHead, data: bytes) -> None:
+    def _are_pushes(self, fd: int, head: http.RequestHead) -> bool:
+        """Tell whether a request is one of those to the API that the worker answers."""
+        return self._pushes.serve(head) and not (self._rows.kinds[fd] & CLASSIC or self._settings.admin)
+
+    def _push(self, fd: int, head: http.RequestHead, data: bytes) -> bytes:
+        """Take a push or a batch; return what stands behind it."""
+        self._flag(fd, head)
+        try:
+            if self._closing.begun:
+                raise PeerError("shutting-down")
+            return self._pushes.begin(fd, head, data)
+        except PeerError as e:
+            self._refusals.request(fd, e, head)
+            return b""
+
+    def _flag(self, fd: int, head: http.RequestHead) -> None:
         flags = 0 if head.keep_alive and not (self._closing.begun or self.draining.per_s) else CLOSES
         if not head.minor:
             flags |= OLD
+        self._rows.flag(fd, flags | CLOSES if self._rows.kinds[fd] & CLASSIC else flags)
+
+    def _serve(self, fd: int, head: http.RequestHead, data: bytes) -> None:
+        self._flag(fd, head)
         is_classic = self._rows.kinds[fd] & CLASSIC
-        self._rows.flag(fd, flags | CLOSES if is_classic else flags)
         target = head.target
         try:
             if target[-3:] == b".js" and target.rfind(b"/") == 0 and (is_classic or target not in _LIBRARY):
                 if self._is_to_be_answered(fd, head):
-                    self._script(fd, head)
+                    self._listening.script(fd, head)
             elif is_classic:
                 raise PeerError("not-found", _NOT_FOUND)
             elif is_managers(target):
@@ -280,71 +306,6 @@ class Front:
             raise PeerError("shutting-down")
         return True
 
-    def _script(self, fd: int, head: http.RequestHead) -> None:
-        client = http.split_path(head.target)[0][:-3]
-        if head.query or b"last-event-id" in head.headers or head.method == b"HEAD" or self._answers.origins:
-            self._poll(fd, head, script_poll(client, head, self._answers.origin_of(head)))
-        elif self._blocks.is_any((mailbox_of(client),)):
-            self._small.stay_away(fd, self._answers.origin_of(head), head.minor)
-        else:  # nothing to be read but a name: this is the way that is taken a million times
-            self._park_mailbox(fd, mailbox_of(check_client_id(client)), math.inf)
-
-    def _stream(self, fd: int, head: http.RequestHead) -> None:
-        read = _OPENINGS[head.target]
-        session = read(head, self._answers.origin_of(head), self._settings.channels_per_connection)
-        if head.method == b"HEAD":
-            assert isinstance(session.options, Opening)
-            self._small.stream_head(fd, session.options)
-            return
-        if self._blocks.is_any(session.channels):
-            if head.target == b"/comet/ws":
-                raise _cut_off()
-            self._small.stay_away(fd, self._answers.origin_of(head), head.minor)
-            return
-        self._heard.pop(fd, None)  # a number that had another stream before
-        self._park(fd, PATIENCE_S)
-        self.hub.park_session(fd, session)
-
-    def _echo(self, fd: int, head: http.RequestHead) -> None:
-        opening = open_echo(head, self._answers.origin_of(head))
-        self._park(fd, PATIENCE_S)
-        self._out.echo(fd, opening)
-
-    def _object(self, fd: int, head: http.RequestHead) -> None:
-        settings = self._settings
-        poll = object_poll(
-            head,
-            self._answers.origin_of(head),
-            timeout_s=settings.poll_timeout_s,
-            most_channels=settings.channels_per_connection,
-        )
-        self._poll(fd, head, poll)
-
-    def _poll(self, fd: int, head: http.RequestHead, poll: Poll) -> None:
-        if head.method == b"HEAD":
-            self._small.poll_head(
-                fd, head, poll.form, self.hub.epoch and format_position(self.hub.epoch, self.hub.head)
-            )
-            return
-        if self._blocks.is_any(poll.channels):
-            self._small.stay_away(fd, self._answers.origin_of(head), head.minor)
-            return
-        if poll.is_plain:
-            self._park_mailbox(fd, poll.channels[0], poll.timeout_s)
-        else:
-            self._park(fd, poll.timeout_s or PATIENCE_S)
-            self.hub.park_session(fd, poll.session())
-
-    def _park_mailbox(self, fd: int, mailbox: bytes, timeout_s: float) -> None:
-        self._park(fd, timeout_s)
-        self.hub.park_mailbox(fd, mailbox)
-
-    def _park(self, fd: int, timeout_s: float) -> None:
-        if self._most and self._rows.open > self._most:
-            raise PeerError("overloaded", "all places are taken")
-        self._rows.park(fd, timeout_s)
-        self._is_hub_touched = True
-
     def _hand_over(self, fd: int, head: http.RequestHead, data: bytes) -> None:
         if self._settings.admin:
             raise PeerError("not-found", _NOT_FOUND)
@@ -369,26 +330,9 @@ class Front:
         return self._closing.done
 
     def _expire(self, fd: int) -> None:
-        """Give a poll what is at hand; a stream whose page did not come cannot begin."""
-        self._is_hub_touched = True
-        key = self._rows.keys[fd]
-        if isinstance(key, Session) and key.is_stream:
-            self.hub.leave(fd)
-            self._not_begun(fd, key)
+        """Give what waits what is at hand, and give up a body that is being received."""
+        if self._rows.kinds[fd] & STATE == TAKING:
+            self._pushes.forget(fd)
+            self._rows.close(fd)
         else:
-            self.hub.expire(fd)
-
-    def _not_begun(self, fd: int, session: Session) -> None:
-        opening = session.options
-        assert isinstance(opening, Opening)
-        error = PeerError("shutting-down") if self._closing.begun else PeerError("overloaded", "no answer in time")
-        if self._blocks.is_any(session.channels):
-            if not is_websocket(opening.encoding):
-                self._small.stay_away(fd, opening.origin)
-                return
-            error = _cut_off()
-        self._refusals.opening(fd, opening, error)
-
-
-def _cut_off() -> PeerError:
-    return PeerError("forbidden", "this client was cut off")
+            self._listening.expire(fd)

@@ -24,6 +24,7 @@ from megacomet.turns import Turns
 from megacomet.wire.workers import MOST_PER_S
 from megacomet.worker.front import Front
 from megacomet.worker.looking import Looking
+from megacomet.worker.pusher import Pusher
 from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
 
@@ -67,10 +68,12 @@ class Worker:
         self._clock = clock
         self._lot = make_lot(settings, now=clock(), descriptors=self._most)
         self._connections = LateEpoll(self._lot.rows.epoll)
-        self._front = Front(self._lot, settings, reactor, unix_s=time.time, most=share_of(settings.capacity, workers))
+        self._pusher = Pusher(reactor, settings.message_bytes)
+        most = share_of(settings.capacity, workers)
+        self._front = Front(self._lot, settings, reactor, unix_s=time.time, pusher=self._pusher, most=most)
         self._turns = Turns(len(os.sched_getaffinity(0)))
         self._link = Uplink(
-            reactor, self._front.hub, self, nonce=nonce, clock=clock, connect=connect, turns=self._turns
+            reactor, self._front.hub, self, self._pusher, nonce=nonce, clock=clock, connect=connect, turns=self._turns
         )
         self._front.link = self._link
         self._pulse = Pulse(TICK_S)

@@ -1,7 +1,7 @@
 """Pushes that this worker has decoded, on their way to the manager and back.
 
-What was decoded in a turn of the reactor leaves in one box, and few boxes are on their way at once: the more there is to
-push, the more of it shares a box, which costs both ends as much as several pushes do.
+What was decoded in a turn of the reactor leaves in one box, and few boxes are on their way at once: the more there is
+to push, the more of it shares a box, which costs both ends as much as several pushes do.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _LOST: Final = "the link to the manager was lost before its answer: the message 
 class IEnd(Protocol):
     """A connection to the manager."""
 
-    def callRemote(self, command: type[Any], **arguments: object) -> Deferred[Any]:  # as Twisted calls it
-        """Ask the manager."""
+    def publish(self, pushes: bytes) -> Deferred[dict[str, Any]]:
+        """Send a box of pushes; fires with the answer to `megacomet.link.Publish`."""
 
     def abort(self) -> None:
         """End the connection at once."""
@@ -170,7 +170,7 @@ class Pusher:
         box, self._records = records[:count], records[count:]
         self._gathered_bytes -= size
         self._under_way += 1
-        published = end.callRemote(link.Publish, pushes=b"".join(box))
+        published = end.publish(b"".join(box))
         published.addCallback(self._published, end)
         published.addErrback(self._failed, end)
 

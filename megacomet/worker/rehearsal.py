@@ -1,4 +1,4 @@
-"""What every worker does in its first second, and with each kind of client, done once before all of them are forked.
+"""What every worker does in its first second, and for each kind of client, done once before all of them are forked.
 
 The interpreter adapts the code that it runs and remembers where attributes were found (PEP 659). It writes that beside
 the code, and what a fork is the first to run, the fork has a copy of the page for. So a worker that is thrown away runs
@@ -18,8 +18,11 @@ from twisted.internet.protocol import ServerFactory
 from megacomet import link
 from megacomet.forking import LateReactor
 from megacomet.listeners import Listener
+from megacomet.model.keys import PUSH, Keys
 from megacomet.settings import Settings
 from megacomet.wire import frames, websocket
+from megacomet.wire.push import BATCH_PATH, PUSH_PATH, PushResult
+from megacomet.wire.pushed import decode_pushes, encode_told
 from megacomet.worker.main import Worker
 
 #: Code is adapted when it has run eight times, and again where that went wrong.
@@ -30,17 +33,33 @@ TURN_S: Final = 0.1
 _EPOCH: Final = b"rehearsal"
 #: Not the server's own: with a place for one client only, or polls of a second, it would be another play.
 _SETTINGS: Final = Settings(state_dir="")
+_KEY: Final = "rehearsal"
 _UPGRADE: Final = (
     b"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
     b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
 )
-#: Target and further headers of each kind of client.
+_PUSH: Final = b'{"channel":"news","data":1}'
+_FROM_PUBLISHER: Final = b"Authorization: Bearer %b\r\n" % _KEY.encode()
+
+
+def _request(method: bytes, target: bytes, headers: bytes = b"", body: bytes = b"") -> bytes:
+    return b"%b %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n%b" % (method, target, headers, body)
+
+
+#: What each kind of client sends; the last one is a WebSocket.
 CLIENTS: Final = (
-    (b"/sue.js", b""),
-    (b"/comet/poll?channel=news&client=joe", b""),
-    (b"/comet/events?channel=news", b""),
-    (b"/comet/stream?channel=news&channel=more", b""),
-    (b"/comet/ws?channel=news", _UPGRADE),
+    _request(b"POST", PUSH_PATH.encode(), b"%bContent-Length: %d\r\n" % (_FROM_PUBLISHER, len(_PUSH)), _PUSH),
+    _request(
+        b"POST",
+        BATCH_PATH.encode(),
+        _FROM_PUBLISHER + b"Transfer-Encoding: chunked\r\n",
+        b"%x\r\n%b\r\n0\r\n\r\n" % (len(_PUSH), _PUSH),
+    ),
+    _request(b"GET", b"/sue.js"),
+    _request(b"GET", b"/comet/poll?channel=news&client=joe"),
+    _request(b"GET", b"/comet/events?channel=news"),
+    _request(b"GET", b"/comet/stream?channel=news&channel=more"),
+    _request(b"GET", b"/comet/ws?channel=news", _UPGRADE),
 )
 _MASK: Final = bytes(4)
 
@@ -55,7 +74,7 @@ class _Manager(link.LinkEnd):
 
     @link.Hello.responder
     def hello(self, protocol: int, number: int, pid: int, nonce: bytes) -> dict[str, object]:
-        return {"epoch": _EPOCH, "head": 0}
+        return {"epoch": _EPOCH, "head": 0, "keys": Keys([(_KEY, PUSH)]).pack()}
 
     @link.Beat.responder
     def beat(self, counts: bytes) -> dict[str, object]:
@@ -70,7 +89,15 @@ class _Manager(link.LinkEnd):
         ]
         return {}
 
-    def publish(self) -> None:
+    @link.Publish.responder
+    def publish(self, pushes: bytes) -> dict[str, object]:
+        told = [
+            encode_told(sent.number, [PushResult(target, b"1-1", "sent") for target in sent.push.targets], None)
+            for sent in decode_pushes(pushes)
+        ]
+        return {"told": b"".join(told), "head": 0}
+
+    def tell(self) -> None:
         """Send the pages that were asked for, then a message to everybody."""
         pages, self._pages = self._pages, []
         self._boxes += 1
@@ -128,14 +155,14 @@ class _Stage:
     def _round(self) -> int:
         with contextlib.ExitStack() as clients:
             connections = [clients.enter_context(socket.socket(socket.AF_UNIX)) for _ in CLIENTS]
-            for connection, (target, headers) in zip(connections, CLIENTS, strict=True):
+            for connection, request in zip(connections, CLIENTS, strict=True):
                 connection.connect(self._door.getsockname())
                 connection.setblocking(False)
-                connection.sendall(b"GET %b HTTP/1.1\r\nHost: localhost\r\n%b\r\n" % (target, headers))
+                connection.sendall(request)
             self._go_on()
-            self._manager.publish()
+            self._manager.tell()
             self._go_on()
-            self._manager.publish()
+            self._manager.tell()
             self._go_on()
             connections[-1].sendall(_masked(websocket.TEXT, b'{"op":"ping","id":1}') + _masked(websocket.PING, b""))
             self._go_on()
@@ -166,7 +193,7 @@ def rehearse() -> int:
     """Have a worker do everything once that is part of each one's life.
 
     Returns:
-        how many clients were told a message; `ROUNDS` of each of the `CLIENTS`.
+        how many clients were told a message, or what became of theirs; `ROUNDS` of each of the `CLIENTS`.
     """
     stage = _Stage()
     try:

@@ -30,6 +30,7 @@ from megacomet.model.hub import Hub
 from megacomet.slices import timed, undisturbed
 from megacomet.turns import Turns
 from megacomet.worker.meters import Meters
+from megacomet.worker.pusher import Pusher
 from megacomet.worker.uplink_end import UplinkEnd
 
 #: What connections come and go is told to the manager at most so often, seconds, and not before it has taken what was
@@ -84,6 +85,7 @@ class Uplink:
         ready: whether all workers of the server listen, as the manager said last.
         workers: how many workers the server has.
         meters: how long messages take.
+        pusher: has the manager publish.
     """
 
     _log = Logger()
@@ -93,6 +95,7 @@ class Uplink:
         reactor: IReactor,
         hub: Hub,
         worker: IWorker,
+        pusher: Pusher,
         *,
         nonce: bytes,
         clock: Callable[[], float],
@@ -104,6 +107,7 @@ class Uplink:
             reactor: for connections and delayed calls.
             hub: fed with what comes down the link.
             worker: the rest of the worker.
+            pusher: has the manager publish.
             nonce: what the manager gave it at birth.
             clock: seconds, monotonic.
             connect: makes a connection to a path.
@@ -111,6 +115,7 @@ class Uplink:
         """
         self.reactor = reactor
         self.worker = worker
+        self.pusher = pusher
         self.clock = clock
         self.up = False
         self.ready = False
@@ -194,7 +199,10 @@ class Uplink:
         epoch, head = answer["epoch"], answer["head"]
         assert isinstance(epoch, bytes)
         assert isinstance(head, int)
+        keys = answer["keys"]
+        assert isinstance(keys, bytes)
         self.up = True
+        self.pusher.linked(protocol, epoch, head, keys)
         self._send(self._hub.linked(epoch, head))
         self.worker.linked()
         self._tick()
@@ -211,6 +219,7 @@ class Uplink:
             self._lonely_beats = self._unanswered_beats = 0
             self.worker.hold_back(False)
             self._hub.unlinked()
+            self.pusher.unlinked()
             self._turns.slice_over(is_done=True)
             if self._hung_up is None:
                 self._log.warn("link to the manager lost")

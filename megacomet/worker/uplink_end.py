@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import connectionDone
@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from megacomet import link
 from megacomet.model.answers import Box
+from megacomet.worker.pusher import Pusher
 
 
 class IUplink(Protocol):
@@ -46,6 +47,10 @@ class IUplink(Protocol):
 
     def look(self, question: bytes) -> Deferred[bytes]:
         """The manager wants to know something; see `megacomet.wire.looking`."""
+
+    @property
+    def pusher(self) -> Pusher:
+        """Hears what became of pushes, and which keys the API takes."""
 
 
 class UplinkEnd(link.LinkEnd):
@@ -82,9 +87,28 @@ class UplinkEnd(link.LinkEnd):
         self._uplink.deliver(Box(number, head, answered, records, accepted_us / 1e6, self._uplink.clock()))
         return answer
 
+    def publish(self, pushes: bytes) -> Deferred[dict[str, Any]]:
+        """Send a box of pushes; fires with the answer to `link.Publish`."""
+        published: Deferred[dict[str, Any]] = self.callRemote(link.Publish, pushes=pushes)
+        return published
+
+    def abort(self) -> None:
+        """End the connection at once."""
+        link.transport_of(self).abortConnection()
+
     def worked_off(self, results: bytes) -> None:
         """The oldest box without an answer was worked off."""
         self._answers.popleft().callback({"results": results})
+
+    @link.Told.responder
+    def told(self, told: bytes, head: int) -> dict[str, object]:
+        self._uplink.pusher.told(told, head)
+        return {}
+
+    @link.Keys.responder
+    def keys(self, keys: bytes) -> dict[str, object]:
+        self._uplink.pusher.keys.unpack(keys)
+        return {}
 
     @link.GiveBack.responder
     def give_back(self, fd: int, unread: bytes) -> dict[str, object]:
