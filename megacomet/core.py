@@ -112,8 +112,9 @@ def make_core(
     )
     events = Events(secrets.token_hex(4), time.time)
     workforce = Workforce(manager, ground.listeners, events.tell, time.monotonic)
-    publisher = Publisher(router, links, ground.access.audit, reactor, time.monotonic, settings.message_bytes)
-    links.pushing = publisher
+    links.pushing = publisher = Publisher(
+        router, links, ground.access.audit, reactor, time.monotonic, settings.message_bytes
+    )
     site = make_site(
         settings,
         Behind(

@@ -1001,6 +1001,7 @@ def test_census(ground: Ground, front: Lines) -> None:
         "waiting": 3,
         "streaming": 0,
         "writing": 1,
+        "calling": 0,
         "away": 1,
     }
     ground.rows.close(away)

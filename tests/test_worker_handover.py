@@ -20,7 +20,7 @@ from .fronts import House, parse, request
 from .lots import read_all, read_now
 
 KEY = "Authorization: Bearer k"
-PUSH = request("/api/push", KEY, "Content-Length: 5", method="POST")
+ASKED = request("/api/clients/sue/disconnect", KEY, "Content-Length: 5", method="POST")
 
 
 def is_open(fd: int) -> bool:
@@ -31,7 +31,9 @@ def is_open(fd: int) -> bool:
     return True
 
 
-@pytest.mark.parametrize("target", ["/api/push", "/api", "/api/clients/bob%2Fx", "/console/", "/metrics?x=1"])
+@pytest.mark.parametrize(
+    "target", ["/api/push/", "/api/stats", "/api", "/api/clients/bob%2Fx", "/console/", "/metrics?x=1"]
+)
 def test_what_is_the_manager_s_goes_to_it(house: House, target: str) -> None:
     """With every byte that was read, the body's beginning and pipelined requests included."""
     data = request(target, KEY, "Content-Length: 5", method="POST") + b"12345" + request("/sue.js")
@@ -53,11 +55,11 @@ def test_it_is_out_of_the_set_before_it_is_sent_and_closed_on_the_answer(house: 
         return adopt(fd, head, peer)
 
     house.link.adopt = looks  # type: ignore[method-assign]
-    client = house.send(PUSH)
+    client = house.send(ASKED)
     client.sendall(b"12345")
     house.settle()
     [(fd, read, _, answer)] = house.link.adopted
-    assert (in_set, read, os.read(fd, 100)) == ([False], PUSH, b"12345")
+    assert (in_set, read, os.read(fd, 100)) == ([False], ASKED, b"12345")
     house.pass_s(200)
     assert is_open(fd)
     answer.callback({})
@@ -66,7 +68,7 @@ def test_it_is_out_of_the_set_before_it_is_sent_and_closed_on_the_answer(house: 
 
 def test_when_the_link_is_lost_it_is_closed(house: House) -> None:
     """The manager may have it or not, so nothing is written."""
-    client = house.send(PUSH)
+    client = house.send(ASKED)
     [(fd, _, _, answer)] = house.link.adopted
     house.link.up = False
     answer.errback(Failure(ConnectionDone()))
@@ -75,7 +77,7 @@ def test_when_the_link_is_lost_it_is_closed(house: House) -> None:
 
 def test_when_the_manager_does_not_want_it(house: House) -> None:
     """It is answered 503 here, readable although the body is unread."""
-    client = house.send(PUSH + b"12345")
+    client = house.send(ASKED + b"12345")
     [(_, _, _, answer)] = house.link.adopted
     answer.errback(Failure(LinkRefused("the manager has no descriptors")))
     told, rest = parse(read_all(client))
@@ -88,7 +90,7 @@ def test_when_the_manager_does_not_want_it(house: House) -> None:
 def test_no_more_than_32_at_once(house: House) -> None:
     """The others wait, with their sockets, and go one by one."""
     for _ in range(UNDER_WAY + 5):
-        house.send(PUSH)
+        house.send(ASKED)
     assert len(house.link.adopted) == UNDER_WAY
     for n in range(5):
         house.link.adopted[n][3].callback({})
@@ -100,20 +102,20 @@ def test_no_more_than_32_at_once(house: House) -> None:
 
 def test_no_more_than_1000_are_held(house: House) -> None:
     """One more is told 503 by the worker; polls are served meanwhile."""
-    clients = [house.send(PUSH) for _ in range(HELD)]
+    clients = [house.send(ASKED) for _ in range(HELD)]
     answer = house.ask("/api/stats", KEY)
     assert (answer.status, json.loads(answer.body)["code"]) == (503, "overloaded")
     assert "access-control-allow-origin" not in answer.headers
     assert house.ask("/healthz").status == 200
     house.link.adopted[0][3].callback({})
-    house.send(PUSH)
+    house.send(ASKED)
     assert len(house.link.adopted) == UNDER_WAY + 1
     assert len(clients) == HELD
 
 
 def test_those_that_wait_when_the_link_is_lost(house: House) -> None:
     """They were never sent, so they are ours still: 503. Those under way are closed."""
-    clients = [house.send(PUSH) for _ in range(UNDER_WAY + 300)]
+    clients = [house.send(ASKED) for _ in range(UNDER_WAY + 300)]
     house.link.up = False
     for *_, answer in list(house.link.adopted):
         answer.errback(Failure(ConnectionDone()))
@@ -129,7 +131,7 @@ def test_those_that_wait_when_the_link_is_lost(house: House) -> None:
 def test_without_a_link(house: House) -> None:
     """503 at once, and the connection is closed, since a body may follow."""
     house.link.up = False
-    client = house.send(PUSH + b"12345")
+    client = house.send(ASKED + b"12345")
     answer, _ = parse(read_all(client))
     assert (answer.status, answer.headers["connection"]) == (503, "close")
     assert house.link.adopted == []
@@ -141,7 +143,7 @@ def test_without_a_key(house: House) -> None:
     assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert "access-control-allow-origin" not in answer.headers
     assert house.states() == [IDLE]
-    client = house.send(request("/api/push", "Content-Length: 5", method="POST") + b"12345")
+    client = house.send(request("/api/clients/sue/disconnect", "Content-Length: 5", method="POST") + b"12345")
     assert parse(read_all(client))[0].headers["connection"] == "close"
     assert house.link.adopted == []
     house.get("/metrics")
@@ -183,7 +185,7 @@ def test_alternating(house: House) -> None:
 
 def test_while_it_stops(house: House) -> None:
     """What is under way is waited for; what is new is refused."""
-    house.send(PUSH)
+    house.send(ASKED)
     gone: list[object] = []
     house.front.stop().addCallback(gone.append)
     house.pump()
@@ -204,7 +206,7 @@ def test_a_failure_in_the_refusal_is_logged(house: House, logged_failures: Logge
 
     house.front._handover._refuse = fails
     for _ in range(UNDER_WAY + 1):
-        house.send(PUSH)
+        house.send(ASKED)
     house.link.adopted[0][3].errback(Failure(LinkRefused("no")))
     assert len(house.link.adopted) == UNDER_WAY + 1
     assert len(logged_failures.flush(ZeroDivisionError)) == 1

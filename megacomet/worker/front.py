@@ -79,7 +79,6 @@ class Front:
         self._settings = settings
         self._clock = clock
         self._unix_s = unix_s
-        self._most = most
         self._answers = Answers(settings.origins, unix_s())
         self._small = SmallPages(lot.rows, self._answers, lambda: self.link)
         self._refusals = Refusals(lot.rows, self._answers)
@@ -101,16 +100,21 @@ class Front:
         self._closing = Closing(lot.rows, clock, Partings(lot.rows, self._expire, out.farewell, SHUTDOWN))
         self.draining = Draining(lot, clock, self._expire, out.farewell, self.turned)
         self._handover = Handover(lot.rows, self._refusals.request, self._closing.look)
-        self._pages: dict[bytes, Callable[[int, http.RequestHead], None]] = {
+        self._pages = self._make_pages()
+        self._is_hub_touched = False
+        lot.front = self
+
+    def _make_pages(self) -> dict[bytes, Callable[[int, http.RequestHead], None]]:
+        """Return what stands at fixed paths."""
+        pages: dict[bytes, Callable[[int, http.RequestHead], None]] = {
             b"/comet/poll": self._listening.object,
             **dict.fromkeys(OPENINGS, self._listening.stream),
             b"/healthz": self._small.health,
             b"/readyz": self._small.readiness,
         }
-        self._is_hub_touched = False
-        if settings.ws_echo:
-            self._pages[settings.ws_echo.encode()] = self._listening.echo
-        lot.front = self
+        if self._settings.ws_echo:
+            pages[self._settings.ws_echo.encode()] = self._listening.echo
+        return pages
 
     @property
     def link(self) -> ILink:
