@@ -18,6 +18,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from bench import bystanders
 from bench.figures import Figure, Options, all_of, at_least
 from bench.processes import Server, feeders, megacomet
 from bench.pushes import cpu_s
@@ -61,6 +62,7 @@ class Run:
     manager: float
     workers: float
     client: float
+    bystanders: float
     sent: int
     counted: int
 
@@ -91,21 +93,24 @@ def _run(server: Server, kind: Kind, options: Options, *until: str) -> Run:
         RuntimeError: an answer is missing, or counts otherwise than what was sent.
     """
     asked = ("--connections", str(options.clients or CONNECTIONS), "--bytes", str(kind.data_bytes))
-    before = cpu_s(server)
+    before, began = cpu_s(server), bystanders.Moment.now()
     with feeders(server, "--channels", str(CHANNELS), *asked, *until) as load:
         report = load.report()
+    others = bystanders.Moment.now().share_since(began)
     if report["problems"]:
         raise RuntimeError(f"{kind.name}: {report['problems'][0]}")
     counted = report["lines"]
     manager, workers = ((b - a) / counted * 1e6 for a, b in zip(before, cpu_s(server), strict=True))
     client = report["cpu_s"] / counted * 1e6
-    return Run(report["lines_per_s"], manager, workers, client, report["sent"], counted)
+    return Run(report["lines_per_s"], manager, workers, client, others, report["sent"], counted)
 
 
 def _figure(name: str, runs: Sequence[Run], budget: int = 0) -> Figure:
     middle = [statistics.median(column) for column in zip(*(attrs.astuple(r) for r in runs), strict=True)]
     detail = f"{' '.join(f'{r.per_s:,.0f}' for r in runs)}; CPU a message: manager {middle[1]:.2f} us, "
-    detail += f"workers {middle[2]:.2f} us, load client {middle[3]:.2f} us"
+    detail += (
+        f"workers {middle[2]:.2f} us, load client {middle[3]:.2f} us; others took {middle[4]:.0%} of the processors"
+    )
     if budget:
         return at_least(name, middle[0], "messages/s", budget, detail)
     return Figure(name, middle[0], "messages/s", detail=detail)
