@@ -4,7 +4,8 @@ batch or broadcasts, while it takes single pushes (`push`: to parked clients, `p
     python -m bench.profile accept|open-sse|open-ws|batch|fanout-sse|fanout-ws|push|pushes|batch-publish
                             [--clients N] [--workers W]
 
-The histories are filled before pushes and batches to nobody are sampled; their clients are connections. The kernel samples as often as its clock ticks (100 times a second of CPU time, mostly); the shares are what counts.
+Before pushes and batches to nobody are sampled the histories are filled; their clients are connections. The kernel
+samples as often as its clock ticks (100 times a second of CPU time, mostly); the shares are what counts.
 """
 
 from __future__ import annotations
