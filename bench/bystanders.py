@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import threading
 import time
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
+
+import attrs
 
 from bench import measure
 
@@ -98,3 +101,30 @@ def watched() -> Iterator[Watch]:
     finally:
         ended.set()
         thread.join()
+
+
+@attrs.frozen
+class Moment:
+    """How long processors have idled and how much the benchmark has computed by now, s.
+
+    For runs of seconds: two of these cost nothing, where a watch takes some hundredths of a processor. What the kernel
+    does by itself is a bystander here.
+    """
+
+    at_s: float
+    idle_s: float
+    ours_s: float
+
+    @classmethod
+    def now(cls) -> Moment:
+        """Read it; a process that has ended counts when it was waited for."""
+        fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ours_s = measure.cpu_s(measure.tree(os.getpid())) + ended.ru_utime + ended.ru_stime
+        # Idle and waiting for a disk.
+        return cls(time.monotonic(), (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK"), ours_s)
+
+    def share_since(self, before: Moment) -> float:
+        """Return how much of all processors' time others have taken since then."""
+        whole = (self.at_s - before.at_s) * (os.cpu_count() or 1)
+        return max(0.0, 1 - (self.idle_s - before.idle_s + self.ours_s - before.ours_s) / whole)

@@ -31,8 +31,9 @@ _MODULE: Final = CACHE / "usr" / "lib" / "nginx" / "modules" / "ngx_nchan_module
 _THEIR_PLACE: Final = b"/var/lib/nginx/body\0"
 _OUR_PLACE: Final = b"nchan-message-files\0"
 
-#: As MegaComet is set up: as many workers, each with its own queue of the port, 100 messages kept for a minute, no log.
-#: Pings are off unless asked for. An accepted connection is one descriptor, of which a process has 20,000.
+#: As MegaComet is set up: as many workers, each with its own queue of the port, 100 messages kept for a minute, no log,
+#: connections that may make as many requests as they like. Pings are off unless asked for. An accepted connection is
+#: one descriptor, of which a process has 20,000.
 _CONFIG: Final = """
 daemon off;
 {user}
@@ -52,6 +53,7 @@ http {{
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
     tcp_nodelay on;
+    keepalive_requests 1000000000;
     nchan_shared_memory_size 256m;
     nchan_message_buffer_length 100;
     nchan_message_timeout 60s;

@@ -272,6 +272,16 @@ def readers(server: Server, streams: int, transport: str, path: str, *options: s
     return _loading([*command, "--transport", transport, "--path", path, *options], server.key)
 
 
+def pushers(server: Server, to: str, *options: str) -> AbstractContextManager[Load]:
+    """Run the load client of single pushes; `to`: whose requests it makes."""
+    return _loading(["bench.pushers", "--port", str(server.port), "--to", to, *options], server.key)
+
+
+def feeders(server: Server, *options: str) -> AbstractContextManager[Load]:
+    """Run the load client of batches."""
+    return _loading(["bench.feeders", "--port", str(server.port), *options], server.key)
+
+
 @contextlib.contextmanager
 def _loading(command: list[str], key: str) -> Iterator[Load]:
     process = subprocess.Popen(

@@ -1,9 +1,11 @@
 """Where the server spends its CPU time: while it accepts long-polls, SSE streams or WebSockets, while it delivers a
-batch or broadcasts, while it takes single pushes.
+batch or broadcasts, while it takes single pushes (`push`: to parked clients, `pushes`: to nobody) or batches to nobody.
 
-    python -m bench.profile accept|open-sse|open-ws|batch|fanout-sse|fanout-ws|push [--clients N] [--workers W]
+    python -m bench.profile accept|open-sse|open-ws|batch|fanout-sse|fanout-ws|push|pushes|batch-publish
+                            [--clients N] [--workers W]
 
-The kernel samples as often as its clock ticks (100 times a second of CPU time, mostly); the shares are what counts.
+Before pushes and batches to nobody are sampled the histories are filled; their clients are connections. The kernel
+samples as often as its clock ticks (100 times a second of CPU time, mostly); the shares are what counts.
 """
 
 from __future__ import annotations
@@ -16,15 +18,18 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from bench import measure
+from bench import batch_publish, measure, pushes
 from bench.fanout import broadcast, push
 from bench.idle_memory import hold
 from bench.idle_streams import PATHS
-from bench.processes import Server, load, megacomet, readers
+from bench.processes import Load, Server, feeders, load, megacomet, pushers, readers
 
 _LINES = 30
+_CLIENTS = 20_000
+_SECONDS = "8"
 _BROADCASTS = 20
 _SAMPLING = str(Path(__file__).parent / "sampling")
 
@@ -74,6 +79,21 @@ def _broadcast(transport: str) -> Callable[[Server, int], None]:
     return run
 
 
+def _to_nobody(channels: int, run_load: Callable[..., AbstractContextManager[Load]]) -> Callable[[Server, int], None]:
+    """Return a run of a load client of pushes without listeners, with full histories."""
+    some = ("--channels", str(channels))
+
+    def run(server: Server, clients: int) -> None:
+        with feeders(server, *some, "--lines", str(100 * channels), "--seconds", "300") as load:
+            load.report()
+        _sampled(server)
+        with run_load(server, *some, "--connections", str(clients), "--seconds", _SECONDS) as load:
+            load.report()
+        _sampled(server)
+
+    return run
+
+
 WORK = {
     "accept": _accept,
     "batch": _swarm("--hold", "10", "--settle", "4", "--batch"),
@@ -82,14 +102,18 @@ WORK = {
     "open-ws": _opened("ws"),
     "fanout-sse": _broadcast("sse"),
     "fanout-ws": _broadcast("ws"),
+    "pushes": _to_nobody(pushes.CHANNELS, lambda server, *options: pushers(server, "megacomet", *options)),
+    "batch-publish": _to_nobody(batch_publish.CHANNELS, feeders),
 }
+#: How many clients, where it is another number.
+_CLIENTS_OF = {"pushes": pushes.CONNECTIONS, "batch-publish": batch_publish.CONNECTIONS}
 
 
 def main(arguments: list[str]) -> None:
     """Profile one kind of work and print the top of each role."""
     p = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__)
     p.add_argument("work", choices=WORK)
-    p.add_argument("--clients", type=int, default=20_000)
+    p.add_argument("--clients", type=int, default=0, help=f"how many ({_CLIENTS:,}; of work to nobody few)")
     p.add_argument("--workers", type=int, default=2)
     given = p.parse_args(arguments)
     with tempfile.TemporaryDirectory() as samples:
@@ -97,7 +121,7 @@ def main(arguments: list[str]) -> None:
         with megacomet(given.workers, environ=environ) as server:
             time.sleep(1)
             _sampled(server)
-            WORK[given.work](server, given.clients)
+            WORK[given.work](server, given.clients or _CLIENTS_OF.get(given.work, _CLIENTS))
         for role in ("manager", "worker"):
             _print(role, [f for f in Path(samples).iterdir() if f.name.startswith(role)])
 
