@@ -56,6 +56,7 @@ class ILinks(Protocol):
         reactor: for delayed calls.
         router: attached to every link.
         manager: the rest of the manager.
+        crowded: the links for which more than `PRESSURE_BYTES` is gathered.
         workers: how many the server has.
         written: messages that they have written to connections.
         tally: told what a worker has counted.
@@ -64,6 +65,7 @@ class ILinks(Protocol):
     reactor: IReactorTime
     router: Router
     manager: IManager
+    crowded: set[Downlink]
     workers: int
     written: int
     tally: Tally
@@ -174,6 +176,7 @@ class Downlink(link.LinkEnd):
             self._flights.clear()
             self._records.clear()
             self.gathered_bytes = 0
+            self._links.crowded.discard(self)
             self._intake.lost()
             self._links.left(self, tokens)
 
@@ -226,6 +229,8 @@ class Downlink(link.LinkEnd):
             self._turn = self._links.reactor.callLater(0, self._flush)
         self._records.append((record, token, self._answered, self._turned_at))
         self.gathered_bytes += len(record)
+        if self.gathered_bytes > link.PRESSURE_BYTES:
+            self._links.crowded.add(self)
 
     def _flush(self) -> None:
         self._turn = None
@@ -248,6 +253,8 @@ class Downlink(link.LinkEnd):
             records.append(record)
             size += len(record)
         self.gathered_bytes -= size
+        if self.gathered_bytes <= link.PRESSURE_BYTES:
+            self._links.crowded.discard(self)
         if not self._records:  # else later records, up to the log's head, are still here
             self._head = self._links.router.head
         self._boxes += 1

@@ -38,6 +38,7 @@ class Links:
             same link, so that it stays when the worker is gone.
         tally: what the workers have counted.
         keys: that the API takes; the workers are told whenever they change.
+        crowded: the links for which more is gathered than is good.
         pushing: publishes what workers have decoded; to be set before one of them dials.
     """
 
@@ -78,6 +79,7 @@ class Links:
         self._nonce = nonce
         self._uids = uids
         self._of: dict[int, Downlink] = {}
+        self.crowded: set[Downlink] = set()
         self._easing: list[Deferred[None]] = []
         self._beat = LoopingCall(self._tick)
         self._beat.clock = reactor
@@ -164,7 +166,7 @@ class Links:
 
     def full(self) -> bool:
         """Whether publishers that can wait should."""
-        return any(downlink.gathered_bytes > link.PRESSURE_BYTES for downlink in self._of.values())
+        return bool(self.crowded)
 
     def wait(self) -> Deferred[None]:
         """Return what fires when there is room again."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
@@ -25,8 +24,7 @@ def _nowhere() -> None:
     """Return the address of nobody."""
 
 
-@attrs.frozen
-class Sender:
+class Sender(NamedTuple):
     """Who pushes.
 
     Attributes:

@@ -62,7 +62,7 @@ def compact(value: bytes, max_bytes: int, pointer: str = "/data") -> bytes:
     Raises:
         BadData: `bad-fields` (too deep) or `too-large`.
     """
-    if value.count(b"[") + value.count(b"{") > MAX_DEPTH and depth(value) > MAX_DEPTH:
+    if len(value) > MAX_DEPTH and value.count(b"[") + value.count(b"{") > MAX_DEPTH and depth(value) > MAX_DEPTH:
         raise too_deep(pointer)
     if b"\n" in value or b"\r" in value:
         # Within strings JSON has none, and between two tokens that could merge there is always a comma or colon.

@@ -16,6 +16,7 @@ from typing import Annotated, Final, NamedTuple, NoReturn
 import attrs
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
+from msgspec.structs import astuple
 
 from megacomet.errors import BadData, BadName, PeerError
 from megacomet.names import EVERYONE, check_channel, check_client_id, mailbox_of
@@ -86,8 +87,7 @@ _decode: Final = msgspec.json.Decoder(PushBody).decode
 _walk: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
-@attrs.frozen
-class Push:
+class Push(NamedTuple):
     """What one push asks for.
 
     Attributes:
@@ -169,8 +169,7 @@ def _refuse_repeats(body: bytes, raw: bytes, fields: PushBody) -> None:
     """
     if body.count(b"\\") == raw.count(b"\\"):
         expected = raw.count(b":")
-        for name in fields.__struct_fields__:
-            value = getattr(fields, name)
+        for value in astuple(fields):
             if value is not UNSET:
                 expected += 1
                 if type(value) is str:
@@ -191,6 +190,11 @@ def _refuse_repeats(body: bytes, raw: bytes, fields: PushBody) -> None:
 
 
 def _targets(fields: PushBody) -> tuple[tuple[bytes, ...], bool]:
+    if fields.channels is fields.clients is UNSET and fields.everyone is not True:  # nearly always
+        if fields.client is UNSET and fields.channel is not UNSET:
+            return (_target("channel", None, fields.channel),), True
+        if fields.channel is UNSET and fields.client is not UNSET:
+            return (_target("client", None, fields.client),), True
     named = [name for name in _TARGETS if getattr(fields, name) is not UNSET]
     if fields.everyone is True:
         named.append("everyone")

@@ -22,6 +22,8 @@ from megacomet.wire.push import Push, PushResult
 _PUSH: Final = struct.Struct(">IBd8sBHII")
 _TOLD: Final = struct.Struct(">IHH")
 _RESULT: Final = struct.Struct(">BIB")
+#: Both at once, of the push that most are: one target, and not refused.
+_TOLD_ONE: Final = struct.Struct(">IHHBIB")
 
 _WANTS_RECEIPT: Final = 1
 _SINGLE: Final = 2
@@ -38,6 +40,9 @@ _STATUSES: Final = (
 )
 _NUMBERS: Final = {status: number for number, status in enumerate(_STATUSES)}
 _REPEATED: Final = 0x80
+_FIRSTS: Final = {number: (*status, False) for status, number in _NUMBERS.items()} | {
+    number | _REPEATED: (*status, True) for status, number in _NUMBERS.items()
+}
 #: Of connections: nobody wanted to know.
 _UNKNOWN: Final = 0xFFFF_FFFF
 #: A detail is for people; what would not fit is left out.
@@ -88,10 +93,12 @@ def encode_push(number: int, push: Push, identity: bytes, wants_receipt: bool, o
         key = b""
     else:
         flags |= _HAS_KEY
-    targets = encode_names(push.targets)
-    lengths = (len(key), len(origin), len(targets), len(push.data))
+    # As `encode_names` does it, for the one target that most have.
+    targets = push.targets
+    names = bytes((len(targets[0]),)) + targets[0] if len(targets) == 1 else encode_names(targets)
+    lengths = (len(key), len(origin), len(names), len(push.data))
     head = _PUSH.pack(number, flags, ttl_s, identity, *lengths)
-    return b"%b%b%b%b%b" % (head, key, origin, targets, push.data)
+    return b"%b%b%b%b%b" % (head, key, origin, names, push.data)
 
 
 def decode_pushes(blob: bytes) -> Iterator[SentPush]:
@@ -112,9 +119,11 @@ def decode_pushes(blob: bytes) -> Iterator[SentPush]:
         at = data_at + data_bytes
         if at > end:
             raise ValueError("a push is cut off in its body")
-        names = blob[targets_at:data_at]
         # One name has its length before it, and nothing behind it.
-        targets = (names[1:],) if names and names[0] + 1 == targets_bytes else tuple(decode_names(names))
+        if targets_bytes and blob[targets_at] + 1 == targets_bytes:
+            targets: tuple[bytes, ...] = (blob[targets_at + 1 : data_at],)
+        else:
+            targets = tuple(decode_names(blob[targets_at:data_at]))
         push = Push(
             targets,
             bool(flags & _SINGLE),
@@ -128,6 +137,11 @@ def decode_pushes(blob: bytes) -> Iterator[SentPush]:
 
 def encode_told(number: int, results: Sequence[PushResult], refusal: tuple[str, str] | None) -> bytes:
     """Pack what became of one push; the arguments are those of `ToldPush`."""
+    if refusal is None and len(results) == 1:
+        _, id_, status, repeated, connections, code = results[0]
+        first = _NUMBERS[status, code] | (_REPEATED if repeated else 0)
+        counted = _UNKNOWN if connections is None else connections
+        return _TOLD_ONE.pack(number, 1, 0, first, counted, len(id_)) + id_
     why = b"" if refusal is None else "\0".join(refusal).encode("utf-8", "replace")[:_MOST_REFUSAL_BYTES]
     parts = [_TOLD.pack(number, len(results), len(why)), why]
     for _, id_, status, repeated, connections, code in results:
@@ -152,26 +166,25 @@ def decode_told(blob: bytes, targets_of: Callable[[int], Sequence[bytes]]) -> It
         while at < end:
             number, count, why_bytes = _TOLD.unpack_from(blob, at)
             at += _TOLD.size
-            code, _, detail = blob[at : at + why_bytes].decode("utf-8", "replace").partition("\0")
+            why = blob[at : at + why_bytes]
             at += why_bytes
-            results: list[tuple[int, int, bytes]] = []
-            for _ in range(count):
+            targets = targets_of(number)
+            results: list[PushResult] = []
+            for n in range(count):
                 first, connections, id_bytes = _RESULT.unpack_from(blob, at)
                 at += _RESULT.size + id_bytes
-                results.append((first, connections, blob[at - id_bytes : at]))
+                if targets:
+                    status, code, repeated = _FIRSTS[first]
+                    known = None if connections == _UNKNOWN else connections
+                    results.append(PushResult(targets[n], blob[at - id_bytes : at], status, repeated, known, code))
             if at > end:
                 raise ValueError("what became of a push is cut off")
-            if targets := targets_of(number):
-                told = [_result(channel, *result) for channel, result in zip(targets, results, strict=bool(results))]
-                yield ToldPush(number, told, (code, detail) if code else None)
-    except struct.error:
-        raise ValueError("what became of a push is cut off") from None
+            if targets:
+                yield ToldPush(number, results, _read_refusal(why) if why else None)
+    except (struct.error, KeyError, IndexError):
+        raise ValueError("this is not what became of pushes") from None
 
 
-def _result(channel: bytes, first: int, connections: int, id_: bytes) -> PushResult:
-    number = first & ~_REPEATED
-    if number >= len(_STATUSES):
-        raise ValueError(f"no push has the status {number}")
-    status, code = _STATUSES[number]
-    known = None if connections == _UNKNOWN else connections
-    return PushResult(channel, id_, status, bool(first & _REPEATED), known, code)
+def _read_refusal(why: bytes) -> tuple[str, str]:
+    code, _, detail = why.decode("utf-8", "replace").partition("\0")
+    return code, detail

@@ -177,7 +177,8 @@ class Front:
                     rows.keep(fd, data)
                 return
             try:
-                head = http.parse_head(data[:end])
+                parse = http.parse_familiar_head if data[:5] == b"POST " else http.parse_head
+                head = parse(data[:end])
             except PeerError as e:
                 self._refusals.request(fd, e)
                 return
