@@ -1,0 +1,395 @@
+"""Two ways to the same answer: one conversation held with two servers, and what of it must be the same.
+
+With `--admin` the manager answers the API itself: that is the reference. Without, a request comes by a worker. A
+conversation ends when all its answers are there and one more request tells whether the connection stayed; nothing here
+waits for time to pass, only for bytes, and for those with a bound.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from signal import SIGHUP
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import attrs
+
+from megacomet.api.key_file import change_keys
+from megacomet.api.keys import ADMIN, PUSH, READ, NamedKey, digest_of
+from megacomet.names import POSITION_PATTERN
+from megacomet.wire.problems import REQUEST_ID_PATTERN
+from tests.integration.server import LINE_S, Server
+
+#: The keys of both servers, by scope.
+KEYS: Final = {scope: f"a-key-to-{scope}" for scope in (PUSH, READ, ADMIN)}
+#: In a row: where the client waits for `100 Continue` before it goes on.
+GO: Final = None
+#: In a row: another word of the same length each time that it is sent.
+RUN: Final = b"_RUN_"
+_RUNS: Final = {False: b"fresh", True: b"kept_"}
+
+_STATUS: Final = re.compile(rb"HTTP/1\.[01] (\d{3}) ")
+_DATE: Final = re.compile(rb"\r\nDate: \w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT\r\n")
+_ID: Final = re.compile(b"\r\nX-Request-Id: (%b)\r\n" % REQUEST_ID_PATTERN.encode())
+_RETRY: Final = re.compile(rb"\r\nRetry-After: [1-9]\d*\r\n")
+_LENGTH: Final = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
+_POSITION: Final = re.compile(rb'"(id|position)":"(%b)"' % POSITION_PATTERN.encode())
+_CREATED: Final = "2026-11-28T09:00:00Z"
+_TRACE: Final = re.compile(r"Traceback|Unhandled")
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Row:
+    """One line of a table: what is sent, and what has to come.
+
+    Attributes:
+        name: for people.
+        sent: the bytes, or pieces of them and `GO`.
+        statuses: of the answers, interim ones included.
+        published: messages that it adds, None: it is not looked at.
+        stays: whether the connection is open afterwards.
+        bodiless: whether HEAD was asked.
+        foreign: places of answers that do not belong to the API: they are the worker's own on the public port.
+        cut: bytes that go out at once, 0: a piece as it is.
+        shuts: whether the client ends its side behind it.
+    """
+
+    name: str
+    sent: bytes | Sequence[bytes | None]
+    statuses: Sequence[int]
+    published: int | None = 0
+    stays: bool = True
+    bodiless: bool = False
+    foreign: Sequence[int] = ()
+    cut: int = 0
+    shuts: bool = False
+
+    def ours(self, each: Sequence[T]) -> Iterator[T]:
+        """Return those things, of which there is one an answer, that belong to the API."""
+        return (one for place, one in enumerate(each) if place not in self.foreign)
+
+    def pieces(self, kept: bool) -> Iterator[bytes | None]:
+        """Return what goes out, piece by piece."""
+        for piece in [self.sent] if isinstance(self.sent, bytes) else self.sent:
+            if piece is GO:
+                yield GO
+                continue
+            data = piece.replace(RUN, _RUNS[kept])
+            size = self.cut or len(data) or 1
+            for start in range(0, len(data), size):
+                yield data[start : start + size]
+
+
+@attrs.frozen
+class Told:
+    """What came of one conversation, ready to be compared.
+
+    Attributes:
+        answers: each with a word in the place of what no two servers have in common.
+        stayed: whether the connection was open afterwards.
+        published: messages that it added.
+    """
+
+    answers: Sequence[bytes]
+    stayed: bool
+    published: int
+
+    @property
+    def statuses(self) -> list[int]:
+        """The status of each answer."""
+        return [status_of(answer) for answer in self.answers]
+
+
+class Talk:
+    """A connection of a client; a context manager."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        """Talk over a connected socket, which is this object's from now on."""
+        sock.settimeout(LINE_S)
+        self._socket = sock
+        self._buffer = b""
+        self.ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._socket.close()
+
+    def send(self, data: bytes) -> None:
+        """Send; the other end may have closed before it has it all."""
+        try:
+            self._socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def shut(self) -> None:
+        """Send nothing any more."""
+        self._socket.shutdown(socket.SHUT_WR)
+
+    def answer(self, bodiless: bool = False) -> bytes | None:
+        """Return the next answer, head and body; None: the connection has ended between two of them."""
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            if not self._read():
+                assert not self._buffer, f"the connection has ended in the middle of {self._buffer!r}"
+                return None
+        end += 4
+        head = self._buffer[:end]
+        if not bodiless and status_of(head) >= 200 and status_of(head) != 204:
+            length = _LENGTH.search(head)
+            assert length is not None, f"no length in {head!r}"
+            end += int(length[1])
+        while len(self._buffer) < end:
+            assert self._read(), f"the connection has ended in the middle of {self._buffer!r}"
+        answer, self._buffer = self._buffer[:end], self._buffer[end:]
+        return answer
+
+    def _read(self) -> bool:
+        try:
+            data = self._socket.recv(65_536)
+        except ConnectionResetError:  # what came before was read
+            data = b""
+        except TimeoutError:
+            raise AssertionError(f"nothing comes behind {self._buffer!r}") from None
+        self._buffer += data
+        self.ended = not data
+        return bool(data)
+
+
+def status_of(answer: bytes) -> int:
+    """Return the status of an answer."""
+    found = _STATUS.match(answer)
+    assert found is not None, f"no status line: {answer!r}"
+    return int(found[1])
+
+
+def request(
+    path: str = "/api/push",
+    body: bytes | None = None,
+    *lines: str,
+    method: str = "POST",
+    key: str | None = KEYS[PUSH],
+    host: str | None = "h",
+    version: str = "1.1",
+) -> bytes:
+    """Return a request.
+
+    Args:
+        path: the target.
+        body: with its length; None: there is none, nor a length.
+        lines: more headers.
+        method, version: of the request line.
+        key: None: no Authorization.
+        host: None: no Host.
+    """
+    head = [f"{method} {path} HTTP/{version}"]
+    head += [] if host is None else [f"Host: {host}"]
+    head += [] if key is None else [f"Authorization: Bearer {key}"]
+    head += lines
+    head += [] if body is None else [f"Content-Length: {len(body)}"]
+    return "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + (body or b"")
+
+
+#: What a kept connection has behind it, and what tells that one is open: a request of the same kind, and another one.
+BEFORE: Final = request("/api/push", b'{"channel":"before","data":1,"ttl":0}')
+_PROBES: Final = {
+    False: request("/api/push", b"{}", "X-Request-Id: is-it-open"),
+    True: request("/api/workers/none", None, "X-Request-Id: is-it-open", method="GET", key=KEYS[READ]),
+}
+
+
+def converse(sock: socket.socket, row: Row, kept: bool = False) -> tuple[list[bytes], bool]:
+    """Hold a conversation; return its answers, and whether the connection stayed open.
+
+    Args:
+        sock: connected; it is closed then.
+        row: what is said.
+        kept: whether on a connection that was used before.
+    """
+    answers: list[bytes] = []
+    with Talk(sock) as talk:
+        if kept:
+            talk.send(BEFORE)
+            first = talk.answer()
+            assert first is not None
+            assert status_of(first) == 200, first
+        for piece in row.pieces(kept):
+            if piece is GO:
+                answers += filter(None, [talk.answer(row.bodiless)])
+            else:
+                talk.send(piece)
+        if row.shuts:
+            talk.shut()
+        while not talk.ended and (row.shuts or len(answers) < len(row.statuses)):
+            answers += filter(None, [talk.answer(row.bodiless)])
+        talk.send(b"" if talk.ended else _PROBES[kept])
+        while not talk.ended:
+            answer = talk.answer()
+            if answer is not None and b"\r\nX-Request-Id: is-it-open\r\n" in answer:
+                return answers, True
+            answers += filter(None, [answer])
+    return answers, False
+
+
+def comparable(answer: bytes, sent: bytes, base: int) -> bytes:
+    """Return an answer with a word in the place of what no two servers have in common, each looked at before.
+
+    Args:
+        answer: one answer.
+        sent: the conversation that it belongs to: an id that stands there has to come back as it is.
+        base: where the log stood before.
+    """
+    if status_of(answer) < 200:
+        return answer
+    head, _, body = answer.partition(b"\r\n\r\n")
+    head += b"\r\n"
+    assert len(_DATE.findall(head)) == 1, f"no good Date in {head!r}"
+    head = _RETRY.sub(b"\r\nRetry-After: SECONDS\r\n", _DATE.sub(b"\r\nDate: DATE\r\n", head))
+    made = _ID.search(head)
+    if made is not None and b"X-Request-Id: " + made[1] not in sent:
+        head = _ID.sub(b"\r\nX-Request-Id: MADE\r\n", head)
+        body = body.replace(b'"request_id":"%b"' % made[1], b'"request_id":"MADE"')
+    body = _POSITION.sub(lambda found: b'"%b":"EPOCH%+d"' % (found[1], _offset(found[2]) - base), body)
+    if body:  # its length was right, or it would not have been read
+        head = _LENGTH.sub(b"\r\nContent-Length: %d\r\n" % len(body), head)
+    elif made is not None:  # HEAD: it is the length of a body with another id
+        head = _LENGTH.sub(b"\r\nContent-Length: ANY\r\n", head)
+    return head + b"\r\n" + body
+
+
+def _offset(position: bytes) -> int:
+    return int(position.partition(b"-")[2])
+
+
+def check_same(row: Row, reference: Told, other: Told) -> None:
+    """Fail if the answers of the API were not the same, to the byte, or went with different deeds."""
+    assert [*row.ours(other.answers)] == [*row.ours(reference.answers)]
+    assert other.stayed == reference.stayed, "the connection was left open on one way only"
+    assert other.published == reference.published, "not the same number of messages was published"
+
+
+class Way:
+    """One of the two.
+
+    Attributes:
+        server: the server.
+    """
+
+    def __init__(self, server: Server, admin_port: int = 0) -> None:
+        """Ask a server that stands, at its public port or at its own one."""
+        self.server = server
+        self._address = (server.host, admin_port or server.port)
+        self._control = Talk(self.connect())
+
+    def connect(self) -> socket.socket:
+        """Open a connection to the API."""
+        sock = socket.create_connection(self._address, LINE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+
+    def ask(self, path: str, method: str = "GET") -> Any:
+        """Return what the API tells of a path, on a connection for this alone."""
+        self._control.send(request(path, None, method=method, key=KEYS[ADMIN]))
+        answer = self._control.answer()
+        assert answer is not None
+        assert status_of(answer) == 200, answer
+        return json.loads(answer.partition(b"\r\n\r\n")[2])
+
+    def position(self) -> int:
+        """Return where the log stands."""
+        return _offset(self.ask("/api/channels/nobodys")["position"].encode())
+
+    def listen(self, channel: str) -> socket.socket:
+        """Listen to a channel at the public port; the manager knows of it when this returns."""
+        client = self.server.connect()
+        client.sendall(f"GET /comet/stream?channel={channel} HTTP/1.1\r\nHost: test\r\n\r\n".encode())
+        seen = b""
+        while b"\n" not in seen.partition(b"\r\n\r\n")[2].partition(b"\r\n")[2]:
+            piece = client.recv(65_536)
+            assert piece, seen
+            seen += piece
+        return client
+
+    def tell(self, row: Row, kept: bool) -> Told:
+        """Hold a conversation."""
+        base = self.position()
+        answers, stayed = converse(self.connect(), row, kept)
+        sent = b"".join(filter(None, row.pieces(kept)))
+        told = [comparable(answer, sent, base + kept) for answer in answers]
+        return Told(told, stayed, self.position() - base - kept)
+
+    def check_log(self) -> None:
+        """Fail if an error of ours was logged up to now; the log says so itself when it has come so far."""
+        seen = len(self.server.lines)
+        self.server.kill("manager", SIGHUP)
+        self.server.wait_line("the API keys were read again", after=seen)
+        check_lines(self.server.lines)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._control.__exit__(None, None, None)
+
+
+@attrs.frozen
+class Ways:
+    """Both.
+
+    Attributes:
+        reference: the manager itself.
+        public: the public port.
+    """
+
+    reference: Way
+    public: Way
+
+    def __iter__(self) -> Iterator[Way]:
+        return iter((self.reference, self.public))
+
+    def check(self, row: Row, kept: bool) -> None:
+        """Hold a conversation on both ways, and fail if it was not the same, or not as the row says."""
+        reference, public = (way.tell(row, kept) for way in self)
+        assert public.statuses == list(row.statuses), public.answers
+        assert [*row.ours(reference.statuses)] == [*row.ours(row.statuses)], reference.answers
+        check_same(row, reference, public)
+        assert public.stayed == (row.stays and not row.shuts)
+        assert row.published in (None, public.published)
+
+
+@contextmanager
+def both_ways(directory: Path, *options: str) -> Iterator[Ways]:
+    """Start two servers with the same settings and keys; their logs have no error of ours at the end."""
+    with ExitStack() as stack:
+        # Held while the port is looked for only: who listens there says so by starting.
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            port: int = probe.getsockname()[1]
+        servers = []
+        for name, more in (("reference", [f"--admin=tcp:{port}:interface=127.0.0.1"]), ("public", [])):
+            state_dir = directory / name
+            state_dir.mkdir(0o700)
+            named = [NamedKey(scope, scope, digest_of(KEYS[scope].encode()), _CREATED) for scope in (PUSH, READ)]
+            change_keys(str(state_dir), lambda _, named=named: tuple(named))
+            everything = ("--port=0", "--interface=127.0.0.1", *more, *options)
+            servers.append(Server(state_dir, *everything, env={"MEGACOMET_API_KEY": KEYS[ADMIN]}))
+            stack.callback(servers[-1].kill_all)
+            servers[-1].launch()
+        ways = Ways(Way(servers[0].wait_ready(), port), Way(servers[1].wait_ready()))
+        yield ways
+        for way in ways:
+            way.check_log()
+            way.close()
+            way.server.stop()
+            check_lines(way.server.lines)
+
+
+def check_lines(lines: Sequence[str]) -> None:
+    """Fail if one of the lines of a log tells of an error of ours."""
+    assert not [line for line in lines if _TRACE.search(line)], "\n".join(lines)
