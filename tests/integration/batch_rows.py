@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from megacomet.api.keys import ADMIN
-from megacomet.wire.push import ENVELOPE_BYTES, MAX_TARGETS
-from tests.integration.push_rows import HEARD, MESSAGE_BYTES, TOO_MUCH, push
+from tests.integration.push_rows import ENVELOPE_BYTES, HEARD, MAX_TARGETS, MESSAGE_BYTES, TOO_MUCH, push
 from tests.integration.ways import GO, KEYS, Row, request
 
 PATH: Final = "/api/batch"
@@ -81,7 +79,7 @@ def _outcomes() -> Iterator[Row]:
     ):
         yield from batch(f"the second: {name}", good + bad + b"\n" + good, 200, 2)
         yield from batch(f"the only one: {name}", bad, 422)
-    yield from batch("to everyone", push(everyone=True) + b"\n" + push(channel="*"), 200, 2, key=KEYS[ADMIN])
+    yield from batch("to everyone", push(everyone=True) + b"\n" + push(channel="*"), 200, 2, key=KEYS["admin"])
     yield from batch("some targets refuse", push(channels=["s", "@s"], data="x" * TOO_MUCH), 200, 1)
     yield from batch("99 bad ones", b"x\n" * 99, 422)
     yield from batch("100 bad ones and a good one", b"x\n" * 100 + good, 200, 1)

@@ -6,10 +6,11 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from megacomet.api.keys import ADMIN, READ
-from megacomet.wire.push import MAX_TARGETS
 from tests.integration.ways import KEYS, Row, request
 
+#: Bounds that the reference of the API tells: targets of a push, and what a body may have besides the data.
+MAX_TARGETS: Final = 10_000
+ENVELOPE_BYTES: Final = 3_000_000
 #: Of the servers under test.
 MESSAGE_BYTES: Final = 150_000
 #: A message of which so much is data costs more than the half of the store that mailboxes may have.
@@ -34,14 +35,31 @@ def push(**fields: Any) -> bytes:
     return json.dumps({"data": 1, **fields}).encode()
 
 
-def one(name: str, body: bytes, status: int, published: int = 0, *lines: str, **more: Any) -> Row:
+def code(code: str) -> bytes:
+    """Return what stands in the answer of an error."""
+    return b'"code":"%b"' % code.encode()
+
+
+#: What the answers to whole pushes say; of 507 there are two.
+SAYS: Final = {
+    200: b'"status":"',
+    400: code("bad-json"),
+    403: code("forbidden"),
+    413: code("too-large"),
+    415: code("unsupported-media-type"),
+    422: code("bad-fields"),
+    507: b"-full",
+}
+
+
+def one(name: str, body: bytes, status: int, published: int = 0, **more: Any) -> Row:
     """Return the row of one push."""
-    return Row(name, request(PATH, body, *lines, **more), [status], published)
+    return Row(name, request(PATH, body, **more), [status], published, says=SAYS[status])
 
 
 def many(name: str, bodies: Sequence[bytes], statuses: Sequence[int], published: int) -> Row:
     """Return the row of several pushes, one written behind the other."""
-    return Row(name, b"".join(request(PATH, body) for body in bodies), statuses, published)
+    return Row(name, b"".join(request(PATH, body) for body in bodies), statuses, published, says=SAYS[statuses[-1]])
 
 
 def _taken() -> Iterator[Row]:
@@ -61,9 +79,9 @@ def _taken() -> Iterator[Row]:
     yield one("client: kept", push(client="_RUN_"), 200, 1)
     yield one("clients", push(clients=["n1", "n2"], ttl=0), 200, 2)
     yield one("clients: 250 bytes", push(clients=["x" * 250], ttl=0), 200, 1)
-    yield one("everyone", push(everyone=True), 200, 1, key=KEYS[ADMIN])
-    yield one("everyone as a channel", push(channel="*"), 200, 1, key=KEYS[ADMIN])
-    yield one("everyone among channels", push(channels=["c", "*"]), 200, 2, key=KEYS[ADMIN])
+    yield one("everyone", push(everyone=True), 200, 1, key=KEYS["admin"])
+    yield one("everyone as a channel", push(channel="*"), 200, 1, key=KEYS["admin"])
+    yield one("everyone among channels", push(channels=["c", "*"]), 200, 2, key=KEYS["admin"])
     yield one("everyone: no", push(channel="c", everyone=False), 200, 1)
     for ttl in (0, 1, 0.5, 1e3, 2_592_000):
         yield one(f"ttl {ttl}", push(channel="t", ttl=ttl), 200, 1)
@@ -84,7 +102,7 @@ def _keys() -> Iterator[Row]:
     yield many("key: one of several", [push(channels=["k", f"k{n}"], key="_RUN_3") for n in range(3)], [200] * 3, 4)
     yield many("key: other fields", [push(channel="k", key="_RUN_4", data=n) for n in range(2)], [200] * 2, 1)
     yield many("key: heard", [push(channel=HEARD, key="_RUN_5")] * 2, [200] * 2, 1)
-    yield many("key: everyone", [push(client="k_RUN_", key="_RUN_6", ttl=0)] * 2, [200] * 2, 1)
+    yield many("key: a client", [push(client="k_RUN_", key="_RUN_6", ttl=0)] * 2, [200] * 2, 1)
     yield one("key: 128 bytes", push(channel="k", key="_RUN_" + "ü" * 61 + "x"), 200, 1)
     yield one("key: 129 bytes", push(channel="k", key="_RUN_" + "ü" * 62), 422)
     others = [request(PATH, push(channel="k", key="_RUN_7"), key=KEYS[scope]) for scope in ("push", "admin", "push")]
@@ -180,55 +198,60 @@ def _wrong() -> Iterator[Row]:
 
 def _full() -> Iterator[Row]:
     """What the store does not take."""
-    to = {"client": "f_RUN_"}
-    yield many("mailbox full", [push(**to)] * 3, [200, 200, 507], 2)
+    full = request(PATH, push(client="f_RUN_"))
+    yield Row("mailbox full", full * 3, [200, 200, 507], 2, says=code("mailbox-full"))
     yield many("mailbox full: some", [push(clients=["g_RUN_", f"h{n}_RUN_"]) for n in range(3)], [200] * 3, 5)
     yield many("mailbox full: all", [push(clients=["i_RUN_", "j_RUN_"])] * 3, [200, 200, 507], 4)
     yield many("mailbox full: live only", [*[push(client="l_RUN_")] * 2, push(client="l_RUN_", ttl=0)], [200] * 3, 3)
-    yield one("store full", push(client="s", data="x" * TOO_MUCH), 507)
+    yield Row("store full", request(PATH, push(client="s", data="x" * TOO_MUCH)), [507], says=code("store-full"))
     yield one("store full: some", push(channels=["s", "@s"], data="x" * TOO_MUCH), 200, 1)
     yield one("store full: a channel is told live", push(channel="s", data="x" * TOO_MUCH), 200, 1)
 
 
 def _parameters() -> Iterator[Row]:
-    """The query."""
-    for query, status in (
-        ("", 200),
-        ("receipt=1", 200),
-        ("receipt=0", 200),
-        ("receipt=", 200),
-        ("receipt", 200),
-        ("receipt=1&receipt=1", 200),
-        ("receipt=0&receipt=1", 200),
-        ("receipt=1&receipt=0", 200),
-        ("receipt=1&receipt=", 200),
-        ("receipt=1;x=2", 200),
-        ("receipt=11", 200),
-        ("receipt=%31", 200),
-        ("%72eceipt=1", 200),
-        ("receipt=+1", 200),
-        ("Receipt=1", 200),
-        ("&&receipt=1&&", 200),
-        ("?receipt=1", 200),
-        ("receipt=1=1", 200),
-        ("x=1&receipt=1&_=%ff", 200),
-        ("x=%", 200),
-        ("x=%zz&receipt=1", 200),
-        ("%&receipt=1&%0", 200),
-        ("receipt=1%00", 200),
+    """The query: unknown parameters are passed over, of one that is given twice the last one holds."""
+    for query, is_told in (
+        ("", False),
+        ("receipt=1", True),
+        ("receipt=0", False),
+        ("receipt=", False),
+        ("receipt", False),
+        ("receipt=1&receipt=1", True),
+        ("receipt=0&receipt=1", True),
+        ("receipt=1&receipt=0", False),
+        ("receipt=1&receipt=", False),
+        ("receipt=1;x=2", False),
+        ("receipt=11", False),
+        ("receipt=%31", True),
+        ("%72eceipt=1", True),
+        ("receipt=+1", False),
+        ("Receipt=1", False),
+        ("&&receipt=1&&", True),
+        ("?receipt=1", False),
+        ("receipt=1=1", False),
+        ("x=1&receipt=1&_=%ff", True),
+        ("x=%", False),
+        ("x=%zz&receipt=1", True),
+        ("%&receipt=1&%0", True),
+        ("receipt=1%00", False),
     ):
-        for target in (HEARD, "c"):
-            yield Row(f"?{query} to {target}", request(f"{PATH}?{query}", push(channel=target)), [status], 1)
-    receipt = f"{PATH}?receipt=1"
-    yield Row("receipt: several", request(receipt, push(channels=["c", HEARD])), [200], 2)
-    yield Row("receipt: of a list of one", request(receipt, push(channels=[HEARD])), [200], 1)
-    repeat = request(receipt, push(channel=HEARD, key="_RUN_8"))
-    yield Row("receipt: of a repeat", repeat * 2, [200, 200], 1)
-    refused = request(receipt, push(clients=["r_RUN_", "q"], ttl=60))
-    yield Row("receipt: refused", request(receipt, push(client="s", data="x" * TOO_MUCH)), [507], 0)
-    yield Row("receipt: refused with others", refused * 4, [200, 200, 507, 507], 4)
-    yield Row("receipt: everyone", request(receipt, push(everyone=True), key=KEYS[ADMIN]), [200], 1)
-    yield Row("receipt: bad fields", request(receipt, push()), [422])
+        for target, status, number in ((HEARD, b"sent", 1), ("c", b"queued", 0)):
+            says = b'"status":"%b"' % status + (b',"connections":%d}' % number if is_told else b"}")
+            yield Row(f"?{query} to {target}", request(f"{PATH}?{query}", push(channel=target)), [200], 1, says=says)
+    path = f"{PATH}?receipt=1"
+    told = b'"connections":%d}'
+    yield Row("receipt: several", request(path, push(channels=["c", HEARD])), [200], 2, says=told % 1)
+    yield Row("receipt: of a list of one", request(path, push(channels=[HEARD])), [200], 1, says=told % 1)
+    repeat = request(path, push(channel=HEARD, key="_RUN_8")) * 2
+    yield Row("receipt: of a repeat", repeat, [200, 200], 1, says=b'"repeated":true,"connections":0}')
+    full = request(path, push(client="s", data="x" * TOO_MUCH))
+    yield Row("receipt: refused", full, [507], says=code("store-full"))
+    some = request(path, push(channels=["@s", HEARD], data="x" * TOO_MUCH, ttl=60))
+    yield Row("receipt: some refused", some, [200], 1, says=told % 1)
+    yield Row("receipt: all refused", request(path, push(clients=["r_RUN_", "q_RUN_"])) * 3, [200, 200, 507], 4)
+    everyone = request(path, push(everyone=True), key=KEYS["admin"])
+    yield Row("receipt: everyone", everyone, [200], 1, says=told % 1)
+    yield Row("receipt: bad fields", request(path, push()), [422], says=code("bad-fields"))
     yield Row("receipt for a batch", request("/api/batch?receipt=1", PUSH), [200], 1)
 
 
@@ -254,26 +277,30 @@ def _types() -> Iterator[Row]:
             ("application/json, text/plain", 415),
         ):
             sent = request(path, PUSH, f"Content-Type: {given}")
-            yield Row(f"{path} as {given!r}", sent, [status], int(status == 200), stays=status == 200)
+            ok = status == 200
+            yield Row(f"{path} as {given!r}", sent, [status], int(ok), stays=ok, says=b"" if ok else SAYS[status])
         twice = request(path, PUSH, *["Content-Type: application/json"] * 2)
-        yield Row(f"{path} with two types", twice, [400], stays=False)
+        yield Row(f"{path} with two types", twice, [400], stays=False, differs="unreadable")
         yield Row(f"{path} of no type and no body", request(path, None, FORM), [415])
 
 
 def _scopes() -> Iterator[Row]:
     """Who may do what."""
     for path in ("/api/push", "/api/batch"):
-        for scope, status in (("push", 200), (ADMIN, 200), (READ, 403)):
+        for scope, status in (("push", 200), ("admin", 200), ("read", 403)):
             early = path == "/api/batch" and status == 403
             sent = request(path, PUSH, key=KEYS[scope])
-            yield Row(f"{path} with scope {scope}", sent, [status], int(status == 200), stays=not early)
-        yield Row(f"{path} with scope read, no body", request(path, None, key=KEYS[READ]), [403])
+            ok = status == 200
+            yield Row(
+                f"{path} with scope {scope}", sent, [status], int(ok), stays=not early, says=b"" if ok else SAYS[403]
+            )
+        yield Row(f"{path} with scope read, no body", request(path, None, key=KEYS["read"]), [403])
     for fields in ({"everyone": True}, {"channel": "*"}, {"channels": ["c", "*"]}, {"channel": "*", "ttl": -1}):
         status = 422 if "ttl" in fields else 403
         yield one(f"to everyone without its scope: {fields}", push(**fields), status)
-    yield one("nonsense with scope read", b"{", 403, key=KEYS[READ])
-    both = request(PATH, PUSH, "Content-Type: a/b", key=KEYS[READ])
-    yield Row("a type that is not taken, with scope read", both, [415], stays=False)
+    yield one("nonsense with scope read", b"{", 403, key=KEYS["read"])
+    both = request(PATH, PUSH, "Content-Type: a/b", key=KEYS["read"])
+    yield Row("a type that is not taken, with scope read", both, [415], stays=False, says=SAYS[415])
 
 
 ROWS: Final = [

@@ -1,44 +1,113 @@
 """`POST /api/push` and `POST /api/batch` are answered the same to the byte, whichever way they take.
 
-On real servers: one answers the API by itself (`--admin`), the other on its public port.
+On real servers: one answers the API by itself (`--admin`), the other on its public port. Each row of the tables is sent
+to both, over a connection of its own and over one that was used before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 
+import attrs
 import pytest
 
-from tests.integration import batch_rows, http_rows, push_rows
-from tests.integration.ways import Row, Ways, both_ways
+from tests.integration import batch_rows, framing_rows, head_rows, pipeline_rows, push_rows
+from tests.integration.way_servers import Listener, Ways, both_ways
+from tests.integration.ways import Row, converse
+
+
+@attrs.frozen
+class House:
+    """Both servers, and on each somebody who listens."""
+
+    ways: Ways
+    listeners: Sequence[Listener]
 
 
 @pytest.fixture(scope="module")
-def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
-    """Both servers, and on each somebody who listens."""
-    with both_ways(tmp_path_factory.mktemp("ways"), *push_rows.OPTIONS) as ways:
-        listeners = [way.listen(push_rows.HEARD) for way in ways]
-        yield ways
-        for listener in listeners:
-            listener.close()
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """Start them."""
+    with both_ways(tmp_path_factory.mktemp("ways"), *push_rows.OPTIONS) as ways, ExitStack() as stack:
+        yield House(ways, [stack.enter_context(Listener(way, push_rows.HEARD)) for way in ways])
 
 
-@pytest.mark.parametrize("row", push_rows.ROWS, ids=lambda row: row.name)
-def test_push(ways: Ways, row: Row) -> None:
+class Table:
+    """The rows of one table, and a look at the logs behind the last of them."""
+
+    @pytest.fixture(scope="class", autouse=True)
+    def _logs(self, house: House) -> Iterator[None]:
+        yield
+        for way in house.ways:
+            way.check_log()
+
+    def check(self, house: House, row: Row) -> None:
+        """Send a row on both ways."""
+        for kept in (False, True):
+            house.ways.check(row, kept)
+
+
+class TestPush(Table):
     """Whatever a push says."""
-    for kept in (False, True):
-        ways.check(row, kept)
+
+    @pytest.mark.parametrize("row", push_rows.ROWS, ids=lambda row: row.name)
+    def test_row(self, house: House, row: Row) -> None:
+        """The answers are the same, and those that the row tells."""
+        self.check(house, row)
 
 
-@pytest.mark.parametrize("row", batch_rows.ROWS, ids=lambda row: row.name)
-def test_batch(ways: Ways, row: Row) -> None:
+class TestBatch(Table):
     """Whatever a batch says."""
-    for kept in (False, True):
-        ways.check(row, kept)
+
+    @pytest.mark.parametrize("row", batch_rows.ROWS, ids=lambda row: row.name)
+    def test_row(self, house: House, row: Row) -> None:
+        """The answers are the same, and those that the row tells."""
+        self.check(house, row)
 
 
-@pytest.mark.parametrize("row", [row for rows in http_rows.ROWS.values() for row in rows], ids=lambda row: row.name)
-def test_http(ways: Ways, row: Row) -> None:
-    """However it is sent."""
-    for kept in (False, True):
-        ways.check(row, kept)
+class TestHead(Table):
+    """Whatever the head says."""
+
+    @pytest.mark.parametrize("row", head_rows.ROWS, ids=lambda row: row.name)
+    def test_row(self, house: House, row: Row) -> None:
+        """The answers are the same, and those that the row tells."""
+        self.check(house, row)
+
+
+class TestFraming(Table):
+    """However the body is sent."""
+
+    @pytest.mark.parametrize("row", framing_rows.ROWS, ids=lambda row: row.name)
+    def test_row(self, house: House, row: Row) -> None:
+        """The answers are the same, and those that the row tells."""
+        self.check(house, row)
+
+
+class TestPipeline(Table):
+    """Whatever else is sent on the connection."""
+
+    @pytest.mark.parametrize("row", pipeline_rows.ROWS, ids=lambda row: row.name)
+    def test_row(self, house: House, row: Row) -> None:
+        """The answers are the same, and those that the row tells."""
+        self.check(house, row)
+
+
+@pytest.mark.parametrize("client", pipeline_rows.LEAVING, ids=lambda client: client.name)
+def test_a_client_that_leaves(house: House, client: pipeline_rows.Leaving) -> None:
+    """What came whole is published and nothing else; the connection ends, with or without the answers that were due."""
+    for way, listener in zip(house.ways, house.listeners, strict=True):
+        listener.heard()
+        before = way.position()
+        converse(way.connect(), Row(client.name, client.sent, (), shuts=True))
+        assert listener.heard() == list(client.heard)
+        assert way.position() == before + len(client.heard) + 1
+
+
+def test_what_is_kept(house: House) -> None:
+    """What a push was to say is told in the same words afterwards, whoever took it."""
+    kept = []
+    for way in house.ways:
+        names = [told["channel"] for told in way.ask("/api/channels?limit=1000")["channels"]]
+        assert len(names) > 5
+        kept.append({name: way.history(name) for name in names})
+    assert kept[0] == kept[1]
