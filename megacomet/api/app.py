@@ -32,7 +32,7 @@ from megacomet.wire.answers import Disconnected, as_json
 from megacomet.wire.cutoff import CutOff, decode_cut_off
 from megacomet.wire.push import push_answer
 
-_RECEIPT: Final = [b"1"]
+_RECEIPT: Final = [b"1"]  # of several the last one holds
 _IN_BRACES: Final = re.compile(r"\{\w+\}")
 
 
@@ -100,7 +100,7 @@ class Api:
         push = self._publisher.decode(request.content.read(), identity)
         outcome: Deferred[Outcome] = Deferred()
         done = partial(_to_everyone, request, outcome) if push.everyone else outcome.callback
-        self._publisher.publish(push, identity, done, wants_receipt=request.args.get(b"receipt") == _RECEIPT)
+        self._publisher.publish(push, identity, done, wants_receipt=_wants_receipt(request))
         if outcome.called:  # the usual case; a Deferred more is a tenth of the whole
             _answer_push(cast(Outcome, outcome.result), request, push.single)
             return None
@@ -219,6 +219,10 @@ class Api:
         else:
             request.log_failure(failure)
             request.reply_problem(PeerError("internal"))
+
+
+def _wants_receipt(request: Request) -> bool:
+    return request.args.get(b"receipt", [])[-1:] == _RECEIPT
 
 
 def _to_everyone(request: Request, published: Deferred[Outcome], outcome: Outcome) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tests.integration.push_rows import ENVELOPE_BYTES, HEARD, MAX_TARGETS, MESSAGE_BYTES, TOO_MUCH, push
+from tests.integration.push_rows import ENVELOPE_BYTES, HEARD, MAX_TARGETS, MESSAGE_BYTES, PASSING, TOO_MUCH, push
 from tests.integration.ways import GO, KEYS, Row, request
 
 PATH: Final = "/api/batch"
@@ -85,7 +85,7 @@ def _outcomes() -> Iterator[Row]:
     yield from batch("100 bad ones and a good one", b"x\n" * 100 + good, 200, 1)
     yield from batch("250 bad ones and a good one", b"x\n" * 250 + good, 200, 1)
     yield from batch("250 bad ones", b"\n" + b"[]\r\n" * 250, 422)
-    yield from batch("ttl", b"\n".join(push(channel="b", ttl=ttl) for ttl in (0, 1, -1, "1")), 200, 2)
+    yield from batch("ttl", b"\n".join(push(channel=PASSING, ttl=ttl) for ttl in (0, 1, -1, "1")), 200, 2)
     key = push(channel="b", key="_RUN_b")
     yield Row("a key that is repeated", request(PATH, key + b"\n" + key), [200], 1)
     full = push(client="b_RUN_") + b"\n"

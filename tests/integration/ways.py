@@ -108,9 +108,14 @@ class Told:
 class Talk:
     """A connection of a client; a context manager."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        """Talk over a connected socket, which is this object's from now on."""
-        sock.settimeout(LINE_S)
+    def __init__(self, sock: socket.socket, wait_s: float = LINE_S) -> None:
+        """Talk over a connected socket, which is this object's from now on, and wait so long at most for bytes."""
+        self._wait_s = wait_s
+        self.again(sock)
+
+    def again(self, sock: socket.socket) -> None:
+        """Go on over another socket, where the one before has ended."""
+        sock.settimeout(self._wait_s)
         self._socket = sock
         self._buffer = b""
         self.ended = False
