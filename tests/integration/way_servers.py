@@ -150,14 +150,15 @@ class Ways:
     def check(self, row: Row, kept: bool) -> None:
         """Hold a conversation on both ways, and fail if it was not the same, or not as the row says."""
         reference, public = (way.tell(row, kept) for way in self)
-        assert public.statuses == list(row.statuses), public.answers
-        assert [*row.ours(reference.statuses)] == [*row.ours(row.statuses)], reference.answers
+        assert public.statuses == list(row.statuses), f"not {row.statuses} but {public.answers}"
+        ours = [*row.ours(row.statuses)]
+        assert [*row.ours(reference.statuses)] == ours, f"not {ours} but {reference.answers}"
         if row.differs:
             public = DIFFERENCES[row.differs](reference, public)
         check_same(row, reference, public)
-        assert public.stayed == (row.stays and not row.shuts)
-        assert row.published in (None, public.published)
-        assert not row.says or row.says in public.answers[-1]
+        assert public.stayed == (row.stays and not row.shuts), f"whether the connection was kept: {public.stayed}"
+        assert row.published in (None, public.published), f"{public.published} messages were published"
+        assert not row.says or row.says in public.answers[-1], f"{row.says!r} is not in {public.answers[-1]!r}"
 
 
 def _key_lines() -> str:

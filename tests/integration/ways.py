@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from difflib import ndiff
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -258,7 +259,7 @@ def comparable(answer: bytes, sent: bytes, base: int) -> bytes:
     assert len(_DATE.findall(head)) == 1, f"no good Date in {head!r}"
     head = _RETRY.sub(b"\r\nRetry-After: SECONDS\r\n", _DATE.sub(b"\r\nDate: DATE\r\n", head))
     made = _ID.search(head)
-    if made is not None and b"X-Request-Id: " + made[1] not in sent:
+    if made is not None and b"\r\nX-Request-Id: %b\r\n" % made[1] not in sent:
         head = _ID.sub(b"\r\nX-Request-Id: MADE\r\n", head)
         body = body.replace(b'"request_id":"%b"' % made[1], b'"request_id":"MADE"')
     body = _POSITION.sub(lambda found: b'"%b":"EPOCH%+d"' % (found[1], int(found[2]) - base), body)
@@ -271,7 +272,10 @@ def comparable(answer: bytes, sent: bytes, base: int) -> bytes:
 
 def check_same(row: Row, reference: Told, other: Told) -> None:
     """Fail if the answers of the API were not the same, to the byte, or went with different deeds."""
-    assert [*row.ours(other.answers)] == [*row.ours(reference.answers)]
+    ours, theirs = (b"".join(row.ours(told.answers)) for told in (reference, other))
+    if [*row.ours(other.answers)] != [*row.ours(reference.answers)]:
+        lines = (text.decode("latin-1").splitlines() for text in (ours, theirs))
+        raise AssertionError("\n".join(["not the same (the reference with -, the other way with +):", *ndiff(*lines)]))
     assert other.stayed == reference.stayed, "the connection was left open on one way only"
     assert other.published == reference.published, "not the same number of messages was published"
 
