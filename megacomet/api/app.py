@@ -222,7 +222,7 @@ class Api:
 
 
 def _wants_receipt(request: Request) -> bool:
-    return request.args.get(b"receipt", [])[-1:] == _RECEIPT
+    return bool(request.args.get(b"receipt", [])[-1:] == _RECEIPT)
 
 
 def _to_everyone(request: Request, published: Deferred[Outcome], outcome: Outcome) -> None:

@@ -123,7 +123,7 @@ class Listener:
     def heard(self) -> list[Any]:
         """Return the data of what has come since the last time, up to now."""
         self._way.push(self._channel, _MARK)
-        found = []
+        found: list[Any] = []
         while True:
             told = json.loads(self._file.readline())
             if told.get("data") == _MARK:

@@ -270,12 +270,16 @@ def comparable(answer: bytes, sent: bytes, base: int) -> bytes:
     return head + b"\r\n" + body
 
 
+def _as_lines(answers: Sequence[bytes]) -> list[str]:
+    return b"\n".join(answers).decode("latin-1").splitlines()
+
+
 def check_same(row: Row, reference: Told, other: Told) -> None:
     """Fail if the answers of the API were not the same, to the byte, or went with different deeds."""
-    ours, theirs = (b"".join(row.ours(told.answers)) for told in (reference, other))
-    if [*row.ours(other.answers)] != [*row.ours(reference.answers)]:
-        lines = (text.decode("latin-1").splitlines() for text in (ours, theirs))
-        raise AssertionError("\n".join(["not the same (the reference with -, the other way with +):", *ndiff(*lines)]))
+    told, expected = [*row.ours(other.answers)], [*row.ours(reference.answers)]
+    if told != expected:
+        lines = ndiff(_as_lines(expected), _as_lines(told))
+        raise AssertionError("\n".join(["not the same (reference -, other way +):", *lines]))
     assert other.stayed == reference.stayed, "the connection was left open on one way only"
     assert other.published == reference.published, "not the same number of messages was published"
 
