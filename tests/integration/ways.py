@@ -211,16 +211,17 @@ _PROBES: Final = {
 }
 
 
-def converse(sock: socket.socket, row: Row, kept: bool = False) -> tuple[list[bytes], bool]:
+def converse(sock: socket.socket, row: Row, kept: bool = False, wait_s: float = LINE_S) -> tuple[list[bytes], bool]:
     """Hold a conversation; return its answers, and whether the connection stayed open.
 
     Args:
         sock: connected; it is closed then.
         row: what is said.
         kept: whether on a connection that was used before.
+        wait_s: for bytes, at most.
     """
     answers: list[bytes] = []
-    with Talk(sock) as talk:
+    with Talk(sock, wait_s) as talk:
         if kept:
             talk.send(BEFORE)
             first = talk.answer()
