@@ -90,6 +90,8 @@ def leaving() -> Iterator[Leaving]:
     yield Leaving("in the third line", request("/api/batch", lines + b"\n")[:-1], [0, 1])
     yield Leaving("in the third line, chunked", CHUNKED + chunk(lines), [0, 1])
     yield Leaving("behind the third line, chunked", CHUNKED + chunk(lines + b"\n"), [0, 1, 2])
+    bad = CHUNKED + chunk(lines + b"\n") + b"zz\r\n"
+    yield Leaving("behind a bad chunk", bad, [0, 1, 2])
     many = b"\n".join(map(_heard, range(1000)))
     yield Leaving("in the thousandth line", request("/api/batch", many + b"\n")[:-1], range(999))
 

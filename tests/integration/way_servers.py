@@ -120,16 +120,22 @@ class Listener:
         self._file.close()
         self._socket.close()
 
-    def heard(self) -> list[Any]:
-        """Return the data of what has come since the last time, up to now."""
+    def heard(self, awaited: int = 0) -> list[Any]:
+        """Return the data of what has come since the last time, up to now.
+
+        Args:
+            awaited: so many messages are waited for first: what comes on several connections has no order.
+        """
+        found = [self._next() for _ in range(awaited)]
         self._way.push(self._channel, _MARK)
-        found: list[Any] = []
-        while True:
-            told = json.loads(self._file.readline())
-            if told.get("data") == _MARK:
-                return found
-            if "data" in told:
-                found.append(told["data"])
+        while (data := self._next()) != _MARK:
+            found.append(data)
+        return found
+
+    def _next(self) -> Any:
+        while "data" not in (told := json.loads(self._file.readline())):
+            pass
+        return told["data"]
 
 
 @attrs.frozen
