@@ -346,9 +346,16 @@ class ReceiptTests(SynchronousTestCase):
 
     def test_only_when_asked(self) -> None:
         """Without receipt=1, and with any other value or parameter, nobody waits."""
-        for query in ("", "?receipt=0", "?receipts=1", "?_=123"):
+        for query in ("", "?receipt=0", "?receipts=1", "?_=123", "?receipt=1&receipt=0"):
             answer = self.ask('{"channel":"a","data":1}', "/api/push" + query).answer().json()
             self.assertNotIn("connections", answer)
+
+    def test_asked_twice(self) -> None:
+        """Of a parameter that is given twice the last one holds."""
+        for query in ("receipt=1&receipt=1", "receipt=0&receipt=1"):
+            connection = self.ask('{"channel":"a","data":1}', "/api/push?" + query)
+            self.doors.publisher.receipts.pop().reported(1)
+            self.assertEqual(connection.answer().json()["connections"], 1)
 
     def test_refused(self) -> None:
         """A refused push is a problem, with or without receipt."""
