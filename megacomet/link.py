@@ -84,6 +84,11 @@ class LinkEnd(amp.AMP):
             os.close(self._descriptors.popitem()[1])
         self.transport = None
 
+    def send_now(self, command: type[amp.Command], **arguments: object) -> None:
+        """Send a command that is not answered, and all that was written before it, in this turn of the reactor."""
+        self.callRemote(command, **arguments)
+        transport_of(self).doWrite()  # what does not fit, and what has failed, the reactor deals with
+
 
 def connect(path: str) -> socket.socket:
     """Connect to a UNIX socket, now or not at all: the kernel has the other end's queue at hand.
@@ -128,23 +133,25 @@ class Want(amp.Command):
 
 
 class Publish(amp.Command):
-    """Worker to manager: pushes, in the order in which they are to be published.
+    """Worker to manager: pushes, in the order in which they are to be published; records of `megacomet.wire.pushed`.
 
-    The answer, when another box may come, says what became of them; of which that is not known yet `Told` says it.
-    `head` is where the log stands then. The records are those of `megacomet.wire.pushed`.
+    `Told` answers it. AMP's own answers would cost as much again, and pushes cannot be sent as rarely as beats.
     """
 
     arguments = [(b"pushes", Blob())]
-    response = [(b"told", Blob()), (b"head", amp.Integer())]
-    errors = {LinkRefused: b"REFUSED"}
+    response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
+    requiresAnswer = False
 
 
 class Told(amp.Command):
-    """Manager to worker: what became of pushes of which the answer to their box did not say it."""
+    """Manager to worker: what became of pushes, how many of their boxes are worked off, and where the log stands.
 
-    arguments = [(b"told", Blob()), (b"head", amp.Integer())]
+    What is not known when a box is worked off is told later, with `boxes` 0.
+    """
+
+    arguments = [(b"told", Blob()), (b"boxes", amp.Integer()), (b"head", amp.Integer())]
     response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
-    errors = {LinkRefused: b"REFUSED"}
+    requiresAnswer = False
 
 
 class Keys(amp.Command):

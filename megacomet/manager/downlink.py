@@ -10,12 +10,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
-from twisted.protocols import amp
 from twisted.python.failure import Failure
 
 from megacomet import link
@@ -188,9 +186,10 @@ class Downlink(link.LinkEnd):
         return {}
 
     @link.Publish.responder
-    def publish(self, pushes: bytes) -> Deferred[dict[str, object]]:
+    def publish(self, pushes: bytes) -> dict[str, object]:
         self._known()
-        return self._intake.take(pushes).addCallback(lambda told: {"told": told, "head": self._links.router.head})
+        self._intake.take(pushes)
+        return {}
 
     @link.Beat.responder
     def beat(self, counts: bytes) -> dict[str, object]:
@@ -299,16 +298,13 @@ class Downlink(link.LinkEnd):
             self._log.failure("worker {number} failed a box", failure, number=self.number)
             self._abort()
 
-    def _tell(self, told: bytes) -> None:
-        """Tell what became of pushes whose box was answered before."""
-        self._ask(link.Told, told=told, head=self._links.router.head)
+    def _tell(self, told: bytes, boxes: int) -> None:
+        """Tell what became of pushes."""
+        self.send_now(link.Told, told=told, boxes=boxes, head=self._links.router.head)
 
     def tell_keys(self) -> None:
         """Tell the keys that the API takes."""
-        self._ask(link.Keys, keys=self._links.keys.pack())
-
-    def _ask(self, command: type[amp.Command], **arguments: object) -> None:
-        self.callRemote(command, **arguments).addErrback(self._failed)
+        self.callRemote(link.Keys, keys=self._links.keys.pack()).addErrback(self._failed)
 
     def _abort(self) -> None:
         link.transport_of(self).abortConnection()

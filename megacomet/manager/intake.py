@@ -11,7 +11,6 @@ from collections.abc import Callable
 from functools import partial
 
 import attrs
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -28,7 +27,6 @@ class _Box:
     """A box of pushes: how many are still to be given to the publisher, and what became of the others."""
 
     left: int
-    answer: Deferred[bytes]
     told: list[bytes] = attrs.field(factory=list)
 
 
@@ -38,42 +36,34 @@ class Intake:
     _log = Logger()
 
     def __init__(
-        self, pushing: IPushing, keys: Keys, tell: Callable[[bytes], None], broken: Callable[[], None]
+        self, pushing: IPushing, keys: Keys, tell: Callable[[bytes, int], None], broken: Callable[[], None]
     ) -> None:
         """
         Args:
             pushing: publishes.
             keys: those that are accepted; the worker's may be those of a moment ago.
-            tell: takes what became of pushes whose box was answered before.
+            tell: takes what became of pushes, and how many of their boxes are worked off.
             broken: called after an error of ours: nothing is taken any more.
         """
         self._pushing = pushing
         self._keys = keys
         self._tell = tell
         self._broken = broken
-        self._pace: Pace[tuple[SentPush, _Box]] = Pace(pushing, self._publish, lambda: None, self._failed)
+        self._pace: Pace[tuple[SentPush | None, _Box]] = Pace(pushing, self._publish, lambda: None, self._failed)
         self._unhanded: _Box | None = None
         self._late: list[bytes] = []
         self._turn: IDelayedCall | None = None
         self._is_lost = False
 
-    def take(self, pushes: bytes) -> Deferred[bytes]:
-        """Publish a box of pushes, behind those that came before.
-
-        Returns:
-            what fires with what became of them, as far as it is known then, when another box may come.
+    def take(self, pushes: bytes) -> None:
+        """Publish a box of pushes, behind those that came before; an empty one is worked off when those are.
 
         Raises:
             ValueError: it is none.
         """
-        sent = list(decode_pushes(pushes))
-        answer: Deferred[bytes] = Deferred()
-        box = _Box(len(sent), answer)
-        if sent:
-            self._pace.put((push, box) for push in sent)
-        else:
-            answer.callback(b"")
-        return answer
+        sent: list[SentPush | None] = [*decode_pushes(pushes)] or [None]
+        box = _Box(len(sent))
+        self._pace.put((push, box) for push in sent)
 
     def lost(self) -> None:
         """The worker's link is lost: what it has pushed is published, and nobody is told."""
@@ -82,8 +72,11 @@ class Intake:
             self._turn.cancel()
             self._turn = None
 
-    def _publish(self, item: tuple[SentPush, _Box]) -> bool:
+    def _publish(self, item: tuple[SentPush | None, _Box]) -> bool:
         sent, box = item
+        if sent is None:
+            self._leave(box)
+            return True
         number, push, identity_id, wants_receipt, origin = sent
         identity = self._keys.by_id(identity_id)
         done = partial(self._done, number, box)
@@ -108,7 +101,7 @@ class Intake:
     def _leave(self, box: _Box) -> None:
         box.left -= 1
         if not box.left and not self._is_lost:
-            box.answer.callback(b"".join(box.told))
+            self._tell(b"".join(box.told), 1)
 
     def _done(self, number: int, box: _Box, outcome: Outcome) -> None:
         results, refusal, _ = outcome
@@ -123,7 +116,7 @@ class Intake:
     def _tell_late(self) -> None:
         self._turn = None
         late, self._late = self._late, []
-        self._tell(b"".join(late))
+        self._tell(b"".join(late), 0)
 
     def _failed(self, failure: Failure) -> None:
         self._log.failure("what a worker pushes cannot be published", failure)

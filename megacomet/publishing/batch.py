@@ -75,7 +75,11 @@ class Batch:
             self._hold(is_waiting)
         if self._answer is not None and not (self._pace.items or self._in_flight or is_waiting):
             answer, self._answer = self._answer, None
-            answer.callback(self._summary())
+            done = partial(self._finish, answer)
+            if self._count.published:
+                done(self._pushing.position())
+            else:
+                self._pushing.ask_position(done)
 
     def _broken(self, failure: Failure) -> None:
         self._hold(False)
@@ -107,7 +111,7 @@ class Batch:
         self._in_flight -= 1
         self._pace.work()
 
-    def _summary(self) -> tuple[int, bytes]:
+    def _finish(self, answer: Deferred[tuple[int, bytes]], position: bytes) -> None:
         count = self._count
         status = 422 if count.lines and count.failed == count.lines else 200
-        return status, batch_answer(count, self._pushing.position())
+        answer.callback((status, batch_answer(count, position)))

@@ -95,8 +95,12 @@ class Publisher:
         self._notes = notes
 
     def position(self) -> bytes:
-        """Return a position that everything published so far is up to."""
+        """See `IPushing.position`."""
         return format_position(self.publisher.epoch, self.publisher.head)
+
+    def ask_position(self, done: Callable[[bytes], None]) -> None:
+        """See `IPushing.ask_position`."""
+        done(self.position())
 
     def publish(
         self,

@@ -89,7 +89,10 @@ class IPushing(Protocol):
     def max_data_bytes(self) -> int: ...
 
     def position(self) -> bytes:
-        """Return a position that everything published so far is up to."""
+        """Return a position that everything is up to of which it is known what became of it."""
+
+    def ask_position(self, done: Callable[[bytes], None]) -> None:
+        """Have the position told that everything published so far is up to, by whomever."""
 
     def publish(
         self,

@@ -371,6 +371,11 @@ class BatchCount:
     failed: int = 0
     errors: list[tuple[int, str, str]] = attrs.field(factory=list)
 
+    @property
+    def published(self) -> int:
+        """Messages that are new to the log."""
+        return self.sent + self.queued + self.unheard
+
     def fail(self, line: int, error: PeerError) -> None:
         """Count a line that published nothing."""
         self.failed += 1

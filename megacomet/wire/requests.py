@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import count
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from megacomet.errors import PeerError
-from megacomet.wire.http import query_pairs
 
 JSON: Final = b"application/json"
 NDJSON: Final = b"application/x-ndjson"
@@ -74,12 +74,17 @@ def expects_continue(headers: Mapping[bytes, bytes], minor: int) -> bool:
 
 
 def wants_receipt(query: bytes) -> bool:
-    """Tell whether a push asks for the number of connections; of parameters that are given twice the last one holds.
+    """Tell whether a push asks for the number of connections.
 
-    Raises:
-        PeerError: `bad-request`, the query is no query.
+    Of parameters that are given twice the last one holds; what is none is passed over, as others that nobody knows.
     """
-    return bool(query) and dict(query_pairs(query)).get(b"receipt") == b"1"
+    return bool(query) and dict(_pairs(query)).get(b"receipt") == b"1"
+
+
+def _pairs(query: bytes) -> Iterator[tuple[bytes, bytes]]:
+    for pair in query.split(b"&"):
+        name, _, value = pair.partition(b"=")
+        yield unquote_to_bytes(name), unquote_to_bytes(value)
 
 
 def answer_lines(date: bytes, content_type: bytes, request_id: str) -> bytes:

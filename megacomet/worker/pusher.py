@@ -7,13 +7,14 @@ to push, the more of it shares a box, which costs both ends as much as several p
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol
+from itertools import chain
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from megacomet import link
 from megacomet.errors import Refused
@@ -23,8 +24,9 @@ from megacomet.publishing.pushing import Outcome, Sender, refused
 from megacomet.wire.push import Push
 from megacomet.wire.pushed import decode_told, encode_push
 
-#: Boxes on their way at once: while the manager works on one, the next is gathered.
-BOXES_UNDER_WAY: Final = 2
+#: Boxes on their way at once: while the manager works on one, the next is gathered. With two of them boxes are half as
+#: large, and it is they that cost.
+BOXES_UNDER_WAY: Final = 1
 #: From so many gathered bytes on, batches wait.
 FULL_BYTES: Final = 4 * link.BOX_BYTES
 
@@ -32,14 +34,14 @@ _AWAY: Final = "the manager is away"
 _LOST: Final = "the link to the manager was lost before its answer: the message may have been published or not"
 
 
+Told = TypeVar("Told")
+
+
 class IEnd(Protocol):
     """A connection to the manager."""
 
-    def publish(self, pushes: bytes) -> Deferred[dict[str, Any]]:
-        """Send a box of pushes; fires with the answer to `megacomet.link.Publish`."""
-
-    def abort(self) -> None:
-        """End the connection at once."""
+    def publish(self, pushes: bytes) -> None:
+        """Send a box of pushes; `Pusher.told` hears what became of them."""
 
 
 class _Asked(NamedTuple):
@@ -73,7 +75,9 @@ class Pusher:
         self._epoch = b""
         self._head = 0
         self._end: IEnd | None = None
-        self._under_way = 0
+        #: for each box, who waits for what the manager says of the log behind it
+        self._under_way: deque[list[Callable[[bytes], None]]] = deque()
+        self._askers: list[Callable[[bytes], None]] = []
         self._turn: IDelayedCall | None = None
         self._records: list[bytes] = []
         self._gathered_bytes = 0
@@ -96,16 +100,20 @@ class Pusher:
     def unlinked(self) -> None:
         """The link is lost: nobody knows what became of the pushes that were on their way."""
         self._end = None
-        self._under_way = 0
         if self._turn is not None:
             self._turn.cancel()
             self._turn = None
         self._records.clear()
         self._gathered_bytes = 0
         asked, self._asked = self._asked, {}
+        askers = [*chain.from_iterable(self._under_way), *self._askers]
+        self._under_way.clear()
+        self._askers.clear()
         outcome = refused(Refused("overloaded", _LOST))
         for push in asked.values():
-            push.done(outcome)
+            self._tell(push.done, outcome)
+        for asker in askers:
+            self._tell(asker, self.position())
         self._ease()
 
     # -- pushing
@@ -113,6 +121,14 @@ class Pusher:
     def position(self) -> bytes:
         """See `IPushing.position`."""
         return format_position(self._epoch, self._head)
+
+    def ask_position(self, done: Callable[[bytes], None]) -> None:
+        """See `IPushing.ask_position`."""
+        if self._end is None:
+            done(self.position())
+            return
+        self._askers.append(done)
+        self._touch()
 
     def publish(
         self,
@@ -133,8 +149,7 @@ class Pusher:
         record = encode_push(number, push, sender.identity.id, wants_receipt, origin)
         self._records.append(record)
         self._gathered_bytes += len(record)
-        if self._turn is None and self._under_way < BOXES_UNDER_WAY:
-            self._turn = self.reactor.callLater(0, self._send)
+        self._touch()
         return True
 
     def full(self) -> bool:
@@ -156,9 +171,13 @@ class Pusher:
 
     # -- boxes
 
+    def _touch(self) -> None:
+        if self._turn is None and len(self._under_way) < BOXES_UNDER_WAY:
+            self._turn = self.reactor.callLater(0, self._send)
+
     def _send(self) -> None:
         self._turn = None
-        while self._records and self._end is not None and self._under_way < BOXES_UNDER_WAY:
+        while (self._records or self._askers) and self._end is not None and len(self._under_way) < BOXES_UNDER_WAY:
             self._send_box(self._end)
         self._ease()
 
@@ -169,34 +188,36 @@ class Pusher:
             count += 1
         box, self._records = records[:count], records[count:]
         self._gathered_bytes -= size
-        self._under_way += 1
-        published = end.publish(b"".join(box))
-        published.addCallback(self._published, end)
-        published.addErrback(self._failed, end)
+        askers: list[Callable[[bytes], None]] = []
+        if not self._records:
+            askers, self._askers = self._askers, askers
+        self._under_way.append(askers)
+        end.publish(b"".join(box))
 
-    def _published(self, answer: dict[str, Any], end: IEnd) -> None:
-        if end is not self._end:
-            return
-        self._under_way -= 1
-        self.told(answer["told"], answer["head"])
-        if self._records and self._turn is None:
-            self._send()
+    def told(self, told: bytes, boxes: int, head: int) -> None:
+        """The manager has told what became of some pushes, how many boxes are worked off, and where the log stands.
 
-    def told(self, told: bytes, head: int) -> None:
-        """The manager has told what became of some pushes, and where the log stands."""
-        self._head = max(self._head, head)
+        Raises:
+            ValueError: it speaks another protocol.
+        """
+        self._head = head
         for number, results, refusal in decode_told(told, self._targets):
-            done = self._asked.pop(number).done
             why = None if refusal is None else Refused(*refusal)
             accepted = why is None or any(result.status != "refused" for result in results)
-            done(Outcome(results, why, accepted))
+            self._tell(self._asked.pop(number).done, Outcome(results, why, accepted))
+        for _ in range(boxes):
+            for asker in self._under_way.popleft():
+                self._tell(asker, self.position())
+        if self._turn is None:
+            self._send()
+
+    def _tell(self, done: Callable[[Told], None], told: Told) -> None:
+        """Tell somebody something; an error of ours in it is not to cost the others their answers."""
+        try:
+            done(told)
+        except Exception:
+            self._log.failure("what became of a push could not be told")
 
     def _targets(self, number: int) -> tuple[bytes, ...]:
         asked = self._asked.get(number)
         return asked.targets if asked is not None else ()
-
-    def _failed(self, failure: Failure, end: IEnd) -> None:
-        """What was asked has failed: a link that cannot be trusted is ended, and `unlinked` deals with the rest."""
-        if end is self._end:
-            self._log.warn("the manager did not take pushes: {why}", why=failure.getErrorMessage())
-            end.abort()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import connectionDone
@@ -87,22 +87,17 @@ class UplinkEnd(link.LinkEnd):
         self._uplink.deliver(Box(number, head, answered, records, accepted_us / 1e6, self._uplink.clock()))
         return answer
 
-    def publish(self, pushes: bytes) -> Deferred[dict[str, Any]]:
-        """Send a box of pushes; fires with the answer to `link.Publish`."""
-        published: Deferred[dict[str, Any]] = self.callRemote(link.Publish, pushes=pushes)
-        return published
-
-    def abort(self) -> None:
-        """End the connection at once."""
-        link.transport_of(self).abortConnection()
+    def publish(self, pushes: bytes) -> None:
+        """Send a box of pushes; `Pusher.told` hears what became of them."""
+        self.send_now(link.Publish, pushes=pushes)
 
     def worked_off(self, results: bytes) -> None:
         """The oldest box without an answer was worked off."""
         self._answers.popleft().callback({"results": results})
 
     @link.Told.responder
-    def told(self, told: bytes, head: int) -> dict[str, object]:
-        self._uplink.pusher.told(told, head)
+    def told(self, told: bytes, boxes: int, head: int) -> dict[str, object]:
+        self._uplink.pusher.told(told, boxes, head)
         return {}
 
     @link.Keys.responder
