@@ -112,7 +112,7 @@ def make_core(
     )
     events = Events(secrets.token_hex(4), time.time)
     workforce = Workforce(manager, ground.listeners, events.tell, time.monotonic)
-    links.pushing = publisher = Publisher(
+    links.publisher = publisher = Publisher(
         router, links, ground.access.audit, reactor, time.monotonic, settings.message_bytes
     )
     site = make_site(

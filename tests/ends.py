@@ -183,5 +183,5 @@ def links_of(
         uids=frozenset([UID]),
         clock=lambda: reactor.seconds(),
     )
-    links.pushing = Publisher(router, links, FakeAudit(), reactor, links.clock, 65536)
+    links.publisher = Publisher(router, links, FakeAudit(), reactor, links.clock, 65536)
     return links, router, manager

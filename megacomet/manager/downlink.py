@@ -22,7 +22,7 @@ from megacomet.manager.tally import Tally
 from megacomet.model.keys import Keys
 from megacomet.model.receipts import WRITTEN, Token, outcomes
 from megacomet.model.router import Router
-from megacomet.publishing.pushing import IPushing
+from megacomet.publishing.publisher import Publisher
 
 _PEER = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
@@ -96,7 +96,7 @@ class ILinks(Protocol):
         """The keys that the API takes."""
 
     @property
-    def pushing(self) -> IPushing:
+    def publisher(self) -> Publisher:
         """Publishes what workers have decoded."""
 
 
@@ -153,7 +153,7 @@ class Downlink(link.LinkEnd):
         self._links.check(self._peer(), number, pid, nonce)
         self.number, self.pid = number, pid
         self._head = self._links.router.head
-        self._intake = Intake(self._links.pushing, self._links.keys, self._tell, self._abort)
+        self._intake = Intake(self._links.publisher, self._links.keys, self._tell, self._abort)
         self._links.joined(self)
         return {"epoch": self._links.router.epoch, "head": self._head, "keys": self._links.keys.pack()}
 

@@ -17,9 +17,13 @@ from twisted.python.failure import Failure
 
 from megacomet.errors import Refused
 from megacomet.model.keys import UNKNOWN_KEY, Keys
+from megacomet.model.message import Published
+from megacomet.model.position import format_position
 from megacomet.publishing.pace import Pace
-from megacomet.publishing.pushing import IPushing, Outcome, Sender, refused
-from megacomet.wire.pushed import SentPush, decode_pushes, encode_told
+from megacomet.publishing.publisher import Publisher
+from megacomet.publishing.pushing import Outcome, Sender, refused
+from megacomet.wire.push import PushResult
+from megacomet.wire.pushed import SentPush, decode_pushes, encode_told, encode_told_one
 
 
 @attrs.define(eq=False)
@@ -36,20 +40,20 @@ class Intake:
     _log = Logger()
 
     def __init__(
-        self, pushing: IPushing, keys: Keys, tell: Callable[[bytes, int], None], broken: Callable[[], None]
+        self, publisher: Publisher, keys: Keys, tell: Callable[[bytes, int], None], broken: Callable[[], None]
     ) -> None:
         """
         Args:
-            pushing: publishes.
+            publisher: publishes.
             keys: those that are accepted; the worker's may be those of a moment ago.
             tell: takes what became of pushes, and how many of their boxes are worked off.
             broken: called after an error of ours: nothing is taken any more.
         """
-        self._pushing = pushing
+        self._publisher = publisher
         self._keys = keys
         self._tell = tell
         self._broken = broken
-        self._pace: Pace[tuple[SentPush | None, _Box]] = Pace(pushing, self._publish, lambda: None, self._failed)
+        self._pace: Pace[tuple[SentPush | None, _Box]] = Pace(publisher, self._publish, lambda: None, self._failed)
         self._unhanded: _Box | None = None
         self._late: list[bytes] = []
         self._turn: IDelayedCall | None = None
@@ -79,18 +83,20 @@ class Intake:
             return True
         number, push, identity_id, wants_receipt, origin = sent
         identity = self._keys.by_id(identity_id)
-        done = partial(self._done, number, box)
         if identity is None:
-            done(refused(Refused("unauthorized", UNKNOWN_KEY)))
-            self._leave(box)
-            return True
-        sender = Sender(identity, *_read_origin(origin)) if origin else Sender(identity)
-        self._unhanded = box
-        if self._pushing.publish(push, sender, done, wants_receipt=wants_receipt, handed=self._handed):
+            self._done(number, box, refused(Refused("unauthorized", UNKNOWN_KEY)))
+        elif len(push.targets) == 1 and not wants_receipt and not origin:  # nearly all
+            done_one = partial(self._done_one, number, box)
+            self._publisher.publish_one(push, push.targets[0], Sender(identity), done_one)
+        else:
+            sender = Sender(identity, *_read_origin(origin)) if origin else Sender(identity)
+            done = partial(self._done, number, box)
+            self._unhanded = box
+            if not self._publisher.publish(push, sender, done, wants_receipt=wants_receipt, handed=self._handed):
+                return False
             self._unhanded = None
-            self._leave(box)
-            return True
-        return False
+        self._leave(box)
+        return True
 
     def _handed(self) -> None:
         box, self._unhanded = self._unhanded, None
@@ -103,15 +109,26 @@ class Intake:
         if not box.left and not self._is_lost:
             self._tell(b"".join(box.told), 1)
 
+    def _done_one(self, number: int, box: _Box, outcome: Published | Refused) -> None:
+        if isinstance(outcome, Refused):
+            result = PushResult(b"", b"", "refused", code=outcome.code)
+            told = encode_told(number, [result], (outcome.code, outcome.detail))
+        else:
+            id_ = format_position(self._publisher.publisher.epoch, outcome.offset)
+            told = encode_told_one(number, id_, outcome.status, outcome.repeated)
+        self._note(box, told)
+
     def _done(self, number: int, box: _Box, outcome: Outcome) -> None:
         results, refusal, _ = outcome
-        told = encode_told(number, results, None if refusal is None else (refusal.code, refusal.detail))
+        self._note(box, encode_told(number, results, None if refusal is None else (refusal.code, refusal.detail)))
+
+    def _note(self, box: _Box, told: bytes) -> None:
         if box.left:
             box.told.append(told)
         elif not self._is_lost:
             self._late.append(told)
             if self._turn is None:
-                self._turn = self._pushing.reactor.callLater(0, self._tell_late)
+                self._turn = self._publisher.reactor.callLater(0, self._tell_late)
 
     def _tell_late(self) -> None:
         self._turn = None

@@ -17,7 +17,7 @@ from megacomet.manager.tally import Tally
 from megacomet.model.keys import Keys
 from megacomet.model.receipts import Token
 from megacomet.model.router import Router
-from megacomet.publishing.pushing import IPushing
+from megacomet.publishing.publisher import Publisher
 
 
 class _Factory(Factory[Downlink]):
@@ -39,10 +39,10 @@ class Links:
         tally: what the workers have counted.
         keys: that the API takes; the workers are told whenever they change.
         crowded: the links for which more is gathered than is good.
-        pushing: publishes what workers have decoded; to be set before one of them dials.
+        publisher: publishes what workers have decoded; to be set before one of them dials.
     """
 
-    pushing: IPushing
+    publisher: Publisher
     _log = Logger()
 
     def __init__(

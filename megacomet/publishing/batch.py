@@ -21,6 +21,8 @@ from megacomet.wire.push import MAX_BATCH_ERRORS, BatchCount, BatchLine, BatchLi
 
 #: Lines given away that are not yet answered; a store that answers at once never has one.
 MAX_IN_FLIGHT: Final = 1000
+#: With so many left it goes on: what waits is to be published, or all is answered.
+_TURNING_POINTS: Final = (MAX_IN_FLIGHT // 2, 0)
 
 
 class Batch:
@@ -109,7 +111,8 @@ class Batch:
             if outcome.refusal is not None and len(count.errors) < MAX_BATCH_ERRORS:
                 count.errors.append((line, outcome.refusal.code, "refused for some of the targets"))
         self._in_flight -= 1
-        self._pace.work()
+        if self._in_flight in _TURNING_POINTS:
+            self._pace.work()
 
     def _finish(self, answer: Deferred[tuple[int, bytes]], position: bytes) -> None:
         count = self._count

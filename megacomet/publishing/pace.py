@@ -76,18 +76,23 @@ class Pace(Generic[Item]):
         self._worked()
 
     def _publish_some(self) -> None:
-        items, pressure = self.items, self._pushing.pressure
+        items, pressure, publish, may_go_on = self.items, self._pushing.pressure, self._publish, self._may_go_on
+        if self.is_waiting:
+            return
         for _ in range(max(SLICE // (self._pushing.batches + 1), 1)):
-            if not items or self.is_waiting:
+            if not items or not may_go_on():
                 return
             if pressure.full():
                 self._waits_for_room = True
                 pressure.wait().addCallback(self._room)
-            else:
-                self._waits_for_one = True
-                if self._publish(items.popleft()):
-                    self._waits_for_one = False
-        if items and not self.is_waiting:
+                if self._waits_for_room:
+                    return
+            self._waits_for_one = True
+            if publish(items.popleft()):
+                self._waits_for_one = False
+            elif self._waits_for_one:
+                return
+        if items and may_go_on():
             self._waits_for_turn = True
             self._pushing.batches += 1
             self._pushing.reactor.callLater(0, self._turn)

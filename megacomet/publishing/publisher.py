@@ -123,8 +123,14 @@ class Publisher:
             refusal = outcome if isinstance(outcome, Refused) else None
             done(Outcome([result], refusal, refusal is None))
 
-        self.publisher.publish(self.publication(push, channel, sender), self.now(), answered)
+        self.publish_one(push, channel, sender, answered)
         return True
+
+    def publish_one(
+        self, push: Push, channel: bytes, sender: Sender, done: Callable[[Published | Refused], None]
+    ) -> None:
+        """Publish to one target, of one or of many; `done` is called once, perhaps before this returns."""
+        self.publisher.publish(self.publication(push, channel, sender), self.now(), done)
 
     def _to_everyone(self, sender: Sender, done: Callable[[Outcome], None], outcome: Outcome) -> None:
         """Note a push to everyone; one that published nothing, because it repeats another, is none."""

@@ -67,18 +67,9 @@ class SentPush(NamedTuple):
     origin: bytes
 
 
-class ToldPush(NamedTuple):
-    """What the manager tells of a push.
-
-    Attributes:
-        number: which one.
-        results: one for each target, none when it was refused as a whole.
-        refusal: code and detail of why the first that was refused was, None: none was.
-    """
-
-    number: int
-    results: list[PushResult]
-    refusal: tuple[str, str] | None
+#: What the manager tells of a push: its number; a result for each target, none when it was refused as a whole; code and
+#: detail of why the first that was refused was, None: none was.
+ToldPush = tuple[int, list[PushResult], tuple[str, str] | None]
 
 
 def encode_push(number: int, push: Push, identity: bytes, wants_receipt: bool, origin: bytes) -> bytes:
@@ -137,11 +128,6 @@ def decode_pushes(blob: bytes) -> Iterator[SentPush]:
 
 def encode_told(number: int, results: Sequence[PushResult], refusal: tuple[str, str] | None) -> bytes:
     """Pack what became of one push; the arguments are those of `ToldPush`."""
-    if refusal is None and len(results) == 1:
-        _, id_, status, repeated, connections, code = results[0]
-        first = _NUMBERS[status, code] | (_REPEATED if repeated else 0)
-        counted = _UNKNOWN if connections is None else connections
-        return _TOLD_ONE.pack(number, 1, 0, first, counted, len(id_)) + id_
     why = b"" if refusal is None else "\0".join(refusal).encode("utf-8", "replace")[:_MOST_REFUSAL_BYTES]
     parts = [_TOLD.pack(number, len(results), len(why)), why]
     for _, id_, status, repeated, connections, code in results:
@@ -149,6 +135,12 @@ def encode_told(number: int, results: Sequence[PushResult], refusal: tuple[str, 
         parts.append(_RESULT.pack(first, _UNKNOWN if connections is None else connections, len(id_)))
         parts.append(id_)
     return b"".join(parts)
+
+
+def encode_told_one(number: int, id_: bytes, status: str, repeated: bool) -> bytes:
+    """Pack what became of a push to one target that was not refused."""
+    first = _NUMBERS[status, ""] | (_REPEATED if repeated else 0)
+    return _TOLD_ONE.pack(number, 1, 0, first, _UNKNOWN, len(id_)) + id_
 
 
 def decode_told(blob: bytes, targets_of: Callable[[int], Sequence[bytes]]) -> Iterator[ToldPush]:
@@ -180,7 +172,7 @@ def decode_told(blob: bytes, targets_of: Callable[[int], Sequence[bytes]]) -> It
             if at > end:
                 raise ValueError("what became of a push is cut off")
             if targets:
-                yield ToldPush(number, results, _read_refusal(why) if why else None)
+                yield number, results, _read_refusal(why) if why else None
     except (struct.error, KeyError, IndexError):
         raise ValueError("this is not what became of pushes") from None
 

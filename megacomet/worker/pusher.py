@@ -10,7 +10,7 @@ import json
 from collections import deque
 from collections.abc import Callable
 from itertools import chain
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -44,13 +44,6 @@ class IEnd(Protocol):
         """Send a box of pushes; `Pusher.told` hears what became of them."""
 
 
-class _Asked(NamedTuple):
-    """A push that is not answered yet."""
-
-    targets: tuple[bytes, ...]
-    done: Callable[[Outcome], None]
-
-
 class Pusher:
     """Has the manager publish; an `IPushing`, and its own `IPressure`.
 
@@ -82,7 +75,8 @@ class Pusher:
         self._records: list[bytes] = []
         self._gathered_bytes = 0
         self._last = 0
-        self._asked: dict[int, _Asked] = {}
+        #: by number: the targets, and who waits for what becomes of it
+        self._asked: dict[int, tuple[tuple[bytes, ...], Callable[[Outcome], None]]] = {}
         self._easing: list[Deferred[None]] = []
 
     # -- the link
@@ -110,8 +104,8 @@ class Pusher:
         self._under_way.clear()
         self._askers.clear()
         outcome = refused(Refused("overloaded", _LOST))
-        for push in asked.values():
-            self._tell(push.done, outcome)
+        for _, done in asked.values():
+            self._tell(done, outcome)
         for asker in askers:
             self._tell(asker, self.position())
         self._ease()
@@ -145,7 +139,7 @@ class Pusher:
             return True
         origin = json.dumps([sender.request_id, sender.address()]).encode() if push.everyone else b""
         number = self._last = self._last % 0xFFFF_FFFF + 1
-        self._asked[number] = _Asked(push.targets, done)
+        self._asked[number] = push.targets, done
         record = encode_push(number, push, sender.identity.id, wants_receipt, origin)
         self._records.append(record)
         self._gathered_bytes += len(record)
@@ -202,9 +196,12 @@ class Pusher:
         """
         self._head = head
         for number, results, refusal in decode_told(told, self._targets):
-            why = None if refusal is None else Refused(*refusal)
-            accepted = why is None or any(result.status != "refused" for result in results)
-            self._tell(self._asked.pop(number).done, Outcome(results, why, accepted))
+            _, done = self._asked.pop(number)
+            if refusal is None:
+                self._tell(done, Outcome(results, None, True))
+            else:
+                accepted = any(result.status != "refused" for result in results)
+                self._tell(done, Outcome(results, Refused(*refusal), accepted))
         for _ in range(boxes):
             for asker in self._under_way.popleft():
                 self._tell(asker, self.position())
@@ -220,4 +217,4 @@ class Pusher:
 
     def _targets(self, number: int) -> tuple[bytes, ...]:
         asked = self._asked.get(number)
-        return asked.targets if asked is not None else ()
+        return asked[0] if asked is not None else ()
