@@ -33,7 +33,7 @@ class TestMemoryStoreKeepsTheContract(StoreContract):
 def push(store: MemoryStore, channel: bytes, *, now: float = T0, **more: object) -> Appended | Refused:
     """Append and return the outcome."""
     outcomes: list[Appended | Refused] = []
-    store.append(attrs.evolve(Publication(channel, b'"x"'), **more), now, outcomes.append)
+    store.append(Publication(channel, b'"x"')._replace(**more), now, outcomes.append)
     return outcomes[0]
 
 

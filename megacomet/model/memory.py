@@ -31,9 +31,9 @@ from megacomet.model.listing import Listing, Span
 from megacomet.model.mailboxes import Mailboxes
 from megacomet.model.message import Appended, Message, Publication
 from megacomet.model.position import OLDEST, Since
-from megacomet.model.retention import WRITTEN, Kept, Row, Shelf, by_offset, full_cost
+from megacomet.model.retention import MESSAGE_BYTES, WRITTEN, Kept, Row, Shelf, by_offset, full_cost
 from megacomet.model.store import Held, IMessageStore, Missed, Past, PastMessage, Retention
-from megacomet.names import is_mailbox, namespace_of
+from megacomet.names import MAILBOX_NAMESPACE, is_mailbox, namespace_of
 
 #: Messages and keys that one `expire` drops: about 5 ms. What is left makes each `append` drop a few, and waits for the
 #: next call. Until then it is counted, but no reader gets it.
@@ -109,11 +109,12 @@ class MemoryStore:
     def _place(self, publication: Publication, key_bytes: int, now: float) -> bool | Refused:
         """Keep the publication as the log's next message, with room for its key; return whether it is kept."""
         channel = publication.channel
-        retention = self._retention(namespace_of(channel))
+        namespace = namespace_of(channel)
+        retention = self._retention(namespace)
         ttl_s = retention.ttl_s if publication.ttl_s is None else publication.ttl_s
         wanted = ttl_s > 0 and retention.ttl_s > 0 and retention.messages > 0
         shelf: Shelf = self._history
-        if wanted and is_mailbox(channel):
+        if wanted and namespace == MAILBOX_NAMESPACE:
             shelf = self._mailboxes
             refused = self._room_in_mailboxes(channel, publication.data, retention, key_bytes, now)
             if refused is not None:
@@ -133,7 +134,7 @@ class MemoryStore:
         history = self._history
         row = history.row(channel, now)
         most = self._max_bytes - self._mailboxes.bytes - self._keys.bytes - key_bytes
-        full = full_cost(channel, data)
+        alone, full = MESSAGE_BYTES + len(data), full_cost(channel, data)
         if full > most or (retention.data_bytes and len(data) > retention.data_bytes):
             return False
         if row is not None:
@@ -141,7 +142,7 @@ class MemoryStore:
         if history.bytes + full <= most:
             return True
         # What is dropped may be the last of this very channel; then the new message needs a row as well.
-        while history.bytes + history.cost(channel, data) > most:
+        while history.bytes + (alone if row is not None and row.messages else history.cost(channel, data)) > most:
             history.drop_oldest(now)
         return True
 

@@ -208,7 +208,8 @@ class Age:
 
     def oldest(self) -> Kept | None:
         """Return the oldest message that is still kept."""
-        self._shed()
+        if self._messages and self._messages[0].row is None:
+            self._shed()
         return self._messages[0] if self._messages else None
 
     def dropped(self) -> None:

@@ -141,7 +141,10 @@ class Router:
         """Return the slots that a new message goes to."""
         if channel == EVERYONE:
             return [slot for slot, link in self._links.items() if link.listening]
-        slots = [slot for slot in self._directory.slots(channel) if slot in self._links]
+        slots = self._directory.slots(channel)
+        if not slots:
+            return slots
+        slots = [slot for slot in slots if slot in self._links]
         # What waits goes first: the new one is among it when it is kept.
         if slots and is_mailbox(channel) and len(self._store.waiting(channel, self._now)) > kept:
             if not self._store.in_flight(channel):
