@@ -10,19 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from megacomet.errors import PeerError
-from megacomet.wire.push import (
-    MAX_BATCH_ERRORS,
-    MAX_TARGETS,
-    BatchCount,
-    BatchLine,
-    BatchLines,
-    Push,
-    PushResult,
-    batch_answer,
-    decode_push,
-    push_answer,
-    too_long_line,
-)
+from megacomet.wire.batch import MAX_BATCH_ERRORS, BatchCount, BatchLine, BatchLines, batch_answer, too_long_line
+from megacomet.wire.push import MAX_TARGETS, Push, PushResult, decode_push, push_answer
 
 
 def encoded(**fields: Any) -> bytes:

@@ -32,17 +32,10 @@ from megacomet.wire.answers import (
     Readiness,
     Removed,
 )
+from megacomet.wire.batch import MAX_BATCH_ERRORS
 from megacomet.wire.cutoff import CUT_OFF_RULES, CutOffBody
 from megacomet.wire.described import CHANNEL_RULES, Channel, Client
-from megacomet.wire.push import (
-    BATCH_PATH,
-    BATCH_TYPES,
-    MAX_BATCH_ERRORS,
-    PUSH_PATH,
-    PUSH_RULES,
-    PUSH_TYPES,
-    PushBody,
-)
+from megacomet.wire.push import BATCH_PATH, BATCH_TYPES, PUSH_PATH, PUSH_RULES, PUSH_TYPES, PushBody
 from megacomet.wire.requests import JSON
 from megacomet.wire.workers import MOST_PER_S, PER_S, DrainBody, WorkerList, WorkerState
 

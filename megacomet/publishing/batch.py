@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from megacomet.errors import PeerError
 from megacomet.publishing.pace import Pace
 from megacomet.publishing.pushing import IPushing, Outcome, Sender, decode
-from megacomet.wire.push import MAX_BATCH_ERRORS, BatchCount, BatchLine, BatchLines, batch_answer, too_long_line
+from megacomet.wire.batch import MAX_BATCH_ERRORS, BatchCount, BatchLine, BatchLines, batch_answer, too_long_line
 
 #: Lines given away that are not yet answered; a store that answers at once never has one.
 MAX_IN_FLIGHT: Final = 1000

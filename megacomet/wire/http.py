@@ -186,11 +186,6 @@ def parse_head(head: bytes) -> RequestHead:
     return _make(method, target, minor, found.kept)
 
 
-#: The same for heads that come again and again: a backend that pushes sends one with every message, in which nothing
-#: but the length of its body changes, if that.
-parse_familiar_head: Final = lru_cache(maxsize=256)(parse_head)
-
-
 def _request_line(head: bytes) -> tuple[bytes, bytes, int]:
     line = head[: head.find(b"\r\n")]
     parts = line.split(b" ")

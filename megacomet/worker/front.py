@@ -7,6 +7,7 @@ It has no state of its own for a connection: the rows have it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -39,6 +40,9 @@ from megacomet.worker.sockets import SHUTDOWN, Sockets
 #: Of the entrance: the original's ports, where there are only `/<client>.js`, one answer a connection.
 CLASSIC: Final = ENTRANCE
 
+#: For heads that come again and again: a backend that pushes sends one with every message, in which nothing but the
+#: length of its body changes, if that.
+_parse_familiar: Final = lru_cache(maxsize=256)(http.parse_head)
 _LIBRARY: Final = frozenset({b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"})
 _NOT_FOUND: Final = "nothing stands here"
 
@@ -177,7 +181,7 @@ class Front:
                     rows.keep(fd, data)
                 return
             try:
-                parse = http.parse_familiar_head if data[:5] == b"POST " else http.parse_head
+                parse = _parse_familiar if data[:5] == b"POST " else http.parse_head
                 head = parse(data[:end])
             except PeerError as e:
                 self._refusals.request(fd, e)

@@ -95,7 +95,8 @@ class _Manager(link.LinkEnd):
             encode_told(sent.number, [PushResult(target, b"1-1", "sent") for target in sent.push.targets], None)
             for sent in decode_pushes(pushes)
         ]
-        return {"told": b"".join(told), "head": 0}
+        self.send_now(link.Told, told=b"".join(told), boxes=1, head=0)
+        return {}
 
     def tell(self) -> None:
         """Send the pages that were asked for, then a message to everybody."""
