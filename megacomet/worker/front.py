@@ -7,7 +7,6 @@ It has no state of its own for a connection: the rows have it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
 from twisted.internet.defer import Deferred
@@ -40,9 +39,6 @@ from megacomet.worker.sockets import SHUTDOWN, Sockets
 #: Of the entrance: the original's ports, where there are only `/<client>.js`, one answer a connection.
 CLASSIC: Final = ENTRANCE
 
-#: For heads that come again and again: a backend that pushes sends one with every message, in which nothing but the
-#: length of its body changes, if that.
-_parse_familiar: Final = lru_cache(maxsize=256)(http.parse_head)
 _LIBRARY: Final = frozenset({b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"})
 _NOT_FOUND: Final = "nothing stands here"
 
@@ -180,22 +176,10 @@ class Front:
                 else:
                     rows.keep(fd, data)
                 return
-            try:
-                parse = _parse_familiar if data[:5] == b"POST " else http.parse_head
-                head = parse(data[:end])
-            except PeerError as e:
-                self._refusals.request(fd, e)
+            rest = self._serve(fd, data, end)
+            if not rest:
                 return
-            if head.method == b"POST" and self._are_pushes(fd, head):
-                data = self._push(fd, head, data[end:])
-                if not data:
-                    return
-            else:
-                self._serve(fd, head, data)
-                if end == len(data):
-                    return
-                data = data[end:]
-            known = 0
+            data, known = rest, 0
             if rows.kinds[fd] & STATE != IDLE:
                 rows.hold(fd, data)
                 return
@@ -247,17 +231,33 @@ class Front:
 
     # -- requests
 
+    def _serve(self, fd: int, data: bytes, end: int) -> bytes:
+        """Serve the request whose head ends there; return what stands behind it."""
+        if data[:5] == b"POST " and not (self._closing.begun or self.draining.per_s):
+            rest = self._pushes.begin_again(fd, data, end)
+            if rest is not None:
+                return rest
+        try:
+            head = http.parse_head(data[:end])
+        except PeerError as e:
+            self._refusals.request(fd, e)
+            return b""
+        if head.method == b"POST" and self._are_pushes(fd, head):
+            return self._push(fd, head, data, end)
+        self._serve_here(fd, head, data)
+        return data[end:]
+
     def _are_pushes(self, fd: int, head: http.RequestHead) -> bool:
         """Tell whether a request is one of those to the API that the worker answers."""
         return self._pushes.serve(head) and not (self._rows.kinds[fd] & CLASSIC or self._settings.admin)
 
-    def _push(self, fd: int, head: http.RequestHead, data: bytes) -> bytes:
+    def _push(self, fd: int, head: http.RequestHead, data: bytes, end: int) -> bytes:
         """Take a push or a batch; return what stands behind it."""
         self._flag(fd, head)
         try:
             if self._closing.begun:
                 raise PeerError("shutting-down")
-            return self._pushes.begin(fd, head, data)
+            return self._pushes.begin(fd, head, data, end)
         except PeerError as e:
             self._refusals.request(fd, e, head)
             return b""
@@ -268,7 +268,8 @@ class Front:
             flags |= OLD
         self._rows.flag(fd, flags | CLOSES if self._rows.kinds[fd] & CLASSIC else flags)
 
-    def _serve(self, fd: int, head: http.RequestHead, data: bytes) -> None:
+    def _serve_here(self, fd: int, head: http.RequestHead, data: bytes) -> None:
+        """Serve a request that is no push."""
         self._flag(fd, head)
         is_classic = self._rows.kinds[fd] & CLASSIC
         target = head.target

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 
 from megacomet import peers
 from megacomet.errors import BadBody, PeerError
-from megacomet.kinds import CLOSES, LINGERS
+from megacomet.kinds import CLOSES, LINGERS, STATE
 from megacomet.model.keys import PUSH, Identity
 from megacomet.publishing.batch import Batch
 from megacomet.publishing.pushing import Outcome, Sender, decode
@@ -36,6 +36,9 @@ _PUSH: Final = PUSH_PATH.encode()
 _BATCH: Final = BATCH_PATH.encode()
 #: Of all pushes that are being received; a batch keeps none. Whoever may push is trusted, and may still be mistaken.
 MOST_KEPT_BYTES: Final = 128_000_000
+#: Heads that are remembered, and how long one may be: some hundred bytes, but for who sends cookies.
+MOST_FAMILIAR: Final = 256
+MOST_FAMILIAR_BYTES: Final = 1024
 
 
 @attrs.define(eq=False)
@@ -92,19 +95,48 @@ class Pushes:
         self._max_bytes = ENVELOPE_BYTES + pusher.max_data_bytes
         self._kept = 0
         self._of: dict[int, _Request] = {}
+        #: by the bytes of a head: what it says, whose it is, and the flags of its row
+        self._familiar: dict[bytes, tuple[RequestHead, Identity, int]] = {}
+        pusher.keys.on_change(self._familiar.clear)
 
     @staticmethod
     def serve(head: RequestHead) -> bool:
         """Tell whether a request is one for these doors."""
         return head.method == b"POST" and (head.target == _PUSH or head.target == _BATCH)
 
-    def begin(self, fd: int, head: RequestHead, data: bytes) -> bytes:
+    def begin_again(self, fd: int, data: bytes, end: int) -> bytes | None:
+        """Take a push whose head is the same, to the byte, as that of one before it: nothing of it is looked at again.
+
+        A backend that pushes sends one head with every message; at most the length of the body changes.
+
+        Args:
+            fd: its row.
+            data: what was read.
+            end: where the head ends in it.
+
+        Returns:
+            as `begin`; None, and nothing was done: it has to be read, or its body is not all there.
+        """
+        familiar = self._familiar.get(data[:end])
+        if familiar is None or not self._pusher.up:
+            return None
+        head, identity, flags = familiar
+        after = end + head.content_length
+        if after > len(data):
+            return None
+        self._rows.flag(fd, flags)
+        request = self._of[fd] = _Request(fd, head, self._answers.request_ids.of(head.headers), identity)
+        self._complete(request, data[end:after])
+        return data[after:]
+
+    def begin(self, fd: int, head: RequestHead, data: bytes, end: int) -> bytes:
         """Take a request whose head is complete.
 
         Args:
             fd: its row, with the request's flags.
             head: the head.
-            data: what was read behind it.
+            data: what was read.
+            end: where the head ends in it.
 
         Returns:
             what of it stands behind the request; b"": nothing, or nothing that anybody wants to see.
@@ -126,20 +158,28 @@ class Pushes:
             self._check(request)
         except PeerError as e:
             self._refuse(fd, head, request_id, e, is_last=has_body)
-            return data
+            return data[end:]
         if has_body and expects_continue(head.headers, head.minor):
             self._go_ahead(fd)
-        length = head.content_length
-        if not head.chunked and length <= len(data):
-            self._of[fd] = request
-            self._complete(request, data[:length])
-            return data[length:]
-        request.body = body_of(head)
+        elif request.batch is None and not head.chunked:
+            self._remember(data[:end], request)
         self._of[fd] = request
+        after = end + head.content_length
+        if not head.chunked and after <= len(data):
+            self._complete(request, data[end:after])
+            return data[after:]
+        request.body = body_of(head)
         self._taking.take(fd)
-        if data:
-            self.taken(fd, data)
+        if end < len(data):
+            self.taken(fd, data[end:])
         return b""
+
+    def _remember(self, head: bytes, request: _Request) -> None:
+        """Remember the head of a push that is fine, for as long as the keys stay."""
+        if len(head) <= MOST_FAMILIAR_BYTES:
+            if len(self._familiar) >= MOST_FAMILIAR:
+                self._familiar.clear()
+            self._familiar[head] = request.head, request.identity, self._rows.kinds[request.fd] & ~STATE
 
     def _check(self, request: _Request) -> None:
         """Decide by the head alone; raise `PeerError`."""
