@@ -145,7 +145,7 @@ def decode_told(blob: bytes, targets_of: Callable[[int], Sequence[bytes]]) -> It
         targets_of: returns the targets of a push, by its number; none: it is passed over.
 
     Raises:
-        ValueError: the value ends in the middle of one, or is none.
+        ValueError: the value ends in the middle of one, or is none, or has not one result for each target.
     """
     at, end = 0, len(blob)
     try:
@@ -162,7 +162,8 @@ def decode_told(blob: bytes, targets_of: Callable[[int], Sequence[bytes]]) -> It
             if at > end:
                 raise ValueError("what became of a push is cut off")
             if targets := targets_of(number):
-                told = [_result(channel, *result) for channel, result in zip(targets, results, strict=bool(results))]
+                one_each = bool(results) or not code  # who was refused as a whole has none
+                told = [_result(channel, *result) for channel, result in zip(targets, results, strict=one_each)]
                 yield ToldPush(number, told, (code, detail) if code else None)
     except struct.error:
         raise ValueError("what became of a push is cut off") from None
