@@ -100,16 +100,7 @@ def make_core(
     store = _make_store(settings)
     router = Router(store, Directory())
     manager = Manager()
-    links = manager.links = Links(
-        reactor,
-        router,
-        manager,
-        keys=ground.access.keys,
-        workers=ground.workers,
-        nonce=bytes.fromhex(ground.nonce),
-        uids=frozenset({os.geteuid(), ground.state.owner}),
-        clock=time.monotonic,
-    )
+    links = manager.links = _make_links(reactor, router, manager, ground)
     events = Events(secrets.token_hex(4), time.time)
     workforce = Workforce(manager, ground.listeners, events.tell, time.monotonic)
     links.pushing = publisher = Publisher(
@@ -137,6 +128,19 @@ def make_core(
     rest = (dropped, time.time(), ground.room(settings.capacity), ground.limit, time.monotonic)
     measured = Sources(manager, router, store, workforce, vitals, site, *rest)
     return Core(store, router, links, manager, events, watch, vitals, dropped, site)
+
+
+def _make_links(reactor: Any, router: Router, manager: Manager, ground: Ground) -> Links:
+    return Links(
+        reactor,
+        router,
+        manager,
+        keys=ground.access.keys,
+        workers=ground.workers,
+        nonce=bytes.fromhex(ground.nonce),
+        uids=frozenset({os.geteuid(), ground.state.owner}),
+        clock=time.monotonic,
+    )
 
 
 def _make_store(settings: Settings) -> MemoryStore:
