@@ -105,7 +105,7 @@ class Pusher:
         asked, self._asked = self._asked, {}
         outcome = refused(Refused("overloaded", _LOST))
         for push in asked.values():
-            push.done(outcome)
+            self._answer(push, outcome)
         self._ease()
 
     # -- pushing
@@ -186,10 +186,16 @@ class Pusher:
         """The manager has told what became of some pushes, and where the log stands."""
         self._head = max(self._head, head)
         for number, results, refusal in decode_told(told, self._targets):
-            done = self._asked.pop(number).done
+            push = self._asked.pop(number)
             why = None if refusal is None else Refused(*refusal)
             accepted = why is None or any(result.status != "refused" for result in results)
-            done(Outcome(results, why, accepted))
+            self._answer(push, Outcome(results, why, accepted))
+
+    def _answer(self, push: _Asked, outcome: Outcome) -> None:
+        try:
+            push.done(outcome)
+        except Exception:  # of ours, and no reason to leave the others without their answers
+            self._log.failure("who asked for a push failed on its answer")
 
     def _targets(self, number: int) -> tuple[bytes, ...]:
         asked = self._asked.get(number)
