@@ -51,9 +51,10 @@ class Pace(Generic[Item]):
         return self._waits_for_room or self._waits_for_turn or self._waits_for_one or not self._may_go_on()
 
     def put(self, items: Iterable[Item]) -> None:
-        """Publish these as well."""
-        self.items.extend(items)
-        self.work()
+        """Publish these as well; after an error of ours they are not kept either."""
+        if not self._broken:
+            self.items.extend(items)
+            self.work()
 
     def handed(self) -> None:
         """The one that was published last cannot be overtaken any more."""
