@@ -187,7 +187,13 @@ class Downlink(link.LinkEnd):
     @link.Publish.responder
     def publish(self, pushes: bytes) -> Deferred[dict[str, object]]:
         self._known()
-        return self._intake.take(pushes).addCallback(lambda told: {"told": told, "head": self._links.router.head})
+        try:
+            taken = self._intake.take(pushes)
+        except ValueError as e:
+            self._log.error("worker {number} sent pushes that cannot be read: {why}", number=self.number, why=str(e))
+            self._abort()
+            raise link.LinkRefused(f"these are no pushes: {e}") from None
+        return taken.addCallback(lambda told: {"told": told, "head": self._links.router.head})
 
     @link.Beat.responder
     def beat(self, counts: bytes) -> dict[str, object]:
