@@ -17,10 +17,12 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from megacomet.errors import Refused
-from megacomet.model.keys import UNKNOWN_KEY, Keys
+from megacomet.model.keys import ADMIN, PUSH, UNKNOWN_KEY, Keys
 from megacomet.publishing.pace import Pace
 from megacomet.publishing.pushing import IPushing, Outcome, Sender, refused
 from megacomet.wire.pushed import SentPush, decode_pushes, encode_told
+
+_LESS = "the key does not allow this any more"
 
 
 @attrs.define(eq=False)
@@ -87,8 +89,9 @@ class Intake:
         number, push, identity_id, wants_receipt, origin = sent
         identity = self._keys.by_id(identity_id)
         done = partial(self._done, number, box)
-        if identity is None:
-            done(refused(Refused("unauthorized", UNKNOWN_KEY)))
+        if identity is None or not identity.allows(ADMIN if push.everyone else PUSH):
+            # Its worker has accepted it: the key was taken back a moment ago, or since its batch began.
+            done(refused(Refused("unauthorized", UNKNOWN_KEY) if identity is None else Refused("forbidden", _LESS)))
             self._leave(box)
             return True
         sender = Sender(identity, *_read_origin(origin)) if origin else Sender(identity)
