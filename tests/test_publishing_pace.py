@@ -113,6 +113,24 @@ def test_a_slice_a_turn(others: int) -> None:
     assert line.pushing.batches == others
 
 
+def test_some_take_more_of_a_turn() -> None:
+    """Who publishes to several targets says so, and a turn has fewer of them; the largest has one turn all the same."""
+    line = Line()
+    publish = line.publish
+
+    def spend(number: int) -> bool:
+        line.pace.spend(SLICE * 10 if number == 4 else SLICE // 4)
+        return publish(number)
+
+    line.pace = Pace(line.pushing, spend, lambda: None, line.errors.append)
+    line.put(10)
+    taken = []
+    for _ in range(4):
+        taken.append(line.in_turn)
+        line.turn()
+    assert taken == [4, 1, 4, 1]
+
+
 def test_more_comes_while_it_waits_for_its_turn() -> None:
     """Whoever waits for a turn has no other one before it."""
     line = Line()

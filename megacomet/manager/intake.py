@@ -96,6 +96,7 @@ class Intake:
             return True
         sender = Sender(identity, *_read_origin(origin)) if origin else Sender(identity)
         self._unhanded = box
+        self._pace.spend(len(push.targets))
         if self._pushing.publish(push, sender, done, wants_receipt=wants_receipt, handed=self._handed):
             self._unhanded = None
             self._leave(box)

@@ -45,6 +45,7 @@ class Pace(Generic[Item]):
         self._may_go_on = may_go_on
         self._waits_for_room = self._waits_for_turn = self._waits_for_one = False
         self._working = self._broken = False
+        self._left = 0  # publications, of this turn
 
     @property
     def is_waiting(self) -> bool:
@@ -55,6 +56,10 @@ class Pace(Generic[Item]):
         if not self._broken:
             self.items.extend(items)
             self.work()
+
+    def spend(self, publications: int) -> None:
+        """The one that is being published is to so many targets, and takes as much of the turn."""
+        self._left -= publications - 1
 
     def handed(self) -> None:
         """The one that was published last cannot be overtaken any more."""
@@ -78,9 +83,11 @@ class Pace(Generic[Item]):
 
     def _publish_some(self) -> None:
         items, pressure = self.items, self._pushing.pressure
-        for _ in range(max(SLICE // (self._pushing.batches + 1), 1)):
+        self._left = max(SLICE // (self._pushing.batches + 1), 1)
+        while self._left > 0:
             if not items or self.is_waiting:
                 return
+            self._left -= 1
             if pressure.full():
                 self._waits_for_room = True
                 pressure.wait().addCallback(self._room)
