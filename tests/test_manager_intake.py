@@ -134,6 +134,24 @@ class BoxTests(IntakeTestCase):
         self.assertEqual(self.channels(), [*[b"%d" % n for n in range(SLICE)], *MANY, b"y", b"z"])
         self.assertEqual(self.numbers(first + second), list(range(1, SLICE + 4)))
 
+    def test_answers_in_order(self) -> None:
+        """Boxes are answered in the order in which they came, also when one turn brings both to their end."""
+        order: list[int] = []
+        for number, targets in enumerate([MANY[: SLICE + 1], (b"z",)], 1):
+            self.targets[number] = targets
+            taken = self.intake.take(encoded(number, push_to(*targets)))
+            taken.addCallback(lambda _, number=number: order.append(number))
+        self.clock.turn()
+        self.assertEqual(order, [1, 2])
+
+    def test_pushes_to_some_share_a_turn(self) -> None:
+        """A turn has as many publications with pushes to some as with pushes to one."""
+        answers = self.send(*[push_to(*MANY[:50]) for _ in range(12)])
+        for turn in range(1, 4):
+            self.assertEqual(len(self.channels()), SLICE * turn)
+            self.clock.turn()
+        self.assertEqual(self.numbers(answers), list(range(1, 13)))
+
     def test_no_room(self) -> None:
         """While there is none nothing is taken, and boxes stay unanswered."""
         self.pressure.is_full = True
