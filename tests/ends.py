@@ -108,6 +108,8 @@ class WorkerEnd(amp.AMP):
         boxes: (number, head, answered, records) of each box that came.
         accepted_us: of each box, when its oldest record was put on the stream.
         asked: each question with the answer that the manager waits for.
+        keys: what it was told of the API's keys.
+        told: what became of pushes, and where the log stood.
     """
 
     def __init__(self) -> None:
@@ -119,6 +121,8 @@ class WorkerEnd(amp.AMP):
         self.given: list[tuple[int, bytes]] = []
         self.stopped = 0
         self.drained: list[int] = []
+        self.keys: list[bytes] = []
+        self.told: list[tuple[bytes, int]] = []
         self.refuses = False
 
     @link.Deliver.responder
@@ -134,6 +138,16 @@ class WorkerEnd(amp.AMP):
     def answer(self, *results: bytes) -> None:
         """Answer the oldest box."""
         self.waiting.pop(0).callback({"results": b"".join(results)})
+
+    @link.Keys.responder
+    def take_keys(self, keys: bytes) -> dict[str, object]:
+        self.keys.append(keys)
+        return {}
+
+    @link.Told.responder
+    def take_told(self, told: bytes, head: int) -> dict[str, object]:
+        self.told.append((told, head))
+        return {}
 
     @link.GiveBack.responder
     def give_back(self, fd: int, unread: bytes) -> dict[str, object]:

@@ -6,17 +6,14 @@ import json
 from typing import Any
 
 import pytest
-from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
-from megacomet.publishing.batch import MAX_IN_FLIGHT
 from megacomet.publishing.pushing import SLICE
 from tests.doors import BEARER, Connection, Doors, get, post
 
 PATH = "/api/batch"
 HEAD = f"POST {PATH} HTTP/1.1\r\nHost: h\r\nAuthorization: {BEARER}\r\n"
 CHUNKED = (HEAD + "Transfer-Encoding: chunked\r\n\r\n").encode()
-_MANY = [b"m%d" % n for n in range(50)]
 
 
 def line(channel: object = "a", data: object = 1, **more: object) -> bytes:
@@ -276,34 +273,6 @@ class PaceTests(SynchronousTestCase):
         self.assertFalse(self.paused())
         self.assertEqual(self.connection.send(get("/healthz")).answer().status, 200)
 
-    def test_full_again(self) -> None:
-        """Room for a moment is used for a moment."""
-        self.doors.pressure.is_full = True
-        self.connection.send(chunk(line("a") + b"\n"))
-        for waiting in self.doors.pressure.waiting[:]:
-            self.doors.pressure.waiting.remove(waiting)
-            waiting.callback(None)
-        self.assertEqual(channels(self.doors), [])
-        self.assertTrue(self.paused())
-        self.doors.pressure.relax()
-        self.assertEqual(channels(self.doors), [b"a"])
-
-    def test_room_at_once(self) -> None:
-        """Room that is there again as soon as somebody asks for it stops nothing, for one target or for many."""
-        asked: list[bool] = []
-
-        def full() -> bool:
-            asked.append(len(asked) % 3 == 0)
-            return asked[-1]
-
-        self.doors.pressure.full = full  # type: ignore[method-assign]
-        self.doors.pressure.wait = lambda: succeed(None)  # type: ignore[method-assign]
-        many = json.dumps({"channels": [f"m{n}" for n in range(50)], "data": 1}).encode()
-        self.connection.send(chunk(b"".join(line(n) + b"\n" + many + b"\n" for n in range(20))) + b"0\r\n\r\n")
-        turns(self.doors, self.connection)
-        self.assertEqual(self.connection.answer().json()["sent"], 20 * 51)
-        self.assertEqual(channels(self.doors), [c for n in range(20) for c in [b"%d" % n, *_MANY]])
-
     def test_slices(self) -> None:
         """A large piece is worked off in slices, so that others get their turn, and nothing is read meanwhile."""
         self.connection.send(chunk(b"".join(line(n) + b"\n" for n in range(SLICE * 3))))
@@ -312,22 +281,6 @@ class PaceTests(SynchronousTestCase):
         self.connection.send(b"0\r\n\r\n")
         turns(self.doors, self.connection)
         self.assertEqual(channels(self.doors), [b"%d" % n for n in range(SLICE * 3)])
-
-    def test_several_at_once_share_a_turn(self) -> None:
-        """Whoever pushes beside many batches waits no longer than beside one; each of them comes to its end."""
-        lines = b"".join(line(n) + b"\n" for n in range(SLICE * 2))
-        self.connection.send(chunk(lines) + b"0\r\n\r\n")
-        other = self.doors.connect().send(CHUNKED + chunk(lines) + b"0\r\n\r\n")
-        self.assertEqual(len(channels(self.doors)), SLICE + SLICE // 2)
-        third = self.doors.connect().send(CHUNKED + chunk(lines))
-        self.assertEqual(len(channels(self.doors)), SLICE + SLICE // 2 + SLICE // 3)
-        third.lose()
-        self.doors.clock.pump([0] * 10)
-        self.assertEqual(self.connection.answer().json()["sent"], SLICE * 2)
-        self.assertEqual(other.answer().json()["sent"], SLICE * 2)
-        del self.doors.publisher.published[:]
-        self.doors.connect().send(CHUNKED + chunk(lines))
-        self.assertEqual(len(channels(self.doors)), SLICE)
 
     def test_a_line_to_many_is_not_overtaken(self) -> None:
         """A line to many targets takes several turns; the next one waits for it."""
@@ -338,24 +291,6 @@ class PaceTests(SynchronousTestCase):
         self.assertEqual(channels(self.doors)[-1], b"z")
         self.assertEqual(len(channels(self.doors)), SLICE * 2 + 2)
         self.assertEqual(self.connection.answer().json()["sent"], SLICE * 2 + 2)
-
-    def test_a_slow_store(self) -> None:
-        """So many lines may be on their way to a store; then the connection waits until half of them are safe."""
-        self.doors.publisher.late = True
-        self.connection.send(chunk(b"".join(line(n) + b"\n" for n in range(MAX_IN_FLIGHT + 5))))
-        for _ in range(MAX_IN_FLIGHT // SLICE + 1):
-            self.doors.clock.advance(0)
-        self.assertEqual(len(channels(self.doors)), MAX_IN_FLIGHT)
-        self.assertTrue(self.paused())
-        for _ in range(MAX_IN_FLIGHT // 2 - 1):
-            self.doors.publisher.waiting.pop(0)()
-        self.assertEqual(len(channels(self.doors)), MAX_IN_FLIGHT)
-        self.doors.publisher.waiting.pop(0)()
-        self.assertEqual(len(channels(self.doors)), MAX_IN_FLIGHT + 5)
-        self.doors.publisher.answer_all()
-        self.assertFalse(self.paused())
-        self.connection.send(b"0\r\n\r\n")
-        self.assertEqual(self.connection.answer().json()["sent"], MAX_IN_FLIGHT + 5)
 
     def test_the_answer_waits_for_the_store(self) -> None:
         """No answer before the last line is safe."""

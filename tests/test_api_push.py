@@ -117,23 +117,6 @@ def test_a_repeated_key_is_answered_as_the_first_time() -> None:
     assert push(doors, channel="a", data=1, key="k") == {"id": "e1-1", "status": "queued", "repeated": True}
 
 
-def test_keys_are_one_for_each_target() -> None:
-    """The same key to another target is another push; a name and a key cannot be mistaken for each other."""
-    doors = Doors()
-    push(doors, channels=["a", "ab"], data=1, key="bc")
-    push(doors, channel="a", data=1, key="c")
-    push(doors, channel="ab", data=1, key="c")
-    assert len({p.key for p in doors.publisher.published}) == 4
-
-
-def test_keys_are_one_for_each_publisher() -> None:
-    """Two publishers may use the same key."""
-    doors = Doors()
-    for key in ("a-key-for-tests", "a-key-to-push"):
-        doors.ask(post("/api/push", '{"channel":"a","data":1,"key":"k"}', key=key))
-    assert len({p.key for p in doors.publisher.published}) == 2
-
-
 def test_everyone_needs_scope_admin() -> None:
     """A key of a lesser scope may not push to everyone, by whichever name."""
     doors = Doors()
@@ -319,24 +302,6 @@ class ReceiptTests(SynchronousTestCase):
         self.assertEqual([r["connections"] for r in results], [0, 2])
         self.doors.publisher.receipts[0].reported(7)
         self.assertEqual(connection.answers(), [])
-
-    def test_some_report(self) -> None:
-        """Of two workers one does not say anything in time: what the other has written to is told."""
-        connection = self.ask('{"channel":"a","data":1}')
-        receipt = self.doors.publisher.receipts[0]
-        receipt.handed()
-        receipt.reported(5)
-        self.doors.clock.advance(RECEIPT_S)
-        self.assertEqual(connection.answer().json()["connections"], 5)
-
-    def test_counted_at_once(self) -> None:
-        """A report that comes before the message is safe is not lost."""
-        self.doors.publisher.late = True
-        connection = self.ask('{"channel":"a","data":1}')
-        self.doors.publisher.receipts[0].reported(4)
-        self.assertEqual(connection.answers(), [])
-        self.doors.publisher.answer_all()
-        self.assertEqual(connection.answer().json()["connections"], 4)
 
     def test_a_repeat_is_written_to_nobody(self) -> None:
         """A repeated push publishes nothing, so it reaches no connection."""

@@ -171,6 +171,39 @@ class HelloTests(LinksTestCase):
         self.assertEqual((self.manager.told, self.router.detached), ([], []))
 
 
+class KeysTests(LinksTestCase):
+    """The keys of the API go to all workers."""
+
+    def test_told_on_change(self) -> None:
+        """Each worker is told of each change, in order; who comes later has it with its hello."""
+        workers = []
+        for number in range(2):
+            self.let_in(number)
+            workers.append((self.worker, self.pump))
+        packed = []
+        for key in ("new", "newer"):
+            self.links.keys.replace([(key, "admin")], [])
+            packed.append(self.links.keys.pack())
+        for worker, pump in workers:
+            self.assertEqual(worker.keys, [])
+            pump.flush()
+            self.assertEqual(worker.keys, packed)
+        self.lose()
+        worker, _, pump = self.dial()
+        self.assertEqual(self.hello(worker, pump, number=1)["keys"], packed[-1])
+        self.assertEqual(worker.keys, [])
+
+    def test_who_is_not_told(self) -> None:
+        """Who has not said hello, and who is gone, hears nothing of keys."""
+        stranger, _, pump = self.dial()
+        self.let_in()
+        self.lose()
+        self.links.keys.replace([("new", "admin")], [])
+        pump.flush()
+        self.pump.flush()
+        self.assertEqual((stranger.keys, self.worker.keys), ([], []))
+
+
 class BoxTests(LinksTestCase):
     """Boxes down the link."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from megacomet.errors import PeerError
-from megacomet.model.keys import OWN_NAME, Keys, NamedKey, digest_of
+from megacomet.model.keys import ADMIN, OWN_NAME, PUSH, READ, SCOPES, Identity, Keys, NamedKey, digest_of
 
 KEYS = Keys([("first-key", "admin"), ("second-key", "read")])
 
@@ -99,3 +99,77 @@ def test_keys_are_replaced() -> None:
     for gone in (b"own", b"a"):
         with pytest.raises(PeerError):
             keys.check(b"Bearer " + gone)
+
+
+def test_what_a_key_allows() -> None:
+    """A scope allows itself, admin allows all; whoever asks for more is told what it needs."""
+    keys = Keys([("own", "admin")], [named("shop", "a"), named("look", "b", "read")])
+    allowed = {
+        key: [scope for scope in SCOPES if keys.check(b"Bearer " + key).allows(scope)] for key in (b"own", b"a", b"b")
+    }
+    assert allowed == {b"own": [PUSH, READ, ADMIN], b"a": [PUSH], b"b": [READ]}
+    keys.check(b"Bearer a").demand(PUSH)
+    with pytest.raises(PeerError) as caught:
+        keys.check(b"Bearer a").demand(ADMIN)
+    assert (caught.value.code, caught.value.detail) == ("forbidden", "this needs a key of scope admin")
+
+
+def test_known_by_id() -> None:
+    """Whoever is told by an id is who holds the key, as long as it is accepted."""
+    keys = Keys([("own", "admin")], [named("shop", "a")])
+    holder = keys.check(b"Bearer a")
+    assert keys.by_id(holder.id) == holder
+    assert keys.by_id(b"\0" * 8) is None
+    assert keys.by_id(b"") is None
+    keys.replace([("own", "admin")], [named("shop", "a", "read")])
+    assert keys.by_id(holder.id) == Identity(holder.id, "read", "shop")
+    keys.replace([("own", "admin")], [])
+    assert keys.by_id(holder.id) is None
+
+
+def test_packed_keys() -> None:
+    """Somebody else accepts the same keys for the same holders, and only hashes went there."""
+    keys = Keys([("own-key", "admin")], [named("shop", "a-long-key"), named("sch\u00f6n", "b-long-key", "read")])
+    packed = keys.pack()
+    other = Keys([("another", "admin")])
+    other.unpack(packed)
+    for key in (b"own-key", b"a-long-key", b"b-long-key"):
+        assert key not in packed
+        holder = keys.check(b"Bearer " + key)
+        assert other.check(b"Bearer " + key) == holder
+        assert other.by_id(holder.id) == holder
+    with pytest.raises(PeerError):
+        other.check(b"Bearer another")
+
+
+def test_no_keys_packed() -> None:
+    """Who is told that there are no keys accepts none."""
+    keys = Keys([("own", "admin")])
+    keys.unpack(Keys([]).pack())
+    with pytest.raises(PeerError):
+        keys.check(b"Bearer own")
+
+
+@pytest.mark.parametrize(
+    "packed",
+    [b"", b"\xff", b"{", b"1", b"null", b"[1]", b'["ab"]', b'[["ab","push"]]', b'[["zz","push","n"]]', b"[[1,2,3]]"],
+)
+def test_what_is_no_pack(packed: bytes) -> None:
+    """What is not what `pack` returns is a ValueError, and changes nothing."""
+    keys = Keys([("own", "admin")])
+    with pytest.raises(ValueError, match=r"."):
+        keys.unpack(packed)
+    assert keys.check(b"Bearer own").scope == "admin"
+
+
+def test_changes_are_heard() -> None:
+    """Whoever wants to hears of every change, when it is made already; of what was there before nobody is told."""
+    keys = Keys([("own", "admin")])
+    heard: list[tuple[int, bool]] = []
+    for n in range(2):
+        keys.on_change(lambda n=n: heard.append((n, keys.by_id(digest_of(b"new")[:8]) is not None)))  # type: ignore[misc]
+    assert heard == []
+    keys.replace([("new", "admin")], [])
+    assert heard == [(0, True), (1, True)]
+    keys.unpack(Keys([]).pack())
+    assert heard[2:] == [(0, False), (1, False)]

@@ -188,7 +188,11 @@ class Downlink(link.LinkEnd):
     @link.Publish.responder
     def publish(self, pushes: bytes) -> dict[str, object]:
         self._known()
-        self._intake.take(pushes)
+        try:
+            self._intake.take(pushes)
+        except ValueError as e:
+            self._log.error("worker {number} sent pushes that cannot be read: {why}", number=self.number, why=str(e))
+            self._abort()
         return {}
 
     @link.Beat.responder

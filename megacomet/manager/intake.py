@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from megacomet.errors import Refused
-from megacomet.model.keys import UNKNOWN_KEY, Keys
+from megacomet.model.keys import ADMIN, PUSH, UNKNOWN_KEY, Keys
 from megacomet.model.message import Published
 from megacomet.model.position import format_position
 from megacomet.publishing.pace import Pace
@@ -24,6 +24,8 @@ from megacomet.publishing.publisher import Publisher
 from megacomet.publishing.pushing import Outcome, Sender, refused
 from megacomet.wire.push import PushResult
 from megacomet.wire.pushed import SentPush, decode_pushes, encode_told, encode_told_one
+
+_LESS = "the key does not allow this any more"
 
 
 @attrs.define(eq=False)
@@ -85,6 +87,9 @@ class Intake:
         identity = self._keys.by_id(identity_id)
         if identity is None:
             self._done(number, box, refused(Refused("unauthorized", UNKNOWN_KEY)))
+        elif not identity.allows(ADMIN if push.everyone else PUSH):
+            # Its worker has accepted it: the key was taken back a moment ago, or since its batch began.
+            self._done(number, box, refused(Refused("forbidden", _LESS)))
         elif len(push.targets) == 1 and not wants_receipt and not origin:  # nearly all
             done_one = partial(self._done_one, number, box)
             self._publisher.publish_one(push, push.targets[0], Sender(identity), done_one)
@@ -92,6 +97,7 @@ class Intake:
             sender = Sender(identity, *_read_origin(origin)) if origin else Sender(identity)
             done = partial(self._done, number, box)
             self._unhanded = box
+            self._pace.spend(len(push.targets))
             if not self._publisher.publish(push, sender, done, wants_receipt=wants_receipt, handed=self._handed):
                 return False
             self._unhanded = None

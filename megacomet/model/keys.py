@@ -120,7 +120,10 @@ class Keys:
         Raises:
             ValueError: this is not what `pack` returns.
         """
-        told = [(bytes.fromhex(digest), scope, name) for digest, scope, name in json.loads(packed)]
+        try:
+            told = [(bytes.fromhex(digest), scope, name) for digest, scope, name in json.loads(packed)]
+        except TypeError:
+            raise ValueError("these are no keys") from None
         self._accept({digest: Identity(digest[:8], scope, name) for digest, scope, name in told})
 
     def check(self, authorization: bytes | None) -> Identity:

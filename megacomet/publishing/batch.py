@@ -97,6 +97,7 @@ class Batch:
             self._count.fail(line.number, e)
             return True
         self._in_flight += 1
+        self._pace.spend(len(push.targets))
         # A line to many targets may take several turns; the next one may not overtake it.
         return self._pushing.publish(push, self._sender, partial(self._done, line.number), handed=self._pace.handed)
 

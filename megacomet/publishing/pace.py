@@ -45,15 +45,21 @@ class Pace(Generic[Item]):
         self._may_go_on = may_go_on
         self._waits_for_room = self._waits_for_turn = self._waits_for_one = False
         self._working = self._broken = False
+        self._left = 0  # publications, of this turn
 
     @property
     def is_waiting(self) -> bool:
         return self._waits_for_room or self._waits_for_turn or self._waits_for_one or not self._may_go_on()
 
     def put(self, items: Iterable[Item]) -> None:
-        """Publish these as well."""
-        self.items.extend(items)
-        self.work()
+        """Publish these as well; after an error of ours they are not kept either."""
+        if not self._broken:
+            self.items.extend(items)
+            self.work()
+
+    def spend(self, publications: int) -> None:
+        """The one that is being published is to so many targets, and takes as much of the turn."""
+        self._left -= publications - 1
 
     def handed(self) -> None:
         """The one that was published last cannot be overtaken any more."""
@@ -79,9 +85,11 @@ class Pace(Generic[Item]):
         items, pressure, publish, may_go_on = self.items, self._pushing.pressure, self._publish, self._may_go_on
         if self.is_waiting:
             return
-        for _ in range(max(SLICE // (self._pushing.batches + 1), 1)):
+        self._left = max(SLICE // (self._pushing.batches + 1), 1)
+        while self._left > 0:
             if not items or not may_go_on():
                 return
+            self._left -= 1
             if pressure.full():
                 self._waits_for_room = True
                 pressure.wait().addCallback(self._room)

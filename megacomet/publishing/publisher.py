@@ -11,13 +11,14 @@ from functools import partial
 from typing import Final, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
 
 from megacomet.errors import Refused
 from megacomet.model.message import Publication, Published
 from megacomet.model.position import format_position
 from megacomet.model.receipts import Receipt
 from megacomet.names import EVERYONE
-from megacomet.publishing.pushing import SLICE, IPressure, Outcome, Sender
+from megacomet.publishing.pushing import SLICE, IPressure, Outcome, Sender, refused
 from megacomet.wire.cutoff import CutOff
 from megacomet.wire.push import Push, PushResult
 
@@ -167,6 +168,8 @@ class Publisher:
 class _Publishing:
     """One push to many targets, or one that waits."""
 
+    _log = Logger()
+
     def __init__(
         self,
         publisher: Publisher,
@@ -185,15 +188,16 @@ class _Publishing:
         self._next = 0
         self._results: dict[int, PushResult] = {}
         self._receipts: dict[int, Receipt] = {}
-        self._uncounted = len(push.targets)
+        self._total = self._uncounted = len(push.targets)
         self._refusal: Refused | None = None
         self._accepted = False
+        self._is_over = False
         self._timer: IDelayedCall | None = None
 
     def start(self) -> bool:
         """Begin; return whether all targets were given to the publisher."""
         self._go_on()
-        if self._next == len(self._push.targets):
+        if self._next == self._total:
             return True
         # Only now: what is not handed on at once is handed on in another turn.
         self._go_on_later()
@@ -202,7 +206,7 @@ class _Publishing:
     def _go_on(self) -> None:
         """Publish to the next targets."""
         targets, publisher = self._push.targets, self._publisher
-        now, end = publisher.now(), min(self._next + SLICE, len(targets))
+        now, end = publisher.now(), min(self._next + SLICE, self._total)
         while self._next < end and not publisher.pressure.full():
             index = self._next
             self._next += 1
@@ -223,11 +227,27 @@ class _Publishing:
             publisher.reactor.callLater(0, self._another_slice)
 
     def _another_slice(self) -> None:
-        self._go_on()
-        if self._next < len(self._push.targets):
+        try:
+            self._go_on()
+        except Exception:  # nobody who waits for the answer is there to catch it
+            self._fail()
+        if self._next < self._total:
             self._go_on_later()
         elif self._handed is not None:
             self._handed()
+
+    def _fail(self) -> None:
+        """An error of ours: publish no more of it."""
+        self._log.failure("a push to {targets} targets failed at number {at}", targets=self._total, at=self._next)
+        self._next = self._total
+        if not self._is_over:
+            self._over(refused(Refused("internal")))
+
+    def _over(self, outcome: Outcome) -> None:
+        self._is_over = True  # what is told or counted from now on comes too late
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._done(outcome)
 
     def _published(self, index: int, outcome: Published | Refused) -> None:
         self._results[index] = self._publisher.result_of(self._push.targets[index], outcome)
@@ -245,8 +265,7 @@ class _Publishing:
 
     def _check(self) -> None:
         """Answer when nothing is awaited any more."""
-        total = len(self._push.targets)
-        if len(self._results) < total:
+        if self._is_over or len(self._results) < self._total:
             return
         if not self._wants_receipt or not self._uncounted:
             self._finish()
@@ -254,12 +273,8 @@ class _Publishing:
             self._timer = self._publisher.reactor.callLater(RECEIPT_S, self._finish)
 
     def _finish(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        results = [self._results[i] for i in range(len(self._push.targets))]
+        results = [self._results[i] for i in range(self._total)]
         if self._wants_receipt:
             # Also of a message of which not all workers have told it yet: what is known by now.
             results = [r._replace(connections=self._receipts[i].connections) for i, r in enumerate(results)]
-            self._wants_receipt = False
-        self._results = {}  # what is counted from now on comes too late
-        self._done(Outcome(results, self._refusal, self._accepted))
+        self._over(Outcome(results, self._refusal, self._accepted))

@@ -151,7 +151,7 @@ def decode_told(blob: bytes, targets_of: Callable[[int], Sequence[bytes]]) -> It
         targets_of: returns the targets of a push, by its number; none: it is passed over.
 
     Raises:
-        ValueError: the value ends in the middle of one, or is none.
+        ValueError: the value ends in the middle of one, or is none, or has not one result for each target.
     """
     at, end = 0, len(blob)
     try:
@@ -171,6 +171,8 @@ def decode_told(blob: bytes, targets_of: Callable[[int], Sequence[bytes]]) -> It
                     results.append(PushResult(targets[n], blob[at - id_bytes : at], status, repeated, known, code))
             if at > end:
                 raise ValueError("what became of a push is cut off")
+            if not (results or why):
+                raise ValueError("a push was neither published nor refused")
             if targets:
                 yield number, results, _read_refusal(why) if why else None
     except (struct.error, KeyError, IndexError):

@@ -97,7 +97,11 @@ class UplinkEnd(link.LinkEnd):
 
     @link.Told.responder
     def told(self, told: bytes, boxes: int, head: int) -> dict[str, object]:
-        self._uplink.pusher.told(told, boxes, head)
+        try:
+            self._uplink.pusher.told(told, boxes, head)
+        except ValueError as e:
+            self._log.error("what the manager told of pushes cannot be read: {why}", why=str(e))
+            link.transport_of(self).abortConnection()
         return {}
 
     @link.Keys.responder
