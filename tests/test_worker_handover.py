@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from megacomet.kinds import AWAY, IDLE
+from megacomet.kinds import AWAY, DRAINING
 from megacomet.link import LinkRefused
 from megacomet.worker.handover import HELD, UNDER_WAY
 
@@ -142,7 +142,8 @@ def test_without_a_key(house: House) -> None:
     answer = house.ask("/api/stats")
     assert (answer.status, answer.headers["www-authenticate"]) == (401, "Bearer")
     assert "access-control-allow-origin" not in answer.headers
-    assert house.states() == [IDLE]
+    assert answer.headers["connection"] == "close"
+    assert house.states() == [DRAINING]
     client = house.send(request("/api/clients/sue/disconnect", "Content-Length: 5", method="POST") + b"12345")
     assert parse(read_all(client))[0].headers["connection"] == "close"
     assert house.link.adopted == []

@@ -16,7 +16,7 @@ COUNTED: Final = (
     *("times_full", "gone", "idle", "silent", "slow", "failed"),
 )
 #: Of the same, what is counted by something: a mapping.
-COUNTED_BY: Final = ("refused",)
+COUNTED_BY: Final = ("refused", "answered")
 HISTOGRAMS: Final = ("latency", "fanout")
 
 #: ("accepted",), ("refused", "overloaded"), ("latency", "3") for a class, ("latency", "sum_s")

@@ -111,7 +111,6 @@ def readings(sources: Sources) -> Iterator[Reading]:
     yield from _manager(sources)
     yield from _messages(sources)
     yield from _store(sources.store)
-    yield from _api(sources.api)
     yield from _workers(sources)
 
 
@@ -168,9 +167,11 @@ def _store(store: MemoryStore) -> Iterator[Reading]:
     yield Reading("megacomet_store_max_bytes", store.max_bytes)
 
 
-def _api(api: IApi) -> Iterator[Reading]:
-    for status, count in sorted(api.answered.items()):
-        yield Reading("megacomet_api_requests_total", count, (str(status),))
+def _api(api: IApi, by_workers: Mapping[Key, float]) -> Iterator[Reading]:
+    answered = Counter({str(status): float(count) for status, count in api.answered.items()})
+    answered.update({key[1]: count for key, count in by_workers.items() if key[0] == "answered"})
+    for status, count in sorted(answered.items()):
+        yield Reading("megacomet_api_requests_total", count, (status,))
     for reason, count in sorted(api.refused.items()):
         yield Reading("megacomet_requests_refused_total", count, ("manager", reason))
     yield Reading("megacomet_api_connections", len(api.channels))
@@ -204,6 +205,7 @@ def _workers(sources: Sources) -> Iterator[Reading]:
     if connections:
         yield Reading("megacomet_memory_per_connection_bytes", sum(memory.values()) / connections)
     yield from _total(total)
+    yield from _api(sources.api, total)
 
 
 def _standing(number: str, process: str, said: Mapping[str, Any]) -> Iterator[Reading]:

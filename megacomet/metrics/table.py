@@ -94,7 +94,7 @@ _ALL: Final = (
     Metric("megacomet_store_bytes", GAUGE, "Memory of what is kept."),
     Metric("megacomet_store_max_bytes", GAUGE, "The setting store_bytes."),
     # the API
-    Metric("megacomet_api_requests_total", COUNTER, "Requests that the manager answered.", ("status",)),
+    Metric("megacomet_api_requests_total", COUNTER, "Requests to the API, by the status of the answer.", ("status",)),
     Metric("megacomet_api_connections", GAUGE, "Connections that the manager holds."),
 )
 

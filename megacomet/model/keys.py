@@ -21,7 +21,8 @@ ADMIN: Final = "admin"
 SCOPES: Final = (PUSH, READ, ADMIN)
 #: What the server's own key is called, where the others have names.
 OWN_NAME: Final = "api-key"
-#: What whoever sends another key is told.
+#: What whoever sends none is told, and whoever sends another.
+NO_KEY: Final = "send the header Authorization: Bearer <key>"
 UNKNOWN_KEY: Final = "the key is not known here"
 
 
@@ -136,7 +137,7 @@ class Keys:
             PeerError: `unauthorized`.
         """
         if authorization is None:
-            raise PeerError("unauthorized", "send the header Authorization: Bearer <key>")
+            raise PeerError("unauthorized", NO_KEY)
         scheme, _, key = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
             raise PeerError("unauthorized", "the scheme of Authorization is Bearer")

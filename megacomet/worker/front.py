@@ -17,6 +17,7 @@ from megacomet.errors import PeerError
 from megacomet.kinds import ASKING, CLOSES, ENTRANCE, IDLE, SOCKET, STATE, STREAM, TAKING, census
 from megacomet.model.answers import IAnswers
 from megacomet.model.hub import Hub
+from megacomet.model.keys import NO_KEY
 from megacomet.model.row_keys import IRowKeys
 from megacomet.parking import ParkingLot
 from megacomet.settings import Settings
@@ -322,7 +323,7 @@ class Front:
         if self._closing.begun:
             raise PeerError("shutting-down")
         if b"authorization" not in head.headers and needs_key(head.target):
-            raise PeerError("unauthorized", "Authorization: Bearer <key> is missing")
+            raise PeerError("unauthorized", NO_KEY)
         self._handover.give(fd, data)
 
     # -- the end

@@ -13,6 +13,8 @@ from megacomet.wire import http, streams
 from megacomet.worker.answers import RETRY_MS, TEMPORARY, Answers
 from megacomet.worker.openings import Opening
 
+#: What is answered so is the last request of its connection: a stranger has one, and what passes is tried again later.
+_LAST: Final = frozenset({401, 503})
 _MANAGERS: Final = frozenset({b"api", b"console", b"metrics"})
 
 
@@ -41,7 +43,7 @@ class Refusals:
         if head is not None and is_events and error.code in TEMPORARY:
             self._come_back(fd, head.headers.get(b"origin", b""), minor=head.minor, is_head=head.method == b"HEAD")
             return
-        is_last = head is None or head.content_length > 0 or head.chunked or error.status == 503
+        is_last = head is None or head.content_length > 0 or head.chunked or error.status in _LAST
         if is_last:
             rows.flag(fd, CLOSES | LINGERS)
         keep_alive = not rows.kinds[fd] & CLOSES

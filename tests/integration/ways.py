@@ -34,7 +34,6 @@ _LENGTH: Final = re.compile(rb"\r\nContent-Length: (\d+)\r\n")
 _POSITION: Final = re.compile(rb'"(id|position)":"[0-9a-z]{1,16}-(\d{1,19})"')
 _CORS: Final = re.compile(rb"(?<=\r\n)Access-Control-[\w-]+: [^\r]*\r\n")
 _CLOSE: Final = b"\r\nConnection: close\r\n"
-_MISSING: Final = (b"Authorization: Bearer <key> is missing", b"send the header Authorization: Bearer <key>")
 
 
 T = TypeVar("T")
@@ -295,19 +294,9 @@ def _unreadable(reference: Told, public: Told) -> Told:
 
 
 def _stranger(reference: Told, public: Told) -> Told:
-    said = _CLOSE in public.answers[-1]
-    assert said != public.stayed, "the connection is not left as the answer says"
+    assert _CLOSE in public.answers[-1], "a stranger's connection is not closed"
+    assert not public.stayed, "the connection is not left as the answer says"
     return attrs.evolve(_with_last(public, public.answers[-1].replace(_CLOSE, b"\r\n", 1)), stayed=reference.stayed)
-
-
-def _keyless(reference: Told, public: Told) -> Told:
-    body = public.answers[-1].partition(b"\r\n\r\n")[2].replace(*_MISSING)
-    head = _LENGTH.sub(b"\r\nContent-Length: %d\r\n" % len(body), public.answers[-1])
-    return _with_last(public, head.replace(*_MISSING))
-
-
-def _keyless_stranger(reference: Told, public: Told) -> Told:
-    return _stranger(reference, _keyless(reference, public))
 
 
 def _with_last(told: Told, answer: bytes) -> Told:
@@ -319,10 +308,7 @@ DIFFERENCES: Final[dict[str, Callable[[Told, Told], Told]]] = {
     # A head that nobody can read has no path, so that the worker cannot know that the API was meant: whose scripts may
     # read the answer is told as on all other pages of this port, and of a method that there is not, which there are.
     "unreadable": _unreadable,
-    # Without a valid key a request is the last one of its connection on the public port, says the reference of the
-    # API; what counts here is that the answer tells what happens.
+    # Without a valid key a request is the last one of its connection on the public port: a worker has places for many,
+    # but not for those who have no business with the API.
     "stranger": _stranger,
-    # Of a request without Authorization worker and manager say the same in other words.
-    "keyless": _keyless,
-    "keyless stranger": _keyless_stranger,
 }
