@@ -167,16 +167,18 @@ class Api:
             raise
 
     def _said(self, error: Exception) -> CallError:
-        address = self.address
+        address, about = self.address, self._found.about_address
+        whose = f" ({about})" if about else ""
         if isinstance(error, ssl.SSLError):
             return CallError(f"{address} cannot be trusted by TLS: {getattr(error, 'verify_message', '') or error}")
         if isinstance(error, TimeoutError):
-            return NoServer(f"no answer from {address} within {self._timeout_s:g} s")
+            return NoServer(f"no answer from {address} within {self._timeout_s:g} s{whose}")
         if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead):
-            return NoServer(f"{address} has closed the connection before its answer was complete")
+            return NoServer(f"{address} has closed the connection before its answer was complete{whose}")
         if isinstance(error, http.client.HTTPException):
             return CallError(f"{address} answers, but does not speak HTTP as a server does ({type(error).__name__})")
-        return NoServer(f"no server answers at {address}: {(getattr(error, 'strerror', None) or str(error)).lower()}")
+        why = (getattr(error, "strerror", None) or str(error)).lower()
+        return NoServer(f"no server answers at {address}: {why}{whose}")
 
     def _headers(self, content_type: str) -> dict[str, str]:
         headers = {"User-Agent": f"megacomet/{__version__}", "Accept": f"{JSON}, {PROBLEM}"}

@@ -47,6 +47,7 @@ class Found:
         about_key: where it comes from, or why there is none: for whoever is refused.
         settings: of this command.
         server: what the running server of the state directory says; None: nothing, or another one was named.
+        about_address: where the address comes from, for whoever finds nobody there; "": it was named.
     """
 
     address: Address
@@ -54,6 +55,7 @@ class Found:
     about_key: str
     settings: Settings
     server: Whereabouts | None = None
+    about_address: str = ""
 
 
 def server_of(options: argparse.Namespace) -> Found:
@@ -76,14 +78,16 @@ def find(asked: Asked, settings: Settings, sources: Mapping[str, str], environ: 
         CallError: the key of the state directory cannot be read, or nothing tells where the server is.
     """
     url = asked.url if asked.url is not None else environ.get(URL_VARIABLE)
-    server = None
+    server, about = None, ""
     if url:
         address = _named(url, COMMAND_LINE if asked.url is not None else URL_VARIABLE)
+    elif (server := whereabouts.read(settings.state_dir)) is not None:
+        address, about = _of_server(server), f"as process {server.pid} has told"
     else:
-        server = whereabouts.read(settings.state_dir)
-        address = _of_server(server) if server is not None else _of_settings(settings)
+        address = _of_settings(settings)
+        about = f"as the settings say; no running server is known from {settings.state_dir}"
     key, about_key = _find_key(asked, settings, sources, address)
-    return Found(address.called, key, about_key, settings, server)
+    return Found(address.called, key, about_key, settings, server, about)
 
 
 def _named(url: str, source: str) -> Address:

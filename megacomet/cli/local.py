@@ -104,5 +104,5 @@ def _uptime(pid: int) -> float | None:
         # The name, in parentheses, may hold anything; the 20th field behind it is the start, in ticks since the boot.
         started = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
         up = float(Path("/proc/uptime").read_text().split()[0])
-        return max(0.0, up - started / os.sysconf("SC_CLK_TCK"))
+        return round(max(0.0, up - started / os.sysconf("SC_CLK_TCK")), 2)
     return None

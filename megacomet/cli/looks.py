@@ -9,10 +9,11 @@ from typing import Any, Final, Protocol
 
 import attrs
 
+from megacomet.addresses import Address
 from megacomet.cli.calling import Answer
 from megacomet.cli.stats import checked
 from megacomet.cli.status import checked_workers
-from megacomet.errors import CallError
+from megacomet.errors import CallError, NoServer
 
 #: Of the messages that the server counts.
 WAYS: Final = ("in", "out")
@@ -29,6 +30,7 @@ class Look:
         workers: as `/api/workers` tells them.
         rates: messages a second since the look before, by way; None: not known.
         now: of the server, RFC 3339; None: not known.
+        address: of the server.
     """
 
     time: str
@@ -37,6 +39,7 @@ class Look:
     workers: Sequence[Mapping[str, Any]] = ()
     rates: Mapping[str, float | None] = attrs.field(factory=lambda: dict.fromkeys(WAYS))
     now: str | None = None
+    address: str = ""
 
     def as_object(self) -> dict[str, Any]:
         """Return the line of --json."""
@@ -46,28 +49,37 @@ class Look:
         return {"time": self.time, "error": None, **told}
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class IApi(Protocol):
     """What is needed of `calling.Api`."""
+
+    @property
+    def address(self) -> Address:
+        """Of the server."""
 
     def get(self, path: str) -> Answer:
         """Ask for something; raises `CallError`."""
 
 
 class Looker:
-    """Looks at one server."""
+    """Looks at one server; when nobody answers it is looked for anew."""
 
     def __init__(
-        self, api: IApi, clock: Callable[[], float] = time.monotonic, now: Callable[[], datetime] | None = None
+        self, find: Callable[[], IApi], clock: Callable[[], float] = time.monotonic, now: Callable[[], datetime] = _now
     ) -> None:
         """
         Args:
-            api: of the server.
+            find: finds the server; raises `CallError`.
             clock: seconds, monotonic.
-            now: the time of day, None: the system's.
+            now: the time of day.
         """
-        self._api = api
+        self._find = find
         self._clock = clock
-        self._now = now or (lambda: datetime.now(UTC))
+        self._now = now
+        self._api: IApi | None = None
         self._last: tuple[float, Mapping[str, Any]] | None = None
 
     def look(self) -> Look:
@@ -76,12 +88,17 @@ class Looker:
         Raises:
             CallError: the server cannot be looked at.
         """
-        answer = self._api.get("/api/stats")
-        seen, stats = self._clock(), checked(answer.value)
-        workers = checked_workers(self._api.get("/api/workers").value)
+        api = self._api = self._api or self._find()
+        try:
+            answer = api.get("/api/stats")
+            seen, stats = self._clock(), checked(answer.value)
+            workers = checked_workers(api.get("/api/workers").value)
+        except NoServer:
+            self._api = None  # the next one may be elsewhere
+            raise
         rates = self._rates(seen, stats)
         self._last = seen, stats
-        return Look(self._time(), None, stats, workers, rates, answer.time)
+        return Look(self._time(), None, stats, workers, rates, answer.time, str(api.address))
 
     def try_to_look(self) -> Look:
         """Look once; what goes wrong is in what is returned."""

@@ -75,7 +75,7 @@ def _state(one: Mapping[str, Any]) -> str:
 
 
 COLUMNS: Final = (
-    Column("n", "WORKER", lambda one: str(one.get("worker")), lambda one: one.get("worker"), 0),
+    Column("w", "WORKER", lambda one: str(one.get("worker")), lambda one: one.get("worker"), 0),
     Column("", "STATE", _state, lambda one: one.get("state"), 1),
     Column("", "PID", lambda one: str(one.get("pid") or figures.UNKNOWN), lambda one: one.get("pid"), 8),
     Column("c", "CONNS", lambda one: count(waiting(one)), waiting, 2),
@@ -102,7 +102,7 @@ class View:
         is_paused: whether the figures stand still.
     """
 
-    sort: str = "n"
+    sort: str = "w"
     is_reverse: bool = False
     top: int = 0
     is_paused: bool = False
@@ -118,7 +118,7 @@ class View:
             return attrs.evolve(self, is_paused=not self.is_paused)
         if key in _BY_KEY:
             # Of numbers the greatest are looked for; workers are counted from 0 on.
-            is_reverse = not self.is_reverse if key == self.sort else key != "n"
+            is_reverse = not self.is_reverse if key == self.sort else key != "w"
             return attrs.evolve(self, sort=key, is_reverse=is_reverse, top=0)
         steps = {"up": -1, "down": 1, "page up": -page, "page down": page}
         if key in steps:
@@ -144,18 +144,17 @@ class Screen:
     page: int
 
 
-def screen(look: Look | None, error: str | None, view: View, address: str, columns: int, rows: int) -> Screen:
+def screen(look: Look, error: str | None, view: View, columns: int, rows: int) -> Screen:
     """Return what is shown.
 
     Args:
-        look: the last one at which something was seen; None: there was none yet.
+        look: the last one at which something was seen.
         error: why nothing is seen now; None: something is.
         view: how.
-        address: of the server.
         columns, rows: of the screen.
     """
-    above = list(_above(look, error, view, address, columns))
-    workers = sorted_workers(look.workers, view) if look is not None else []
+    above = list(_above(look, error, view, columns))
+    workers = sorted_workers(look.workers, view)
     title, body = table(workers, columns, view)
     room = rows - len(above) - 3  # an empty line, the titles, the keys
     if workers and room < _LEAST_ROWS:
@@ -174,32 +173,31 @@ def screen(look: Look | None, error: str | None, view: View, address: str, colum
     return Screen(lines, attrs.evolve(view, top=top), page)
 
 
-def _above(look: Look | None, error: str | None, view: View, address: str, columns: int) -> Iterator[Line]:
+def _above(look: Look, error: str | None, view: View, columns: int) -> Iterator[Line]:
     """Yield what stands above the table."""
+    moment = f"{look.time[11:19]} UTC"
     if error is not None:
-        since = f", shown is {look.time[11:19]} UTC" if look is not None else ""
-        yield Line(cut(safe(f"{error}{since}"), columns), STANDOUT)
-    if look is None or look.stats is None:
-        yield Line(cut(safe(address), columns))
-        return
+        yield Line(cut(safe(f"{error}; shown is {moment}"), columns), STANDOUT)
+    assert look.stats is not None
     stats = look.stats
     up = age(str(stats.get("started")), look.now)
-    paused = "   PAUSED" if view.is_paused else ""
-    head = f"MegaComet {stats.get('version')}  {address}  up {duration(up)}  {look.time[11:19]}{paused}"
+    paused = "  PAUSED" if view.is_paused else ""
+    head = f"MegaComet {stats.get('version')}{paused}  {look.address}  up {duration(up)}  {moment}"
     yield Line(cut(safe(head), columns), BOLD)
-    for label, items in groups(look, stats):
+    for label, items in groups(look):
         yield from map(Line, flow(label, [safe(item) for item in items], columns))
 
 
-def groups(look: Look, stats: Mapping[str, Any]) -> Iterator[tuple[str, list[str]]]:
+def groups(look: Look) -> Iterator[tuple[str, list[str]]]:
     """Yield the figures above the table: what they are about, and what is told of it."""
+    assert look.stats is not None
+    stats = look.stats
     connections, messages, memory = stats["connections"], stats["messages"], stats["memory"]
     yield (
         "connections",
         [count(sum(connections.values())), *(f"{name} {count(number)}" for name, number in connections.items())],
     )
-    rates = [f"{way} {rate(per_s)}" for way, per_s in look.rates.items()]
-    yield "messages", [*rates, *(f"{way} {count(number)} in all" for way, number in messages.items())]
+    yield "messages", [f"{way} {rate(look.rates.get(way))}, {count(number)} in all" for way, number in messages.items()]
     store = dict(stats["store"])
     held = size(store.pop("bytes", None))
     yield "store", [held, *(f"{name} {count(number)}" for name, number in store.items())]
@@ -252,5 +250,9 @@ def table(workers: Sequence[Mapping[str, Any]], columns: int, view: View) -> tup
 
 def _keys(workers: int, top: int, shown: int, view: View) -> str:
     """Return the line of the keys; where not all workers are shown, with which are."""
-    where = f"{top + 1}-{top + shown} of {workers}  " if shown < workers else ""
-    return f"{where}q quit  space {'go on' if view.is_paused else 'pause'}  sort by ncomplur  arrows scroll"
+    where = f"{top + 1}-{top + shown} of {workers}  " if 0 < shown < workers else ""
+    keys = " ".join(
+        column.key if column.key == column.title[0].lower() else f"{column.key}={column.title}"
+        for column in _BY_KEY.values()
+    )
+    return f"{where}q quit  space {'go on' if view.is_paused else 'pause'}  sort {keys}  arrows scroll"

@@ -12,7 +12,7 @@ from megacomet.addresses import Address
 from megacomet.cli import local
 from megacomet.cli.arguments import Parser, given_settings, server_options
 from megacomet.cli.calling import Api
-from megacomet.cli.figures import age, count, duration, lag, size
+from megacomet.cli.figures import UNKNOWN, age, count, duration, lag, size
 from megacomet.cli.finding import server_of
 from megacomet.cli.local import Local, Process
 from megacomet.cli.output import print_object
@@ -73,6 +73,8 @@ def _status(arguments: Sequence[str]) -> int:
             told = ask(api)
     except CallError as e:
         told = Told(str(e))
+    if told.answers and told.stats is None and not here.why_unknown and not here.is_any:
+        told = Told(f"another server answers at {address}")  # ours would know our key
     report = make_report(here, told, address, settings.state_dir)
     if options.json:
         print_object(report)
@@ -92,7 +94,7 @@ def ask(api: Api) -> Told:
     except Rejected as e:
         return Told(f"the server answers, but not to us: {e}", answers=True)
     except CallError as e:
-        return Told(str(e), answers=True)
+        return Told(str(e))  # something else than a MegaComet
     most = settings.get("store_bytes", {}).get("value") if isinstance(settings, dict) else None
     return Told("", True, stats, workers, most if isinstance(most, int) else None, answer.time)
 
@@ -129,8 +131,6 @@ def troubles(here: Local, told: Told, address: Address | None) -> Iterator[str]:
     """Yield what is not as it should be, as sentences."""
     if told.error:
         yield _silence(here, told, address)
-    if told.error and here.why_unknown and address is not None and not told.answers and not here.is_any:
-        return
     for one in told.workers:
         yield from _troubles_of(one)
     held = told.stats["store"].get("bytes") if told.stats else None
@@ -147,7 +147,8 @@ def _silence(here: Local, told: Told, address: Address | None) -> str:
         if here.server is None:
             return f"{runs}: it is not ready yet, or listens elsewhere ({told.error})"
         return f"{runs} at {address} ({told.error})" if address else f"{runs} ({told.error})"
-    return f"the manager is gone; {len(here.workers)} workers keep their clients and wait for the next one"
+    count_of = f"{len(here.workers)} worker{'' if len(here.workers) == 1 else 's'}"
+    return f"the manager is gone; {count_of} with their clients wait for the next one"
 
 
 def _troubles_of(one: Mapping[str, Any]) -> Iterator[str]:
@@ -200,7 +201,7 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
     yield safe(_headline(report))
     if report["addresses"]:
         yield ""
-        yield from table((door["address"], door["serves"]) for door in report["addresses"])
+        yield from table(_doors(report["addresses"]))
     if report["processes"]:
         yield ""
         yield from _table(report["processes"])
@@ -219,13 +220,39 @@ def _headline(report: Mapping[str, Any]) -> str:
     return f"{version} runs, up {duration(report['uptime_s'])}, since {report['started']}: {total} connections"
 
 
+def _doors(addresses: Sequence[Mapping[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yield addresses and what they serve; ports of one host that follow each other are one."""
+    ports: dict[tuple[str, str], list[str]] = {}
+    for door in addresses:
+        host, colon, port = door["address"].rpartition(":")
+        is_port = port.isdecimal()
+        ports.setdefault((host + colon if is_port else door["address"], door["serves"]), []).append(port)
+    for (host, serves), found in ports.items():
+        for first, last in _ranges(sorted(int(port) for port in found if port.isdecimal())):
+            yield f"{host}{first}" + (f"-{last}" if last > first else ""), serves
+        if not found[0].isdecimal():
+            yield host, serves
+
+
+def _ranges(numbers: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield first and last of what follows each other."""
+    for number in numbers:
+        if number - 1 not in numbers:
+            last = number
+            while last + 1 in numbers:
+                last += 1
+            yield number, last
+
+
 def _table(processes: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [("PROCESS", "PID", "STATE", "MEMORY", "UPTIME", "RESTARTS", "CONNECTIONS", "LAG")]
     for one in processes:
         sizes = (size(one["memory_bytes"]), duration(one["uptime_s"]))
         numbers = (count(one["restarts"]), count(one["connections"]), lag(one["lag_s"]))
-        rows.append((one["process"], str(one["pid"] or "-"), one["state"] or "-", *sizes, *numbers))
-    return table(rows, right=(1, 3, 4, 5, 6, 7))
+        rows.append((one["process"], str(one["pid"] or UNKNOWN), one["state"] or UNKNOWN, *sizes, *numbers))
+    told = [column for column in zip(*rows, strict=True) if set(column[1:]) != {UNKNOWN}]
+    right = (n for n, column in enumerate(told) if column[0] not in ("PROCESS", "STATE"))
+    return table(zip(*told, strict=True), right)
 
 
 def status_of(report: Mapping[str, Any]) -> int:

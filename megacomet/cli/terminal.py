@@ -1,4 +1,4 @@
-"""The terminal of `megacomet top`, by curses: keys go to the view, lines onto the screen; what they say, `screen` knows.
+"""The terminal of `megacomet top`, by curses: keys go to the view, lines to the screen; what they say, `screen` knows.
 
 A thread looks at the server, so that a server that hangs holds up no keys. However this ends, by `q`, Ctrl-C or
 SIGTERM, the terminal is as it was.
@@ -51,13 +51,12 @@ def check_terminal() -> None:
         raise SettingError("TERM", name, "a terminal that can place text; --json does without", "the environment")
 
 
-def show(looker: Looker, first: Look, address: str, interval_s: float, count: int | None) -> None:
+def show(looker: Looker, first: Look, interval_s: float, count: int | None) -> None:
     """Show looks until it is enough.
 
     Args:
         looker: looks.
         first: the look that was taken already.
-        address: of the server, to be shown.
         interval_s: between two looks.
         count: so many looks; None: until a key ends it.
     """
@@ -66,7 +65,7 @@ def show(looker: Looker, first: Look, address: str, interval_s: float, count: in
     looks = _Looks(looker, interval_s)
     looks.start()
     try:
-        curses.wrapper(_Terminal(looks, first, address, count).run)
+        curses.wrapper(_Terminal(looks, first, count).run)
     finally:
         looks.stop()
 
@@ -103,11 +102,10 @@ class _Looks(threading.Thread):
 class _Terminal:
     """Shows looks, and obeys keys."""
 
-    def __init__(self, looks: _Looks, first: Look, address: str, count: int | None) -> None:
+    def __init__(self, looks: _Looks, first: Look, count: int | None) -> None:
         self._looks = looks
         self._look = first
         self._error: str | None = None
-        self._address = address
         self._left = None if count is None else count - 1
         self._view = View()
 
@@ -151,7 +149,7 @@ class _Terminal:
 
     def _draw(self, window: curses.window) -> Screen:
         rows, columns = window.getmaxyx()
-        shown = screen(self._look, self._error, self._view, self._address, columns, rows)
+        shown = screen(self._look, self._error, self._view, columns, rows)
         self._view = shown.view
         window.erase()
         for row, line in enumerate(shown.lines):

@@ -51,15 +51,14 @@ def _count(text: str) -> int:
 
 
 def _top(options: argparse.Namespace) -> int:
-    with api_of(options) as api:
-        looker = Looker(api)
-        if options.json or not (sys.stdout.isatty() and sys.stdin.isatty()):
-            print_looks(looker, options.interval, options.count, time.sleep)
-        else:
-            from megacomet.cli.terminal import check_terminal, show  # curses is not everywhere
+    looker = Looker(lambda: api_of(options))
+    if options.json or not (sys.stdout.isatty() and sys.stdin.isatty()):
+        print_looks(looker, options.interval, options.count, time.sleep)
+    else:
+        from megacomet.cli.terminal import check_terminal, show  # curses is not needed for lines
 
-            check_terminal()
-            show(looker, looker.look(), str(api.address), options.interval, options.count)
+        check_terminal()
+        show(looker, looker.look(), options.interval, options.count)
     return FINE
 
 
