@@ -64,14 +64,16 @@ def address_of_url(url: str) -> Address:
     Raises:
         ValueError: it is none of them; the text says what it must be.
     """
-    if url.startswith(f"{UNIX}:") and len(url) > len(f"{UNIX}:") and "\0" not in url:
+    if url.startswith(f"{UNIX}:") and len(url) > len(f"{UNIX}:") and url.isprintable():
         return Address(UNIX, path=url.removeprefix(f"{UNIX}:"))
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
         host, port = "", None
-    if not host or not _HOST(host) or port == 0 or parts.scheme not in _PORTS or parts.path not in ("", "/"):
+    if port == 0 or not _HOST(host):
+        host = ""
+    if not host or not url.isprintable() or parts.scheme not in _PORTS or parts.path not in ("", "/"):
         raise ValueError("http://HOST:PORT, https://HOST:PORT or unix:PATH")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise ValueError("http://HOST:PORT, https://HOST:PORT or unix:PATH, and nothing else")

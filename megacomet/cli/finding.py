@@ -79,8 +79,8 @@ def find(asked: Asked, settings: Settings, sources: Mapping[str, str], environ: 
     """
     url = asked.url if asked.url is not None else environ.get(URL_VARIABLE)
     server, about = None, ""
-    if url:
-        address = _named(url, COMMAND_LINE if asked.url is not None else URL_VARIABLE)
+    if url or asked.url is not None:
+        address = _named(url or "", COMMAND_LINE if asked.url is not None else URL_VARIABLE)
     elif (server := whereabouts.read(settings.state_dir)) is not None:
         address, about = _of_server(server), f"as process {server.pid} has told"
     else:
