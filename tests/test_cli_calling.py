@@ -134,7 +134,7 @@ def test_problems(status: int, code: str, pointer: str, said: str, server: FakeS
 def test_odd_problems(value: Any, server: FakeServer) -> None:
     """A problem of somebody else is one too."""
     server.says("/x", value, 400, PROBLEM)
-    with pytest.raises(Rejected, match="^400 "):
+    with pytest.raises(Rejected, match=r"^400 "):
         api().get("/x")
 
 
@@ -169,7 +169,7 @@ def test_an_answer_that_trickles(server: FakeServer, monkeypatch: pytest.MonkeyP
     times = iter([0.0, 31.0])
     monkeypatch.setattr("time.monotonic", lambda: next(times))
     server.says("/x", 1)
-    with pytest.raises(NoServer, match="no answer from http://comet.example:8080 within 5 s"):
+    with pytest.raises(NoServer, match=r"no answer from http://comet\.example:8080 within 5 s"):
         api().get("/x")
 
 

@@ -86,8 +86,8 @@ def wait_for(fd: int, sock: socket.socket) -> bool:
 
 def tell(answer: Answer, as_json: bool) -> int:
     """Print what became of the batch; return the exit status."""
-    done: Mapping[str, Any] = answer.value if isinstance(answer.value, dict) else {}
-    errors, failed = done.get("errors") or [], done.get("failed", 0)
+    done = _checked(answer.value)
+    errors, failed = done["errors"], done.get("failed", 0)
     if as_json:
         print_json(answer.body)
         return FAILED if errors or failed else FINE
@@ -99,3 +99,12 @@ def tell(answer: Answer, as_json: bool) -> int:
     if failed > len(errors):
         complain("push", f"these are the first {len(errors)} of {count(failed)} lines that failed")
     return FAILED if errors or failed else FINE
+
+
+def _checked(done: Any) -> Mapping[str, Any]:
+    """Return what is of the form of the answer, as far as it is needed; raise `CallError` when it is not."""
+    told: Mapping[str, Any] = done if isinstance(done, dict) else {}
+    errors = told.get("errors")
+    if not isinstance(errors, list) or not all(isinstance(error, dict) for error in errors):
+        raise CallError("the answer is not of the form that this version knows")
+    return told

@@ -15,7 +15,7 @@ from megacomet.cli.figures import count
 from megacomet.cli.output import print_json
 from megacomet.cli.statuses import FAILED, FINE, ending
 from megacomet.cli.text import table
-from megacomet.errors import SettingError
+from megacomet.errors import CallError, SettingError
 from megacomet.settings import COMMAND_LINE
 
 STDIN: Final = "-"
@@ -121,13 +121,19 @@ def _no_number(name: str) -> NoReturn:
 
 def tell(answer: Answer, targets: Sequence[str], as_json: bool) -> int:
     """Print what became of a push; return the exit status."""
-    results = answer.value.get("results") if isinstance(answer.value, dict) else None
-    each = results if isinstance(results, list) else [{"channel": targets[0], **answer.value}]
+    each = _results(answer.value, targets[0])
     if as_json:
         print_json(answer.body)
     else:
         print("\n".join(lines(each)))
     return FAILED if any(one.get("status") == REFUSED for one in each) else FINE
+
+
+def _results(value: Any, target: str) -> Sequence[Mapping[str, Any]]:
+    results = value.get("results", [{"channel": target, **value}]) if isinstance(value, dict) else None
+    if not isinstance(results, list) or not all(isinstance(one, dict) for one in results):
+        raise CallError("the answer is not of the form that this version knows")
+    return results
 
 
 def lines(results: Sequence[Mapping[str, Any]]) -> Iterator[str]:

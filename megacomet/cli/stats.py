@@ -45,9 +45,13 @@ def checked(stats: Any) -> Mapping[str, Any]:
         CallError: it is not.
     """
     groups = ("connections", "messages", "store", "memory")
-    if not isinstance(stats, dict) or not all(isinstance(stats.get(name), dict) for name in groups):
+    if not isinstance(stats, dict) or not all(_is_group(stats.get(name)) for name in groups):
         raise CallError("the server's numbers are not of the form that this version knows")
     return stats
+
+
+def _is_group(numbers: Any) -> bool:
+    return isinstance(numbers, dict) and all(isinstance(number, int | float) for number in numbers.values())
 
 
 def lines(stats: Mapping[str, Any], now: str | None) -> Iterator[str]:

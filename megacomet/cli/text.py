@@ -23,8 +23,13 @@ def safe(text: str) -> str:
     return "".join(map(_safe, text))
 
 
+def is_safe(sign: str) -> bool:
+    """Tell whether a terminal shows a character, and does not obey it."""
+    return unicodedata.category(sign) not in _UNSAFE
+
+
 def _safe(sign: str) -> str:
-    if unicodedata.category(sign) not in _UNSAFE:
+    if is_safe(sign):
         return sign
     number = ord(sign)
     return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"
