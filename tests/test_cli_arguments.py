@@ -22,7 +22,9 @@ def test_nothing_given(parser: Parser) -> None:
 
 def test_all_given(parser: Parser) -> None:
     """Every option comes through, and those of the settings as the loader takes them."""
-    options = parser.parse_args(["--url", "u", "--api-key-file", "k", "--timeout", "0.5", "--json", "-c", "f", "--state-dir", "d"])
+    options = parser.parse_args(
+        ["--url", "u", "--api-key-file", "k", "--timeout", "0.5", "--json", "-c", "f", "--state-dir", "d"]
+    )
     assert (options.url, options.api_key_file, options.timeout, options.json) == ("u", "k", 0.5, True)
     assert given_settings(options) == {"config": "f", "state_dir": "d"}
 

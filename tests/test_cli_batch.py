@@ -60,7 +60,7 @@ def test_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("path", ["/does/not/exist", "a\0b"])
 def test_no_file(path: str) -> None:
     """A file that cannot be read is a wrong use."""
-    with pytest.raises(SettingError, match="batch = .* must be a file that can be read"):
+    with pytest.raises(SettingError, match=r"batch = .* must be a file that can be read"):
         push_batch(FakeApi(), path, as_json=False)  # type: ignore[arg-type]
 
 
@@ -116,8 +116,10 @@ def test_with_tls() -> None:
             {"failed": 1234, "errors": [BAD]},
             1,
             "3 lines: ",
-            ("megacomet push: line 17: bad-json: odd\\x1b\n"
-            "megacomet push: these are the first 1 of 1,234 lines that failed\n"),
+            (
+                "megacomet push: line 17: bad-json: odd\\x1b\n"
+                "megacomet push: these are the first 1 of 1,234 lines that failed\n"
+            ),
         ),
     ],
 )

@@ -177,7 +177,8 @@ def _above(look: Look, error: str | None, view: View, columns: int) -> Iterator[
     """Yield what stands above the table."""
     moment = f"{look.time[11:19]} UTC"
     if error is not None:
-        yield Line(cut(safe(f"{error}; shown is {moment}"), columns), STANDOUT)
+        words = safe(f"{error}; shown is {moment}").split(" ")
+        yield from (Line(text, STANDOUT) for text in flow("", words, columns))
     assert look.stats is not None
     stats = look.stats
     up = age(str(stats.get("started")), look.now)
@@ -207,14 +208,14 @@ def groups(look: Look) -> Iterator[tuple[str, list[str]]]:
 
 
 def flow(label: str, items: Sequence[str], columns: int) -> Iterator[str]:
-    """Yield items behind a label, going on in the next line where there is no more room."""
-    line = pad(label, _LABEL)
-    is_empty = True
+    """Yield items behind a label, going on in the next line where there is no more room; without one, words."""
+    gap, indent = (_GAP, " " * _LABEL) if label else (" ", "")
+    line, is_empty = pad(label, len(indent)), True
     for item in items:
-        if not is_empty and width(line) + len(_GAP) + width(item) > columns:
+        if not is_empty and width(line) + len(gap) + width(item) > columns:
             yield cut(line, columns)
-            line, is_empty = " " * _LABEL, True
-        line += item if is_empty else _GAP + item
+            line, is_empty = indent, True
+        line += item if is_empty else gap + item
         is_empty = False
     yield cut(line, columns)
 
@@ -229,7 +230,8 @@ def sorted_workers(workers: Sequence[Mapping[str, Any]], view: View) -> list[Map
 def table(workers: Sequence[Mapping[str, Any]], columns: int, view: View) -> tuple[Line, list[Line]]:
     """Return the titles and the rows, with as many columns as there is room for."""
     figures_of = {column.title: [safe(column.figure(one)) for one in workers] for column in COLUMNS}
-    widths = {title: max(map(width, (f"{title}^", *texts))) for title, texts in figures_of.items()}
+    # Each that can be sorted by has room for the mark, so that nothing moves when it is.
+    widths = {one.title: max(map(width, (one.title + one.key[:1], *figures_of[one.title]))) for one in COLUMNS}
     kept = list(COLUMNS)
     while len(kept) > 1 and sum(widths[one.title] for one in kept) + len(_GAP) * (len(kept) - 1) > columns:
         kept.remove(max(kept, key=lambda one: one.weight))

@@ -143,10 +143,12 @@ def _silence(here: Local, told: Told, address: Address | None) -> str:
     if told.answers or not here.is_any:
         return told.error
     if here.manager is not None:
-        runs = f"process {here.manager.pid} runs but does not answer"
+        runs = f"process {here.manager.pid} runs"
+        if address is None:
+            return f"{runs}, and cannot be asked: {told.error}"
         if here.server is None:
-            return f"{runs}: it is not ready yet, or listens elsewhere ({told.error})"
-        return f"{runs} at {address} ({told.error})" if address else f"{runs} ({told.error})"
+            return f"{runs} but does not answer: it is not ready yet, or listens elsewhere ({told.error})"
+        return f"{runs} but does not answer at {address} ({told.error})"
     count_of = f"{len(here.workers)} worker{'' if len(here.workers) == 1 else 's'}"
     return f"the manager is gone; {count_of} with their clients wait for the next one"
 
