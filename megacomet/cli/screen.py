@@ -157,8 +157,9 @@ def screen(look: Look, error: str | None, view: View, columns: int, rows: int) -
     workers = sorted_workers(look.workers, view)
     title, body = table(workers, columns, view)
     room = rows - len(above) - 3  # an empty line, the titles, the keys
-    if workers and room < _LEAST_ROWS:
-        above = above[: max(1, rows - 2 - min(len(workers), _LEAST_ROWS))]
+    least = min(len(workers), _LEAST_ROWS)
+    if room < least:
+        above = above[: max(1, rows - 2 - least)]
         room = rows - len(above) - 2
         gap = []
     else:
