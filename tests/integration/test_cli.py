@@ -28,6 +28,8 @@ from tests.integration.server import START_S, STOP_S, Server
 
 LOOPBACK: Final = ("--port=0", "--interface=127.0.0.1")
 RUN: Final = (sys.executable, "-c", "from megacomet.cli.main import run; run()")
+#: The same, at home in the terminal that it is started on: Ctrl-C and sizes reach it.
+ON_A_TERMINAL: Final = (*RUN[:2], f"import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); {RUN[2]}")
 #: All that ask a server, and what else they need.
 ASKING: Final = (
     ("push", "--client", "sue", "1"),
@@ -297,18 +299,17 @@ class Terminal:
     Attributes:
         seen: all that it has written.
         screen: the same as it looks, on a VT52.
-        before: the modes of the terminal.
     """
 
     def __init__(self, state_dir: Path, *arguments: str, name: str = vt52.NAME, rows: int = 24) -> None:
         self._ours, self._theirs = pty.openpty()
         columns = 120
         fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
-        self.before = termios.tcgetattr(self._theirs)
+        self._before = termios.tcgetattr(self._ours)
         self.seen = ""
         self.screen = vt52.Vt52(rows, columns)
         self._process = subprocess.Popen(
-            [*RUN, *arguments],
+            [*ON_A_TERMINAL, *arguments],
             env=environment(state_dir) | {"TERM": name},
             stdin=self._theirs,
             stdout=self._theirs,
@@ -349,19 +350,24 @@ class Terminal:
         """Give it another size."""
         self.screen = vt52.Vt52(rows, columns)
         fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("4H", rows, columns, 0, 0))
-        self._process.send_signal(signal.SIGWINCH)
 
     def wait_end(self) -> int:
         """Wait for the end, reading what comes; return the status."""
-        pidfd = os.pidfd_open(self._process.pid)
+        pidfd, until = os.pidfd_open(self._process.pid), time.monotonic() + STOP_S
         try:
             while not select.select([pidfd], [], [], 0)[0]:
-                self._read(STOP_S, pidfd)
+                self._read(max(0.0, until - time.monotonic()), pidfd)
             while select.select([self._ours], [], [], 0)[0]:
                 self._read(0)
         finally:
             os.close(pidfd)
         return self._process.wait()
+
+    def wait_for_bytes(self, text: str) -> None:
+        """Wait for a text to come, wherever on the screen."""
+        until = time.monotonic() + START_S
+        while text not in self.seen:
+            self._read(max(0.0, until - time.monotonic()))
 
     def _read(self, seconds: float, other: int = -1) -> None:
         """Read something, or wait for the other descriptor."""
@@ -375,7 +381,7 @@ class Terminal:
     @property
     def has_its_modes(self) -> bool:
         """Whether the terminal is as it was."""
-        return termios.tcgetattr(self._theirs) == self.before
+        return termios.tcgetattr(self._ours) == self._before
 
 
 def test_top_on_a_terminal(server: Server) -> None:
@@ -401,8 +407,7 @@ def test_top_on_a_terminal(server: Server) -> None:
 def test_how_top_ends(server: Server, end: signal.Signals | str, status: int) -> None:
     """However it ends, the terminal has its modes and the screen that was there."""
     with Terminal(server.state_dir, "top", name="xterm") as top:
-        while "q quit" not in top.seen:
-            top._read(START_S)
+        top.wait_for_bytes("q quit")
         if isinstance(end, str):
             top.press(end)
         else:
