@@ -67,7 +67,7 @@ def _status(arguments: Sequence[str]) -> int:
     here = Local(why_unknown="another server was named") if is_elsewhere else local.look(settings.state_dir)
     address: Address | None = None
     try:
-        found = server_of(options)
+        found = attrs.evolve(server_of(options), about_address="")  # it is in the report
         address = found.address
         with Api(found, options.timeout) as api:
             told = ask(api)
