@@ -28,7 +28,8 @@ HERE = Local(
     Process(812, 41_000_000, 90_000.0), Process(813, 11_000_000, 5.0), {0: Process(800, 2_000_000, 3.0)}, SERVER
 )
 NOBODY = Local()
-ELSEWHERE = Local(why_unknown="another server was named")
+ELSEWHERE = Local(why_unknown=status.ELSEWHERE)
+CLOSED = Local(why_unknown="whether a server runs cannot be known")
 NOW = "2026-11-28T09:00:00+00:00"
 WELL = Told("", True, STATS, [worker(0), worker(1)], 256_000_000, NOW)
 SILENT = Told("no answer")
@@ -101,6 +102,16 @@ def test_the_store() -> None:
     """A store that is nearly full is told."""
     made = report(HERE, Told("", True, STATS, [], 1_600_000, NOW))
     assert made["troubles"] == ["the store holds 1.5 MB of 1.6 MB: history gives way early"]
+
+
+def test_a_closed_directory() -> None:
+    """Who may not look says so; nobody is said not to run, and whoever could not even ask has failed."""
+    made = report(CLOSED, SILENT)
+    assert (made["running"], made["troubles"]) == (None, ["no answer", "whether a server runs cannot be known"])
+    assert (status_of(made), list(lines(made))[3]) == (3, "MegaComet does not answer at http://127.0.0.1:8080")
+    made = make_report(CLOSED, SILENT, None, "/state")
+    assert (status_of(made), list(lines(made))[3]) == (1, "It is not known whether MegaComet runs")
+    assert report(CLOSED, WELL)["troubles"] == []
 
 
 # For programs
@@ -197,7 +208,7 @@ def test_the_text_of_troubles() -> None:
     ("here", "told", "headline"),
     [
         (NOBODY, SILENT, "MegaComet does not run with /state"),
-        (ELSEWHERE, SILENT, "MegaComet does not run at http://127.0.0.1:8080"),
+        (ELSEWHERE, SILENT, "MegaComet does not answer at http://127.0.0.1:8080"),
         (ELSEWHERE, Told("401", answers=True), "MegaComet runs"),
         (Local(None, HERE.zygote, HERE.workers), SILENT, "MegaComet does not answer"),
     ],

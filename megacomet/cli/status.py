@@ -25,6 +25,8 @@ from megacomet.settings import URL_VARIABLE, load
 #: Later than that, and clients notice; the alert rules have the same.
 LAG_S: Final = 0.5
 STORE_FULL: Final = 0.9
+#: Why nothing of this machine is told.
+ELSEWHERE: Final = "another server was named"
 _AS_IT_SHOULD_BE: Final = ("up", "draining", "drained")
 
 
@@ -64,7 +66,7 @@ def _status(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     settings, _ = load(given_settings(options), os.environ)
     is_elsewhere = options.url is not None or bool(os.environ.get(URL_VARIABLE))
-    here = Local(why_unknown="another server was named") if is_elsewhere else local.look(settings.state_dir)
+    here = Local(why_unknown=ELSEWHERE) if is_elsewhere else local.look(settings.state_dir)
     address: Address | None = None
     try:
         found = attrs.evolve(server_of(options), about_address="")  # it is in the report
@@ -131,6 +133,8 @@ def troubles(here: Local, told: Told, address: Address | None) -> Iterator[str]:
     """Yield what is not as it should be, as sentences."""
     if told.error:
         yield _silence(here, told, address)
+        if here.why_unknown not in ("", ELSEWHERE):
+            yield here.why_unknown
     for one in told.workers:
         yield from _troubles_of(one)
     held = told.stats["store"].get("bytes") if told.stats else None
@@ -211,8 +215,13 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 def _headline(report: Mapping[str, Any]) -> str:
     if not report["answers"] and not report["processes"]:
-        where = f" at {report['url']}" if report["running"] is None and report["url"] else ""
-        return f"MegaComet does not run{where or ' with ' + report['state_dir']}"
+        if report["running"] is not None:
+            return f"MegaComet does not run with {report['state_dir']}"
+        return (
+            f"MegaComet does not answer at {report['url']}"
+            if report["url"]
+            else "It is not known whether MegaComet runs"
+        )
     version = f"MegaComet {report['version']}" if report["version"] else "MegaComet"
     if not report["answers"]:
         return f"{version} does not answer"
@@ -260,5 +269,6 @@ def _table(processes: Sequence[Mapping[str, Any]]) -> list[str]:
 def status_of(report: Mapping[str, Any]) -> int:
     """Return the exit status."""
     if not report["answers"] and not report["processes"]:
-        return NO_SERVER
+        # Whoever was kept from asking knows nothing.
+        return FAILED if report["running"] is None and report["url"] is None else NO_SERVER
     return FAILED if report["troubles"] else FINE
