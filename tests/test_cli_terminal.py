@@ -23,11 +23,13 @@ class FakeWindow:
     Attributes:
         drawn: every screen, as lines.
         size: rows and columns.
+        is_ascii: whether the locale knows nothing else.
     """
 
     def __init__(self, *keys: int) -> None:
         self.drawn: list[list[str]] = []
         self.size = (24, 80)
+        self.is_ascii = False
         self._keys = list(keys)
         self.before: dict[int, Any] = {}  # what happens before the key at a place
 
@@ -47,6 +49,8 @@ class FakeWindow:
         self.drawn.append([])
 
     def addstr(self, row: int, _column: int, text: str, _style: int) -> None:
+        if self.is_ascii:
+            text.encode("ascii")
         assert row == len(self.drawn[-1])
         self.drawn[-1].append(text)
         if row == self.size[0] - 1 and len(text) == self.size[1]:
@@ -107,6 +111,14 @@ def test_a_size_that_changes(looks: _Looks) -> None:
     window.before = {2: lambda: setattr(window, "size", (10, 40))}
     drawn = shown(looks, window)
     assert [len(lines) for lines in drawn] == [24, 10]
+
+
+def test_a_locale_that_knows_little(looks: _Looks, api: FakeApi) -> None:
+    """What cannot be shown is a question mark, and no reason to end."""
+    api.stats = {**api.stats, "version": "1.2.\u00e4"}
+    window = FakeWindow(ord("q"))
+    window.is_ascii = True
+    assert shown(looks, window)[0][0].startswith("MegaComet 1.2.?  ")
 
 
 def test_a_server_that_goes_and_comes(looks: _Looks, api: FakeApi) -> None:

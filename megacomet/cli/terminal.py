@@ -6,6 +6,7 @@ SIGTERM, the terminal is as it was.
 
 from __future__ import annotations
 
+import contextlib
 import curses
 import locale
 import os
@@ -60,7 +61,8 @@ def show(looker: Looker, first: Look, interval_s: float, count: int | None) -> N
         interval_s: between two looks.
         count: so many looks; None: until a key ends it.
     """
-    locale.setlocale(locale.LC_ALL, "")  # else curses knows ASCII only
+    with contextlib.suppress(locale.Error):  # one that is not installed: then curses knows ASCII only
+        locale.setlocale(locale.LC_ALL, "")
     signal.signal(signal.SIGTERM, _terminated)
     looks = _Looks(looker, interval_s)
     looks.start()
@@ -153,10 +155,13 @@ class _Terminal:
         self._view = shown.view
         window.erase()
         for row, line in enumerate(shown.lines):
-            try:
-                window.addstr(row, 0, line.text, _STYLES.get(line.style, curses.A_NORMAL))
-            except curses.error:
-                pass  # the last corner of a screen cannot be written without scrolling it; or it has just shrunk
+            style = _STYLES.get(line.style, curses.A_NORMAL)
+            # The last corner of a screen cannot be written without scrolling it; or it has just shrunk.
+            with contextlib.suppress(curses.error):
+                try:
+                    window.addstr(row, 0, line.text, style)
+                except UnicodeEncodeError:  # the locale has not all of it
+                    window.addstr(row, 0, line.text.encode("ascii", "replace").decode(), style)
         window.refresh()
         return shown
 
