@@ -9,12 +9,13 @@ import errno
 import os
 import socket
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 
+from megacomet.addresses import parse_endpoint
 from megacomet.errors import StartError
 from megacomet.listeners import BACKLOG, CLASSIC, PUBLIC, Address, Listeners
 from megacomet.settings import Settings
@@ -254,7 +255,7 @@ def _bind_endpoint(text: str, workers: Sequence[int], inherited: Callable[[str],
     Raises:
         StartError: the string is none that can be listened on here.
     """
-    words, named = _parse(text)
+    words, named = parse_endpoint(text)
     kinds: dict[str, Callable[[], list[Address]]] = {
         "tcp": lambda: _bind_tcp(
             named.get("interface", "0.0.0.0"), _port(text, words, named), PUBLIC, workers, socket.AF_INET
@@ -269,36 +270,6 @@ def _bind_endpoint(text: str, workers: Sequence[int], inherited: Callable[[str],
     if make is None:
         raise StartError(f"cannot listen on {text!r}: it must begin with tcp:, tcp6:, unix: or systemd:")
     return make()
-
-
-def _parse(text: str) -> tuple[list[str], dict[str, str]]:
-    """Take an endpoint string apart: `\\` escapes, `:` parts, `name=value` names."""
-    words: list[str] = []
-    named: dict[str, str] = {}
-    for part in _parts(text):
-        name, value = part
-        if name:
-            named[name] = value
-        else:
-            words.append(value)
-    return words, named
-
-
-def _parts(text: str) -> Iterator[tuple[str, str]]:
-    name, value, escaped = "", "", False
-    for sign in text:
-        if escaped or sign not in ":=\\":
-            value, escaped = value + sign, False
-        elif sign == "\\":
-            escaped = True
-        elif sign == "=" and not name:
-            name, value = value, ""
-        elif sign == ":":
-            yield name, value
-            name, value = "", ""
-        else:
-            value += sign
-    yield name, value
 
 
 def _port(text: str, words: Sequence[str], named: dict[str, str]) -> int:

@@ -11,6 +11,9 @@
         BadData               `data` that is not JSON, not UTF-8, too deep or too large
         Refused               the store does not take a message (mailbox-full, store-full)
       OpError                 a request of a WebSocket that is refused; carries a number of `OP_CODES`
+      CallError               a command of `megacomet` did not get from the API what it asked for
+        NoServer              nobody answers
+        Rejected              the API's answer is an error
 
 Callers test types and `code`, never the text. Whatever is not a MegaCometError is a bug.
 """
@@ -203,3 +206,35 @@ class OpError(MegaCometError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+class CallError(MegaCometError):
+    """Raised when a command did not get from the API what it asked for; the text is one line for people."""
+
+
+class NoServer(CallError):
+    """Raised when nobody answers at an address, or not in time."""
+
+
+class Rejected(CallError):
+    """Raised when the API's answer is an error.
+
+    Attributes:
+        status: of HTTP.
+        code: of `CATALOGUE`, or of a newer server's.
+        detail: what exactly is wrong.
+        pointer: the JSON pointer of the field at fault, or "".
+        note: what the command knows about it, or "".
+    """
+
+    def __init__(self, status: int, code: str, detail: str, pointer: str = "", note: str = "") -> None:
+        super().__init__(status, code, detail, pointer, note)
+        self.status = status
+        self.code = code
+        self.detail = detail
+        self.pointer = pointer
+        self.note = note
+
+    def __str__(self) -> str:
+        where = f"{self.pointer}: " if self.pointer else ""
+        return f"{self.status} {self.code}: {where}{self.detail}{f' ({self.note})' if self.note else ''}"

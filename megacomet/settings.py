@@ -5,7 +5,7 @@
     built-in  <  TOML file (`--config`, or MEGACOMET_CONFIG)  <  MEGACOMET_<NAME>  <  command line
 
 Nothing unknown is passed over: a key of the file or a MEGACOMET_ variable that is no setting is an error, since it is
-mostly a slip of the pen in the name of one.
+mostly a slip of the pen in the name of one. MEGACOMET_URL is known, and is the `megacomet` command's.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ __all__ = [
     "HIDDEN",
     "PREFIX",
     "ROWS",
+    "URL_VARIABLE",
     "About",
     "Row",
     "Settings",
@@ -36,10 +37,15 @@ __all__ = [
     "load",
     "shown",
     "to_json",
+    "written",
 ]
 
 BUILT_IN: Final = "built-in"
 COMMAND_LINE: Final = "command line"
+#: Variables that are no settings: the file of them, and what the `megacomet` command alone asks for.
+CONFIG_VARIABLE: Final = PREFIX + "CONFIG"
+URL_VARIABLE: Final = PREFIX + "URL"
+_NO_SETTINGS: Final = (CONFIG_VARIABLE, URL_VARIABLE)
 #: A built-in value gives way to what was chosen for the other: (this one, not more than that one).
 _NOT_MORE_THAN: Final = (("mailbox_bytes", "store_bytes"), ("message_bytes", "store_bytes"))
 
@@ -83,12 +89,12 @@ def _given(command_line: Mapping[str, object], environ: Mapping[str, str]) -> It
     """Yield name, value and source of everything that was given, the strongest source last."""
     path, source = command_line.get("config"), COMMAND_LINE
     if path is None:
-        path, source = environ.get(PREFIX + "CONFIG"), PREFIX + "CONFIG"
+        path, source = environ.get(CONFIG_VARIABLE), CONFIG_VARIABLE
     if path:
         for name, value in _read_file(str(path), source).items():
             yield name, value, str(path)
     for variable in sorted(environ):
-        if variable.startswith(PREFIX) and variable != PREFIX + "CONFIG" and environ[variable]:
+        if variable.startswith(PREFIX) and variable not in _NO_SETTINGS and environ[variable]:
             yield variable.removeprefix(PREFIX).lower(), _Written(environ[variable]), variable
     for name, value in command_line.items():
         if name != "config":
@@ -155,8 +161,11 @@ def _entry(name: str, value: object, source: str) -> dict[str, object]:
 
 def shown(name: str, value: object) -> str:
     """Return a setting's value as text for people, as it would be written in the file; a secret is hidden."""
-    if ROWS[name].about.secret and value:
-        return HIDDEN
+    return HIDDEN if ROWS[name].about.secret and value else written(value)
+
+
+def written(value: object) -> str:
+    """Return a value as it would be written in the file."""
     if isinstance(value, Sequence) and not isinstance(value, str):
         return json.dumps(list(value), ensure_ascii=False)
     if isinstance(value, float) and value.is_integer():

@@ -21,7 +21,8 @@ from megacomet.errors import StartError
 SOCKET_PATH_MAX_BYTES: Final = 107
 #: Holds the lock, and in digits the process that has it.
 LOCK_NAME: Final = "lock"
-_LONGEST_NAME: Final = len("/zygote.sock")
+_CONTROL_NAME: Final = "zygote.sock"
+_LONGEST_NAME: Final = len(f"/{_CONTROL_NAME}")
 
 
 @attrs.frozen
@@ -48,7 +49,7 @@ class StateDir:
     @property
     def control_path(self) -> str:
         """Where the manager finds the zygote."""
-        return os.path.join(self.sockets, "zygote.sock")
+        return os.path.join(self.sockets, _CONTROL_NAME)
 
     @property
     def log_path(self) -> str:
@@ -116,6 +117,20 @@ def lock_holder(path: str) -> int | None:
     return int(text) if text.isdigit() and int(text) > 0 else None
 
 
+def sockets_dir(path: str) -> str:
+    """Return where the sockets of a state directory stand; nothing is made."""
+    inside = os.path.join(path, "link")
+    if len(os.fsencode(inside)) + _LONGEST_NAME <= SOCKET_PATH_MAX_BYTES:
+        return inside
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    return os.path.join(tempfile.gettempdir(), f"megacomet-{name}")
+
+
+def control_path_of(path: str) -> str:
+    """Return where the zygote of a state directory is found, see `StateDir.control_path`."""
+    return os.path.join(sockets_dir(path), _CONTROL_NAME)
+
+
 def _why(error: OSError, path: str) -> str:
     reason = (error.strerror or str(error)).lower()
     named = os.fsdecode(error.filename) if error.filename else path
@@ -173,10 +188,7 @@ def _make_sockets_dir(path: str, owner: int, group: int) -> str:
         StartError: something of somebody else stands in its place.
         OSError: it cannot be made.
     """
-    wanted = os.path.join(path, "link")
-    if len(os.fsencode(wanted)) + _LONGEST_NAME > SOCKET_PATH_MAX_BYTES:
-        name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-        wanted = os.path.join(tempfile.gettempdir(), f"megacomet-{name}")
+    wanted = sockets_dir(path)
     with contextlib.suppress(FileExistsError):
         os.mkdir(wanted, 0o700)
     found = os.lstat(wanted)

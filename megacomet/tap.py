@@ -26,10 +26,10 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger, globalLogPublisher
 from twisted.python.failure import Failure
 
-from megacomet import __version__, collector
+from megacomet import __version__, collector, whereabouts
 from megacomet.api.access import Access
 from megacomet.api.classic import classic_label
-from megacomet.api.doors import own_doors
+from megacomet.api.doors import own_addresses, own_doors
 from megacomet.api.stats import Stats
 from megacomet.binding import bind_all, cannot_listen, refuse_taken
 from megacomet.core import Ground, make_core
@@ -47,6 +47,7 @@ from megacomet.proctitle import set_title
 from megacomet.rlimits import raise_descriptor_limit, workers_for
 from megacomet.settings import Settings, to_json
 from megacomet.statedir import prepare
+from megacomet.whereabouts import Door, Whereabouts
 from megacomet.zygote import Birth
 
 #: Twisted's own is 50: a burst of API clients would be refused.
@@ -197,6 +198,7 @@ class Server(MultiService):
             self._log.info("all workers are up again")
             return
         self._was_ready = True
+        self._tell_where()
         labels = ground.listeners.labels
         if self._settings.classic:
             labels.append(classic_label(self._settings.classic_interface))
@@ -207,11 +209,27 @@ class Server(MultiService):
             room=ground.room(self._settings.capacity),
         )
 
+    def _tell_where(self) -> None:
+        """Leave in the state directory where we are found."""
+        ground = self._ground
+        assert ground is not None
+        doors = dict.fromkeys(
+            Door(f"unix:{each.path}" if each.path else each.label, each.kind) for each in ground.listeners.addresses
+        )
+        told = Whereabouts(os.getpid(), __version__, self._since(), [*doors, *own_addresses(self._settings)])
+        try:
+            whereabouts.write(ground.state.path, told)
+        except OSError as e:
+            self._log.warn("where the server listens could not be told in {path}: {why}", path=ground.state.path, why=e)
+
+    def _since(self) -> str:
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started))
+
     def _stats(self) -> Stats:
         core = self._core
         return Stats(
             version=__version__,
-            started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started)),
+            started=self._since(),
             connections=core.manager.connections(),
             messages={"in": sum(core.router.published.values()), "out": core.links.written},
             store=core.store.counts(),
@@ -248,6 +266,7 @@ class Server(MultiService):
         ground.listeners.close()
         ground.access.close()
         ground.state.clear()
+        whereabouts.remove(ground.state.path)
         ground.state.release()
         self._log.info("stopped")
 

@@ -15,6 +15,7 @@ from megacomet import __version__
 from megacomet.cli import main as cli
 from megacomet.cli.config import reference
 from megacomet.settings import HIDDEN, ROWS
+from tests.fake_server import serving
 
 REFERENCE = Path(__file__).parents[1] / "docs/reference/settings.md"
 
@@ -124,6 +125,10 @@ def test_config_as_json(capsys: pytest.CaptureFixture[str]) -> None:
         (["--config", "/does/not/exist"], "config = '/does/not/exist'"),
         (["--prot", "1"], "option --prot not recognized"),
         (["port"], "Wrong number of arguments."),
+        (["--url", "http://a"], "--url is for --running"),
+        (["--reference", "--json"], "--reference stands alone"),
+        (["--running", "--timeout", "x"], "timeout: 'x' must be a number of seconds"),
+        (["--running", "--url", "x"], "url = 'x' (from command line): must be http://HOST:PORT"),
     ],
 )
 def test_config_used_wrongly(capsys: pytest.CaptureFixture[str], arguments: list[str], reason: str) -> None:
@@ -140,6 +145,47 @@ def test_config_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["config", "--help"]) == 0
     out = capsys.readouterr().out
     assert all(option in out for option in ("--port=", "--json", "--reference", "--no-classic"))
+
+
+RUNNING = {
+    "port": {"value": 8080, "source": "command line"},
+    "api_key": {"value": HIDDEN, "source": "MEGACOMET_API_KEY"},
+    "ping_s": {"value": 25.0, "source": "built-in"},
+    "of_a_newer_version": {"value": ["\x1b"], "source": "m\x1b.toml"},
+}
+
+
+def test_config_of_the_running_server(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """--running asks the server, and prints what it tells in the same form, or as it came."""
+    ask = ["config", "--running", "--url", "http://comet.example", "--api-key", "k", "--timeout", "5"]
+    with serving(monkeypatch) as server:
+        server.says("/api/config", RUNNING)
+        assert cli.main(ask) == 0
+        assert capsys.readouterr().out.splitlines() == [
+            "port                8080        command line",
+            "api_key             (hidden)    MEGACOMET_API_KEY",
+            "ping_s              25          built-in",
+            'of_a_newer_version  ["\\u001b"]  m\\x1b.toml',
+        ]
+        assert cli.main([*ask, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == RUNNING
+        assert server.requests[0].headers["Authorization"] == "Bearer k"
+
+
+def test_config_of_a_server_that_does_not_tell(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody there is status 3, something else status 1."""
+    ask = ["config", "--running", "--url", "http://comet.example"]
+    with serving(monkeypatch) as server:
+        server.says("/api/config", [1])
+        assert cli.main(ask) == 1
+        server.refuses = ConnectionRefusedError(111, "Connection refused")
+        assert cli.main(ask) == 3
+    assert capsys.readouterr().err == (
+        "megacomet config: the server's settings are not of the form that this version knows\n"
+        "megacomet config: no server answers at http://comet.example:80: connection refused\n"
+    )
 
 
 def test_reference_page(capsys: pytest.CaptureFixture[str]) -> None:

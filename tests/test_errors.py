@@ -14,10 +14,13 @@ from megacomet.errors import (
     BadData,
     BadName,
     BadPosition,
+    CallError,
     MegaCometError,
+    NoServer,
     OpError,
     PeerError,
     Refused,
+    Rejected,
     SettingError,
     StartError,
 )
@@ -95,3 +98,11 @@ def test_tree_is_the_one_in_the_documentation() -> None:
     assert set(re.findall(r"^ +(\w+)", errors.__doc__.partition("Callers")[0], re.MULTILINE)) >= classes
     assert issubclass(StartError, MegaCometError)
     assert all(issubclass(getattr(errors, name), MegaCometError) for name in classes)
+
+
+def test_what_a_command_is_refused() -> None:
+    """An answer of the API as one line, with its field and what the command knows about it."""
+    assert str(Rejected(422, "bad-fields", "no spaces", "/channel")) == "422 bad-fields: /channel: no spaces"
+    assert str(Rejected(401, "unauthorized", "not known", note="k")) == "401 unauthorized: not known (k)"
+    assert issubclass(Rejected, CallError)
+    assert issubclass(NoServer, CallError)

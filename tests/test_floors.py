@@ -20,6 +20,7 @@ ROOT: Final = Path(__file__).parents[1]
 #: Module or package -> floor. The longest entry that a module's name begins with counts.
 FLOORS: Final[Mapping[str, int]] = {
     "megacomet": 0,
+    "megacomet.addresses": 0,
     "megacomet.errors": 0,
     "megacomet.names": 0,
     "megacomet.setting_rules": 0,
@@ -51,6 +52,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.slices": 3,
     "megacomet.turns": 3,
     "megacomet.uring": 3,
+    "megacomet.whereabouts": 3,
     "megacomet.zygote": 3,
     "megacomet.worker": 4,
     "megacomet.manager": 4,

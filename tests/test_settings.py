@@ -385,3 +385,11 @@ def test_any_text(name: str, text: str) -> None:
     else:
         ROWS[name].about.rule.check(getattr(settings, name))
         assert isinstance(ROWS[name].about.rule, Flag) or text or name in MAY_BE_EMPTY
+
+
+def test_the_variable_of_the_command(tmp_path: Path) -> None:
+    """MEGACOMET_URL is for the megacomet command: it keeps no server from starting, and is no setting."""
+    settings, _ = load({"state_dir": str(tmp_path)}, {"MEGACOMET_URL": "http://127.0.0.1:8080"})
+    assert settings.port == 80
+    with pytest.raises(SettingError, match="URLS"):
+        load({}, {"MEGACOMET_URLS": "x"})

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from typing import Any
 
+import attrs
 from twisted.application.internet import StreamServerEndpointService
 
+from megacomet.addresses import address_of_endpoint
 from megacomet.api.admin import admin_service
-from megacomet.api.classic import ClassicPort, classic_service
+from megacomet.api.classic import ClassicPort, classic_label, classic_service
 from megacomet.settings import Settings
+from megacomet.whereabouts import API, BINARY, Door
 
 
 def own_doors(
@@ -43,3 +47,16 @@ def own_doors(
         )
         doors.append(classic_service(reactor, settings.classic_interface, port))
     return doors
+
+
+def own_addresses(settings: Settings) -> list[Door]:
+    """Return where the manager itself listens, as far as the settings tell; paths count from the current directory."""
+    addresses: list[Door] = []
+    if settings.admin:
+        found = address_of_endpoint(settings.admin)
+        if found is not None and found.path:
+            found = attrs.evolve(found, path=os.path.abspath(found.path))
+        addresses.append(Door(str(found or settings.admin), API))
+    if settings.classic:
+        addresses.append(Door(classic_label(settings.classic_interface), BINARY))
+    return addresses

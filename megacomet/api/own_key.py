@@ -42,7 +42,7 @@ def load_or_make_key(state_dir: str, uid: int | None = None, gid: int | None = N
         StartError: the directory or the file cannot be made, read, or holds no key.
     """
     path = os.path.join(state_dir, FILE_NAME)
-    key = _read(path)
+    key = read_key(path)
     if key is not None:
         return LoadedKey(key, path, made=False)
     try:
@@ -53,14 +53,18 @@ def load_or_make_key(state_dir: str, uid: int | None = None, gid: int | None = N
         raise StartError(f"the API key cannot be written to {path}: {e.strerror or e}") from None
     else:
         made = True
-    key = _read(path)
+    key = read_key(path)
     if key is None:
         raise StartError(f"the API key {path} is gone again")
     return LoadedKey(key, path, made)
 
 
-def _read(path: str) -> str | None:
-    """Return the key of a file, None when there is no file."""
+def read_key(path: str) -> str | None:
+    """Return the key of a file, None when there is no file.
+
+    Raises:
+        StartError: it cannot be read, or holds no key.
+    """
     try:
         with open(path, "rb") as file:
             raw = file.read(_MAX_FILE_BYTES + 1).strip()

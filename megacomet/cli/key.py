@@ -14,13 +14,13 @@ from typing import Any, Final, NamedTuple
 from megacomet.api.key_file import change_keys, read_keys
 from megacomet.api.key_lines import CREATED_FORM, MAX_KEYS, NAME_RULE, check_name
 from megacomet.api.own_key import KEY_BYTES
-from megacomet.cli.main import WRONG_USE
-from megacomet.errors import KeyFileError, SettingError
+from megacomet.cli.arguments import Parser, given_settings, settings_options
+from megacomet.cli.statuses import FAILED, FINE, complain, ending
+from megacomet.errors import KeyFileError
 from megacomet.hangup import hang_up
 from megacomet.model.keys import SCOPES, NamedKey, digest_of
 from megacomet.settings import load
 
-FAILED: Final = 1
 #: Tells whoever finds a key somewhere what it opens.
 PREFIX: Final = "mc_"
 
@@ -45,16 +45,12 @@ class Told(NamedTuple):
 
 def main(arguments: Sequence[str]) -> int:
     """Do what the arguments say; return the exit status."""
-    try:
-        options = parser().parse_args(arguments)
-        given = {name: value for name in ("config", "state_dir") if (value := getattr(options, name)) is not None}
-        settings, _ = load(given, os.environ)
-    except SettingError as e:
-        print(f"megacomet key: {e}", file=sys.stderr)
-        return WRONG_USE
-    except SystemExit as e:
-        # --help ends like this, and so does a wrong use.
-        return int(e.code or 0)
+    return ending("key", lambda: _key(arguments))
+
+
+def _key(arguments: Sequence[str]) -> int:
+    options = parser().parse_args(arguments)
+    settings, _ = load(given_settings(options), os.environ)
     try:
         if not os.path.isdir(settings.state_dir):
             # Made here, it would belong to whoever makes a key, and a slip of the pen would have a key of its own.
@@ -62,21 +58,18 @@ def main(arguments: Sequence[str]) -> int:
         run: Callable[[str, argparse.Namespace], int] = options.run
         return run(settings.state_dir, options)
     except (Unchanged, KeyFileError) as e:
-        print(f"megacomet key: {e}", file=sys.stderr)
+        complain("key", str(e))
         return FAILED
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Return the parser of the command; `run` of what it parses takes the state directory and the options."""
-    shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--config", "-c", metavar="FILE", help="TOML file with settings, for state_dir")
-    shared.add_argument("--state-dir", metavar="DIR", help="state directory of the server, as megacomet config tells")
-    shared.add_argument("--json", action="store_true", help="print one JSON object")
-    p = argparse.ArgumentParser(prog="megacomet key", description="Makes, lists and revokes keys of the API.")
+    shared = settings_options()
+    p = Parser(prog="megacomet key", description="Makes, lists and revokes keys of the API.")
     commands = p.add_subparsers(required=True, metavar="new|list|revoke")
 
-    def command(name: str, run: Callable[[str, argparse.Namespace], int], about: str) -> argparse.ArgumentParser:
-        found = commands.add_parser(name, parents=[shared], allow_abbrev=False, help=about, description=about)
+    def command(name: str, run: Callable[[str, argparse.Namespace], int], about: str) -> Parser:
+        found = commands.add_parser(name, parents=[shared], help=about, description=about)
         found.set_defaults(run=run)
         return found
 
@@ -128,7 +121,7 @@ def _list(state_dir: str, options: argparse.Namespace) -> int:
         print("\n".join(f"{key.name:<{width}}  {key.scope:<5}  {key.created}" for key in keys))
     else:
         print(f"no key with a name is kept in {state_dir}", file=sys.stderr)
-    return 0
+    return FINE
 
 
 def _revoke(state_dir: str, options: argparse.Namespace) -> int:
@@ -152,8 +145,8 @@ def _revoke(state_dir: str, options: argparse.Namespace) -> int:
 def _status(told: Told, json_only: bool) -> int:
     """Return the exit status; what remains to be done is said to people even if a program reads the rest."""
     if json_only and not told.ok:
-        print(f"megacomet key: {told.text}", file=sys.stderr)
-    return 0 if told.ok else FAILED
+        complain("key", told.text)
+    return FINE if told.ok else FAILED
 
 
 def _tell_server(state_dir: str) -> Told:

@@ -1,11 +1,12 @@
 """The `megacomet` command: finds the subcommand and imports only what that needs.
 
-A subcommand is a function that takes its arguments and returns an exit status: 0 fine, 1 failed, 2 used wrongly. It is
-entered in `COMMANDS`, and nowhere else.
+A subcommand is a function that takes its arguments and returns an exit status, one of `statuses`. It is entered in
+`COMMANDS`, and nowhere else.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -13,11 +14,7 @@ from importlib import import_module
 from typing import Final, NamedTuple
 
 from megacomet import __version__
-
-WRONG_USE: Final = 2
-#: What a shell reports of a program that SIGINT or SIGPIPE ended.
-INTERRUPTED: Final = 128 + 2
-BROKEN_PIPE: Final = 128 + 13
+from megacomet.cli.statuses import BROKEN_PIPE, INTERRUPTED, WRONG_USE
 
 
 class Command(NamedTuple):
@@ -33,14 +30,20 @@ class Command(NamedTuple):
 
 
 COMMANDS: Final[dict[str, Command]] = {
-    "config": Command("megacomet.cli.config:main", "print every setting in force and where it came from"),
+    "push": Command("megacomet.cli.push:main", "publish a message, or many"),
+    "stats": Command("megacomet.cli.stats:main", "tell the server's numbers"),
+    "status": Command("megacomet.cli.status:main", "tell whether the server runs, and how it stands"),
+    "top": Command("megacomet.cli.top:main", "show the same, live"),
     "key": Command("megacomet.cli.key:main", "make, list and revoke keys of the API"),
+    "config": Command("megacomet.cli.config:main", "print every setting in force and where it came from"),
     "swarm": Command("megacomet.swarm.main:main", "open many clients against a server and count what reaches them"),
 }
 
 
 def run() -> None:
     """Be the console script: run what the command line says, and exit with its status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name is shown somehow, whatever the locale can
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()
