@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from megacomet import peers
 from megacomet.errors import BadBody, PeerError
 from megacomet.kinds import CLOSES, LINGERS
-from megacomet.model.keys import PUSH, Identity
+from megacomet.model.keys import ADMIN, PUSH, Identity
 from megacomet.publishing.batch import Batch
 from megacomet.publishing.pushing import Outcome, Sender, decode
 from megacomet.rows import Rows
@@ -153,7 +153,7 @@ class Pushes:
         request.identity.demand(PUSH)
         request.batch = Batch(
             self._pusher,
-            self._sender(request),
+            self._sender_of_many(request),
             self._max_bytes,
             partial(self._hold, request),
             partial(self._failed, request),
@@ -166,12 +166,18 @@ class Pushes:
         except OSError:
             pass
 
-    def _sender(self, request: _Request) -> Sender:
-        return Sender(request.identity, request.id, partial(self._address, request))
+    @staticmethod
+    def _sender(request: _Request) -> Sender:
+        return Sender(request.identity, request.id, partial(peers.address_of, request.fd))
 
-    def _address(self, request: _Request) -> str | None:
-        """Return from where a request came, None when its connection is gone."""
-        return peers.address_of(request.fd) if self._of.get(request.fd) is request else None
+    @staticmethod
+    def _sender_of_many(request: _Request) -> Sender:
+        """Return who sends a batch, of which lines may be published when its connection is gone."""
+        identity = request.identity
+        if not identity.allows(ADMIN):  # nothing of it is noted with an address
+            return Sender(identity, request.id)
+        address = peers.address_of(request.fd)
+        return Sender(identity, request.id, lambda: address)
 
     # -- bodies
 
@@ -207,8 +213,9 @@ class Pushes:
 
     def _keep(self, request: _Request, pieces: list[bytes]) -> PeerError | None:
         """Keep more of a push; return what is wrong with that."""
-        size = sum(map(len, pieces))
-        request.pieces += pieces
+        piece = b"".join(pieces)  # each object has 33 bytes of its own: small chunks would take many times their size
+        size = len(piece)
+        request.pieces.append(piece)
         request.size += size
         self._kept += size
         if request.size > self._max_bytes:
@@ -251,8 +258,10 @@ class Pushes:
         self._pusher.publish(push, sender, partial(self._pushed, request, push.single), wants_receipt=is_counted)
 
     def _pushed(self, request: _Request, single: bool, outcome: Outcome) -> None:
-        if not outcome.accepted and outcome.refusal is not None:
-            self._answer_problem(request, outcome.refusal)
+        refusal = outcome.refusal
+        if not outcome.accepted and refusal is not None:
+            # A key that the manager has revoked a moment ago is a stranger's.
+            self._answer_problem(request, refusal, is_last=refusal.code == "unauthorized")
         else:
             self._answer(request, 200, push_answer(outcome.results, single))
 
