@@ -2,7 +2,7 @@
 
 Each pushes one message after the other, the next when the last is answered. Where it is told to, it does what the
 reference asks of a publisher: a push whose connection has ended, or that was answered 503, is sent again on a new
-connection, with the same key.
+connection, with the same key; and behind the last answer of a connection it goes on with another one.
 """
 
 from __future__ import annotations
@@ -88,7 +88,10 @@ class Publisher:
         self.answers.append((status, json.loads(body)))
         if headers.get(b"Connection") == b"close":
             self._crowd.close(self)
-            self._todo.clear()
+            if not self._crowd.is_retrying:
+                self._todo.clear()
+            elif self._todo:
+                self.socket = self._crowd.open(self)
         self.push()
 
     def _ended(self) -> None:

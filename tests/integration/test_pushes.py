@@ -99,6 +99,21 @@ def test_a_worker_that_is_killed(shared: Server) -> None:
     assert of_one == [sorted(numbers) for numbers in of_one]
 
 
+def test_a_worker_that_is_restarted(shared: Server) -> None:
+    """Nobody is refused: its publishers have their answers, the last one says so, and they go on with the other one."""
+    each = 30
+    requests = [[numbered(shared, "restarted", n * each + i, key=f"{n}-{i}") for i in range(each)] for n in range(100)]
+    with Crowd(shared, requests, is_retrying=True) as crowd:
+        seen = len(shared.lines)
+        crowd.push()
+        crowd.run(lambda: crowd.answered >= 500)
+        assert ask(shared, "POST", "/api/workers/0/restart")[0] == 202
+        crowd.run()
+        assert crowd.statuses() == {200: 100 * each}
+    shared.wait_line("all workers are up again", after=seen)
+    assert sorted(history_of(shared, "restarted")) == list(range(100 * each))
+
+
 def test_a_manager_that_is_stopped(shared: Server) -> None:
     """While it does nothing everybody waits; when it goes on all are answered, once."""
     with Crowd(shared, [[numbered(shared, "stopped", n)] for n in range(200)]) as crowd:
