@@ -34,7 +34,8 @@ from megacomet.worker.pusher import Pusher
 
 _PUSH: Final = PUSH_PATH.encode()
 _BATCH: Final = BATCH_PATH.encode()
-#: Of all pushes that are being received; a batch keeps none. Whoever may push is trusted, and may still be mistaken.
+#: Of all pushes that are being received; of a batch only an unfinished line is kept, and not counted. Whoever may push
+#: is trusted, and may still be mistaken.
 MOST_KEPT_BYTES: Final = 128_000_000
 
 
