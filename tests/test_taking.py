@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from megacomet.kinds import CALLING, DRAINING, FREE, IDLE, READING, RESUMING, STATE, TAKING, WRITING, census
+from megacomet.kinds import CALLING, CLOSES, DRAINING, FREE, IDLE, READING, RESUMING, STATE, TAKING, WRITING, census
 from megacomet.parking import HEAR_BYTES, ParkingLot
 from megacomet.taking import Taking
 
@@ -393,7 +393,7 @@ def test_a_client_that_goes_with_something_behind(ground: Ground, front: Bodies,
 def test_the_last_request_of_a_connection(ground: Ground, front: Bodies) -> None:
     """What came behind it is dropped, and the answer arrives whole."""
     fd, client = ground.pair(b"body\nx.echo\n")
-    ground.rows.flag(fd, 0x10)
+    ground.rows.flag(fd, CLOSES)
     client.sendall(b"more")
     ground.rows.answer(fd, b"said\n")
     assert state(ground, fd) == DRAINING
