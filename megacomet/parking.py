@@ -262,12 +262,13 @@ class ParkingLot:
         # Unread bytes hide the end from `read`.
         self._end_if(fd, select.POLLRDHUP)
 
-    def _end_if(self, fd: int, wanted: int) -> None:
+    def _end_if(self, fd: int, wanted: int, ends: int = ~0) -> None:
         # The event may be old: ask for this descriptor alone.
         fresh = select.poll()
         fresh.register(fd, wanted)
-        if fresh.poll(0):
-            self._end(fd, "gone")
+        for _, events in fresh.poll(0):
+            if events & ends:
+                self._end(fd, "gone")
 
     def _resume(self, fd: int) -> None:
         self.front.received(fd, self.rows.resume(fd), 0)
@@ -307,7 +308,7 @@ class ParkingLot:
 
     def _take(self, fd: int) -> None:
         if not self.rows.deadlines.is_armed(fd):  # paused: nothing but a broken connection makes events
-            self._end_if(fd, 0)
+            self._end_if(fd, 0, select.POLLERR)
             return
         try:
             data = os.read(fd, HEAR_BYTES)

@@ -12,8 +12,9 @@ from megacomet.kinds import CALLING, STATE, TAKING
 from megacomet.rows import Rows
 
 _READS = select.EPOLLIN | select.EPOLLRDHUP
-#: Nothing but the end of a broken connection, of which the kernel always tells.
-_READS_NOT = 0
+#: Nothing but what the kernel tells always, and that once: a UNIX socket whose peer has closed goes on saying so, while
+#: what it has sent is to be read yet.
+_READS_NOT = select.EPOLLONESHOT
 
 
 class Taking:

@@ -19,6 +19,7 @@ from megacomet.rlimits import raise_descriptor_limit
 
 if TYPE_CHECKING:
     from tests.fronts import House
+    from tests.pushing import Manager
 
 # Who is started in the background by a shell without job control ignores Ctrl-C, and so do its children: the servers
 # under test are to have it as at a terminal.
@@ -91,6 +92,30 @@ def make() -> Iterator[Callable[..., House]]:
 def house(make: Callable[..., House]) -> House:
     """A front under test with usual settings."""
     return make()
+
+
+@pytest.fixture
+def opened(make: Callable[..., House]) -> Iterator[Callable[..., Manager]]:
+    """Make fronts that publish, each with its manager; at the end nothing may be left of anybody at their doors."""
+    from tests.pushing import Manager, check_nothing_left, descriptors
+
+    managers = []
+
+    def made(**settings: Any) -> Manager:
+        house = make(**settings)
+        managers.append((Manager(house), descriptors()))
+        return managers[-1][0]
+
+    yield made
+    for manager, before in managers:
+        check_nothing_left(manager.house)
+        assert descriptors() <= before
+
+
+@pytest.fixture
+def manager(opened: Callable[..., Manager]) -> Manager:
+    """A front that publishes, with usual settings, and the manager behind it."""
+    return opened()
 
 
 def _delayed_calls() -> list[Any]:

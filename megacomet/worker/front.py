@@ -234,7 +234,7 @@ class Front:
 
     def _serve(self, fd: int, data: bytes, end: int) -> bytes:
         """Serve the request whose head ends there; return what stands behind it."""
-        if data[:5] == b"POST " and not (self._closing.begun or self.draining.per_s):
+        if data[:5] == b"POST " and self._is_ordinary(fd):
             rest = self._pushes.begin_again(fd, data, end)
             if rest is not None:
                 return rest
@@ -247,6 +247,10 @@ class Front:
             return self._push(fd, head, data, end)
         self._serve_here(fd, head, data)
         return data[end:]
+
+    def _is_ordinary(self, fd: int) -> bool:
+        """Tell whether a connection has nothing before it but its next requests."""
+        return not (self._rows.kinds[fd] & CLASSIC or self._closing.begun or self.draining.per_s)
 
     def _are_pushes(self, fd: int, head: http.RequestHead) -> bool:
         """Tell whether a request is one of those to the API that the worker answers."""

@@ -19,8 +19,8 @@ from twisted.python.failure import Failure
 
 from megacomet import peers
 from megacomet.errors import BadBody, PeerError
-from megacomet.kinds import CLOSES, LINGERS, STATE
-from megacomet.model.keys import PUSH, Identity
+from megacomet.kinds import CLOSES, LINGERS
+from megacomet.model.keys import ADMIN, PUSH, Identity
 from megacomet.publishing.batch import Batch
 from megacomet.publishing.pushing import Outcome, Sender, decode
 from megacomet.rows import Rows
@@ -34,7 +34,8 @@ from megacomet.worker.pusher import Pusher
 
 _PUSH: Final = PUSH_PATH.encode()
 _BATCH: Final = BATCH_PATH.encode()
-#: Of all pushes that are being received; a batch keeps none. Whoever may push is trusted, and may still be mistaken.
+#: Of all pushes that are being received; of a batch only an unfinished line is kept, and not counted. Whoever may push
+#: is trusted, and may still be mistaken.
 MOST_KEPT_BYTES: Final = 128_000_000
 #: Heads that are remembered, and how long one may be: some hundred bytes, but for who sends cookies.
 MOST_FAMILIAR: Final = 256
@@ -95,8 +96,8 @@ class Pushes:
         self._max_bytes = ENVELOPE_BYTES + pusher.max_data_bytes
         self._kept = 0
         self._of: dict[int, _Request] = {}
-        #: by the bytes of a head: what it says, whose it is, and the flags of its row
-        self._familiar: dict[bytes, tuple[RequestHead, Identity, int]] = {}
+        #: by the bytes of a head: what it says, and whose it is
+        self._familiar: dict[bytes, tuple[RequestHead, Identity]] = {}
         pusher.keys.on_change(self._familiar.clear)
 
     @staticmethod
@@ -120,11 +121,11 @@ class Pushes:
         familiar = self._familiar.get(data[:end])
         if familiar is None or not self._pusher.up:
             return None
-        head, identity, flags = familiar
+        head, identity = familiar
         after = end + head.content_length
         if after > len(data):
             return None
-        self._rows.flag(fd, flags)
+        self._rows.flag(fd, 0)
         request = self._of[fd] = _Request(fd, head, self._answers.request_ids.of(head.headers), identity)
         self._complete(request, data[end:after])
         return data[after:]
@@ -175,11 +176,11 @@ class Pushes:
         return b""
 
     def _remember(self, head: bytes, request: _Request) -> None:
-        """Remember the head of a push that is fine, for as long as the keys stay."""
-        if len(head) <= MOST_FAMILIAR_BYTES:
+        """Remember the head of a push that is fine and the like of which is to follow, for as long as the keys stay."""
+        if len(head) <= MOST_FAMILIAR_BYTES and request.head.keep_alive and request.head.minor:
             if len(self._familiar) >= MOST_FAMILIAR:
                 self._familiar.clear()
-            self._familiar[head] = request.head, request.identity, self._rows.kinds[request.fd] & ~STATE
+            self._familiar[head] = request.head, request.identity
 
     def _check(self, request: _Request) -> None:
         """Decide by the head alone; raise `PeerError`."""
@@ -193,7 +194,7 @@ class Pushes:
         request.identity.demand(PUSH)
         request.batch = Batch(
             self._pusher,
-            self._sender(request),
+            self._sender_of_many(request),
             self._max_bytes,
             partial(self._hold, request),
             partial(self._failed, request),
@@ -206,12 +207,18 @@ class Pushes:
         except OSError:
             pass
 
-    def _sender(self, request: _Request) -> Sender:
-        return Sender(request.identity, request.id, partial(self._address, request))
+    @staticmethod
+    def _sender(request: _Request) -> Sender:
+        return Sender(request.identity, request.id, partial(peers.address_of, request.fd))
 
-    def _address(self, request: _Request) -> str | None:
-        """Return from where a request came, None when its connection is gone."""
-        return peers.address_of(request.fd) if self._of.get(request.fd) is request else None
+    @staticmethod
+    def _sender_of_many(request: _Request) -> Sender:
+        """Return who sends a batch, of which lines may be published when its connection is gone."""
+        identity = request.identity
+        if not identity.allows(ADMIN):  # nothing of it is noted with an address
+            return Sender(identity, request.id)
+        address = peers.address_of(request.fd)
+        return Sender(identity, request.id, lambda: address)
 
     # -- bodies
 
@@ -247,8 +254,9 @@ class Pushes:
 
     def _keep(self, request: _Request, pieces: list[bytes]) -> PeerError | None:
         """Keep more of a push; return what is wrong with that."""
-        size = sum(map(len, pieces))
-        request.pieces += pieces
+        piece = b"".join(pieces)  # each object has 33 bytes of its own: small chunks would take many times their size
+        size = len(piece)
+        request.pieces.append(piece)
         request.size += size
         self._kept += size
         if request.size > self._max_bytes:
@@ -291,8 +299,10 @@ class Pushes:
         self._pusher.publish(push, sender, partial(self._pushed, request, push.single), wants_receipt=is_counted)
 
     def _pushed(self, request: _Request, single: bool, outcome: Outcome) -> None:
-        if not outcome.accepted and outcome.refusal is not None:
-            self._answer_problem(request, outcome.refusal)
+        refusal = outcome.refusal
+        if not outcome.accepted and refusal is not None:
+            # A key that the manager has revoked a moment ago is a stranger's.
+            self._answer_problem(request, refusal, is_last=refusal.code == "unauthorized")
         else:
             self._answer(request, 200, push_answer(outcome.results, single))
 

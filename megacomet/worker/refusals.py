@@ -39,7 +39,10 @@ class Refusals:
         """Tell what is wrong; without a request that could be read, or with a body in the way, close then."""
         rows = self._rows
         self.counts[error.code] += 1
-        is_events = head is not None and b"text/event-stream" in head.headers.get(b"accept", b"")
+        # A push that is told 200 counts as published, whatever it would have liked to read.
+        is_events = (
+            head is not None and head.method != b"POST" and b"text/event-stream" in head.headers.get(b"accept", b"")
+        )
         if head is not None and is_events and error.code in TEMPORARY:
             self._come_back(fd, head.headers.get(b"origin", b""), minor=head.minor, is_head=head.method == b"HEAD")
             return

@@ -9,8 +9,9 @@ from megacomet.parking import ParkingLot
 from megacomet.rows import Rows
 from megacomet.settings import Settings
 
-#: An answer of a poll is never larger: twice the hub's megabyte for escapes, and the names of a thousand channels.
-ANSWER_BYTES: Final = 4_000_000
+#: An answer is never larger. A poll's: twice the hub's megabyte for escapes, and the names of a thousand channels. A
+#: push's: 10,000 names, of which the request has had at most 4 MB, and 100 bytes for each.
+ANSWER_BYTES: Final = 6_000_000
 
 
 def make_lot(settings: Settings, *, now: float, descriptors: int) -> ParkingLot:
