@@ -12,9 +12,6 @@ import socket
 from collections import deque
 from typing import Any, Final
 
-from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionDone
-
 from megacomet.manager.intake import Intake
 from megacomet.model.keys import Keys
 from megacomet.publishing.publisher import Publisher
@@ -26,21 +23,14 @@ SCOPES: Final = [(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")]
 
 
 class End:
-    """The worker's end of a link: boxes on their way, and whether it was ended."""
+    """The worker's end of a link: boxes on their way."""
 
     def __init__(self) -> None:
-        self.boxes: deque[tuple[bytes, Deferred[dict[str, Any]]]] = deque()
-        self.aborted = False
+        self.boxes: deque[bytes] = deque()
 
-    def publish(self, pushes: bytes) -> Deferred[dict[str, Any]]:
+    def publish(self, pushes: bytes) -> None:
         """Send a box."""
-        answer: Deferred[dict[str, Any]] = Deferred()
-        self.boxes.append((pushes, answer))
-        return answer
-
-    def abort(self) -> None:
-        """End the connection."""
-        self.aborted = True
+        self.boxes.append(pushes)
 
 
 class Manager:
@@ -72,14 +62,12 @@ class Manager:
         self.house.pusher.linked(self.end, EPOCH, self.publisher.head, self.keys.pack())
 
     def unlink(self) -> None:
-        """It is lost: first the pusher hears of it, then whoever waits for an answer."""
-        end, self.end = self.end, None
-        assert end is not None
+        """It is lost, with the boxes that are on their way."""
+        assert self.end is not None
+        self.end = None
         self.intake.lost()
         self.house.link.up = False
         self.house.pusher.unlinked()
-        for _, answer in end.boxes:
-            fail(ConnectionDone()).chainDeferred(answer)
 
     def tell_keys(self) -> None:
         """The worker hears what the keys are now."""
@@ -90,9 +78,8 @@ class Manager:
         assert self.end is not None
         count = 0
         while self.end.boxes:
-            box, answer = self.end.boxes.popleft()
             count += 1
-            self.intake.take(box).addCallback(self._taken).chainDeferred(answer)
+            self.intake.take(self.end.boxes.popleft())
         return count
 
     def work(self) -> None:
@@ -110,11 +97,8 @@ class Manager:
         clock.advance(0)
         return bool(due) | bool(self.end is not None and self.take())
 
-    def _taken(self, told: bytes) -> dict[str, Any]:
-        return {"told": told, "head": self.publisher.head}
-
-    def _tell(self, told: bytes) -> None:
-        self.house.pusher.told(told, self.publisher.head)
+    def _tell(self, told: bytes, boxes: int) -> None:
+        self.house.pusher.told(told, boxes, self.publisher.head)
 
     def _broken(self) -> None:
         self.broken += 1

@@ -9,6 +9,7 @@ import attrs
 import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from msgspec.structs import replace
 
 from megacomet.errors import Refused
 from megacomet.model import memory
@@ -33,7 +34,7 @@ class TestMemoryStoreKeepsTheContract(StoreContract):
 def push(store: MemoryStore, channel: bytes, *, now: float = T0, **more: object) -> Appended | Refused:
     """Append and return the outcome."""
     outcomes: list[Appended | Refused] = []
-    store.append(Publication(channel, b'"x"')._replace(**more), now, outcomes.append)
+    store.append(replace(Publication(channel, b'"x"'), **more), now, outcomes.append)
     return outcomes[0]
 
 

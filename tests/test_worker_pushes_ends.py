@@ -193,7 +193,8 @@ def test_the_link_is_lost_while_a_push_is_under_way(manager: Manager, is_sent: b
     if is_sent:
         manager.house.clock.advance(0)
         assert manager.end is not None
-        manager.intake.take(manager.end.boxes[0][0])
+        manager.intake.lost()  # it publishes, and what it would tell does not arrive
+        manager.intake.take(manager.end.boxes[0])
     manager.unlink()
     [answer] = told(read_now(client))
     assert (answer.status, answer.headers["x-request-id"]) == (503, "1")
@@ -206,27 +207,6 @@ def test_the_link_is_lost_while_a_push_is_under_way(manager: Manager, is_sent: b
     manager.work()
     assert [again.status for again in told(read_now(client))] == [200]
     assert len(manager.published) == 1 + is_sent
-
-
-def test_the_late_answer_of_a_link_that_was_lost(manager: Manager) -> None:
-    """It says nothing of the pushes on the link that stands now."""
-    client = manager.house.send(push(to("a")))
-    manager.house.clock.advance(0)
-    end = manager.end
-    assert end is not None
-    [(box, late)] = end.boxes
-    end.boxes.clear()
-    manager.unlink()
-    manager.link()
-    assert [answer.status for answer in told(read_now(client))] == [503]
-    client.sendall(push(to("b")))
-    manager.house.settle()
-    manager.house.clock.advance(0)
-    late.callback({"told": b"", "head": 99})
-    assert box
-    assert read_now(client) == NOTHING
-    manager.work()
-    assert [answer.status for answer in told(read_now(client))] == [200]
 
 
 def test_the_link_is_lost_while_a_batch_comes(manager: Manager) -> None:

@@ -83,8 +83,8 @@ class Intake:
         if sent is None:
             self._leave(box)
             return True
-        number, push, identity_id, wants_receipt, origin = sent
-        identity = self._keys.by_id(identity_id)
+        number, push, wants_receipt, origin = sent.number, sent.push, sent.wants_receipt, sent.origin
+        identity = self._keys.by_id(sent.identity)
         if identity is None:
             self._done(number, box, refused(Refused("unauthorized", UNKNOWN_KEY)))
         elif not identity.allows(ADMIN if push.everyone else PUSH):
@@ -125,8 +125,8 @@ class Intake:
         self._note(box, told)
 
     def _done(self, number: int, box: _Box, outcome: Outcome) -> None:
-        results, refusal, _ = outcome
-        self._note(box, encode_told(number, results, None if refusal is None else (refusal.code, refusal.detail)))
+        why = None if outcome.refusal is None else (outcome.refusal.code, outcome.refusal.detail)
+        self._note(box, encode_told(number, outcome.results, why))
 
     def _note(self, box: _Box, told: bytes) -> None:
         if box.left:

@@ -39,7 +39,7 @@ class Replies:
 
         def done(missed: Missed) -> None:
             for message in missed.messages:
-                offset, channel, data = message
+                offset, channel, data = message.offset, message.channel, message.data
                 send(frames.encode(frames.PAST, number=frame.number, offset=offset, channel=channel, data=data))
             is_cut = missed.more and bool(missed.messages)
             at = missed.messages[-1].offset if is_cut else missed.head

@@ -127,8 +127,7 @@ class Router:
 
     def _feed(self, message: Message, kept: bool, receipt: object) -> None:
         """Hand a message of the log to the workers that have a listener."""
-        if receipt is not None:
-            assert isinstance(receipt, Receipt)
+        assert receipt is None or isinstance(receipt, Receipt)
         slots = self._listening(message.channel, kept)
         for slot in slots:
             self._hand(self._links[slot], message, kept, receipt)
@@ -381,12 +380,13 @@ class Router:
             self._directory.add(channel, slot)
 
     def _page(self, link: ILink, number: int, missed: Missed) -> None:
-        for offset, channel, data in missed.messages:
+        for m in missed.messages:
             token = None
-            if is_mailbox(channel):
-                self._store.claim(channel, offset)
-                token = Token(channel, offset, None)
-            link.send(frames.encode(frames.PAGE, number=number, offset=offset, channel=channel, data=data), token)
+            if is_mailbox(m.channel):
+                self._store.claim(m.channel, m.offset)
+                token = Token(m.channel, m.offset, None)
+            page = frames.encode(frames.PAGE, number=number, offset=m.offset, channel=m.channel, data=m.data)
+            link.send(page, token)
         flags, gaps = frames.MORE if missed.more else 0, frames.encode_names(missed.gaps)
         link.send(frames.encode(frames.PAGE_END, flags=flags, number=number, offset=missed.head, data=gaps), None)
 

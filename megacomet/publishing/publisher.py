@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol
 
+from msgspec.structs import replace
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -276,5 +277,5 @@ class _Publishing:
         results = [self._results[i] for i in range(self._total)]
         if self._wants_receipt:
             # Also of a message of which not all workers have told it yet: what is known by now.
-            results = [r._replace(connections=self._receipts[i].connections) for i, r in enumerate(results)]
+            results = [replace(r, connections=self._receipts[i].connections) for i, r in enumerate(results)]
         self._over(Outcome(results, self._refusal, self._accepted))

@@ -7,8 +7,9 @@ them, knows only what stands here, so that a push is the same whichever way it t
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
 
+import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
@@ -24,7 +25,7 @@ def _nowhere() -> None:
     """Return the address of nobody."""
 
 
-class Sender(NamedTuple):
+class Sender(msgspec.Struct, frozen=True):
     """Who pushes.
 
     Attributes:
@@ -38,7 +39,7 @@ class Sender(NamedTuple):
     address: Callable[[], str | None] = _nowhere
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """What became of a push.
 
     Attributes:

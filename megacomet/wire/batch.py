@@ -5,9 +5,10 @@ What a line holds is a push (`push`).
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import attrs
+import msgspec
 
 from megacomet.errors import BadData, PeerError
 from megacomet.wire.answers import BatchDone, BatchError, as_json
@@ -19,7 +20,7 @@ MAX_BATCH_ERRORS: Final = 100
 _BLANK: Final = b" \t\r"
 
 
-class BatchLine(NamedTuple):
+class BatchLine(msgspec.Struct, frozen=True, gc=False):
     """One line of a batch that is not blank.
 
     Attributes:

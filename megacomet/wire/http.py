@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-import attrs
+import msgspec
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
 from megacomet.errors import PeerError
@@ -74,8 +74,7 @@ _HOST: Final = re.compile(rb"[A-Za-z0-9._~%!$&'()*+,;=:\[\]-]*").fullmatch
 _BROKEN_PERCENT: Final = re.compile(rb"%(?![0-9A-Fa-f]{2})").search
 
 
-@attrs.frozen
-class RequestHead:
+class RequestHead(msgspec.Struct, frozen=True, gc=False):
     """One request head.
 
     Attributes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from typing import Annotated, Final, NamedTuple, NoReturn
+from typing import Annotated, Final, NoReturn
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -83,7 +83,7 @@ _decode: Final = msgspec.json.Decoder(PushBody).decode
 _walk: Final = msgspec.json.Decoder(msgspec.Raw).decode
 
 
-class Push(NamedTuple):
+class Push(msgspec.Struct, frozen=True, gc=False):
     """What one push asks for.
 
     Attributes:
@@ -230,7 +230,7 @@ def _key(key: str) -> bytes:
     return raw
 
 
-class PushResult(NamedTuple):
+class PushResult(msgspec.Struct, frozen=True, gc=False):
     """What happened to one target of a push.
 
     Attributes:

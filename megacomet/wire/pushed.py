@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from megacomet.names import EVERYONE
 from megacomet.wire.frames import decode_names, encode_names
@@ -49,7 +51,7 @@ _UNKNOWN: Final = 0xFFFF_FFFF
 _MOST_REFUSAL_BYTES: Final = 0xFFFF
 
 
-class SentPush(NamedTuple):
+class SentPush(msgspec.Struct, frozen=True, gc=False):
     """A push as a worker sends it.
 
     Attributes:
@@ -130,10 +132,11 @@ def encode_told(number: int, results: Sequence[PushResult], refusal: tuple[str, 
     """Pack what became of one push; the arguments are those of `ToldPush`."""
     why = b"" if refusal is None else "\0".join(refusal).encode("utf-8", "replace")[:_MOST_REFUSAL_BYTES]
     parts = [_TOLD.pack(number, len(results), len(why)), why]
-    for _, id_, status, repeated, connections, code in results:
-        first = _NUMBERS[status, code] | (_REPEATED if repeated else 0)
-        parts.append(_RESULT.pack(first, _UNKNOWN if connections is None else connections, len(id_)))
-        parts.append(id_)
+    for result in results:
+        first = _NUMBERS[result.status, result.code] | (_REPEATED if result.repeated else 0)
+        counted = _UNKNOWN if result.connections is None else result.connections
+        parts.append(_RESULT.pack(first, counted, len(result.id)))
+        parts.append(result.id)
     return b"".join(parts)
 
 
