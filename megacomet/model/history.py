@@ -10,9 +10,21 @@ class History(Shelf):
     """Rows of channels; all their messages may be dropped."""
 
     def keep(self, offset: int, channel: bytes, data: bytes, ttl_s: float, excused: bool, now: float) -> Kept:
-        kept = super().keep(offset, channel, data, ttl_s, excused, now)
+        kept = Shelf.keep(self, offset, channel, data, ttl_s, excused, now)
         self.age.add(kept)
         return kept
+
+    def drop_oldest(self, now: float) -> bool:
+        kept = self.age.take()
+        if kept is None:
+            return False
+        row = kept.row
+        assert row is not None
+        row.remove(kept)
+        Shelf._account_drop(self, row, kept, now)
+        if not row.messages:
+            self._close(row)
+        return True
 
     def trim(self, row: Row, data: bytes, retention: Retention, now: float) -> None:
         """Make room in the row for one more message within the channel's own bounds."""
@@ -24,5 +36,5 @@ class History(Shelf):
                 self.drop(row, messages[0], now)
 
     def _account_drop(self, row: Row, kept: Kept, now: float) -> None:
-        super()._account_drop(row, kept, now)
+        Shelf._account_drop(self, row, kept, now)
         self.age.dropped()

@@ -212,6 +212,12 @@ class Age:
             self._shed()
         return self._messages[0] if self._messages else None
 
+    def take(self) -> Kept | None:
+        """Take off and return the oldest message that is still kept."""
+        if self.oldest() is None:
+            return None
+        return self._messages.popleft()
+
     def dropped(self) -> None:
         """Some message in here was dropped. Half of what is in here is kept at least."""
         self._stale += 1

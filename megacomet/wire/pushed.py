@@ -41,6 +41,7 @@ _STATUSES: Final = (
     ("refused", "store-full"),
 )
 _NUMBERS: Final = {status: number for number, status in enumerate(_STATUSES)}
+_PLAIN: Final = {status: number for (status, code), number in _NUMBERS.items() if not code}
 _REPEATED: Final = 0x80
 _FIRSTS: Final = {number: (*status, False) for status, number in _NUMBERS.items()} | {
     number | _REPEATED: (*status, True) for status, number in _NUMBERS.items()
@@ -142,7 +143,7 @@ def encode_told(number: int, results: Sequence[PushResult], refusal: tuple[str, 
 
 def encode_told_one(number: int, id_: bytes, status: str, repeated: bool) -> bytes:
     """Pack what became of a push to one target that was not refused."""
-    first = _NUMBERS[status, ""] | (_REPEATED if repeated else 0)
+    first = _PLAIN[status] | (_REPEATED if repeated else 0)
     return _TOLD_ONE.pack(number, 1, 0, first, _UNKNOWN, len(id_)) + id_
 
 
