@@ -87,7 +87,9 @@ class LinkEnd(amp.AMP):
     def send_now(self, command: type[amp.Command], **arguments: object) -> None:
         """Send a command that is not answered, and all that was written before it, in this turn of the reactor."""
         self.callRemote(command, **arguments)
-        transport_of(self).doWrite()  # what does not fit, and what has failed, the reactor deals with
+        transport = transport_of(self)
+        if not transport.disconnecting:  # else only the reactor is told that all is written, and ends the connection
+            transport.doWrite()  # what does not fit, and what has failed, the reactor deals with
 
 
 def connect(path: str) -> socket.socket:

@@ -52,6 +52,9 @@ class UnixTransport(FakeTransport):
         super().__init__(protocol, isServer)
         self.socket = Credentials(pid, uid)
 
+    def doWrite(self) -> None:
+        """What was written arrives when the test pumps, also what was to be written at once."""
+
     def sendFileDescriptor(self, fd: int) -> None:
         """The number arrives as it is, before the bytes that are written next."""
         self.other.protocol.fileDescriptorReceived(fd)
@@ -109,7 +112,7 @@ class WorkerEnd(amp.AMP):
         accepted_us: of each box, when its oldest record was put on the stream.
         asked: each question with the answer that the manager waits for.
         keys: what it was told of the API's keys.
-        told: what became of pushes, and where the log stood.
+        told: what became of pushes, how many of their boxes were worked off, and where the log stood.
     """
 
     def __init__(self) -> None:
@@ -122,7 +125,7 @@ class WorkerEnd(amp.AMP):
         self.stopped = 0
         self.drained: list[int] = []
         self.keys: list[bytes] = []
-        self.told: list[tuple[bytes, int]] = []
+        self.told: list[tuple[bytes, int, int]] = []
         self.refuses = False
 
     @link.Deliver.responder
@@ -145,8 +148,8 @@ class WorkerEnd(amp.AMP):
         return {}
 
     @link.Told.responder
-    def take_told(self, told: bytes, head: int) -> dict[str, object]:
-        self.told.append((told, head))
+    def take_told(self, told: bytes, boxes: int, head: int) -> dict[str, object]:
+        self.told.append((told, boxes, head))
         return {}
 
     @link.GiveBack.responder

@@ -44,8 +44,10 @@ class FakePushing:
         given: what it was given, in order.
         waiting: what would answer each push that is not answered.
         unhanded: what would say of the last push that nothing can overtake it.
-        is_late: whether pushes are answered when the test says so, not at once.
+        asking: who waits for a position.
+        is_late: whether pushes, and who asks for a position, are answered when the test says so, not at once.
         is_slow: whether pushes can be overtaken until the test says no.
+        is_repeated: whether all was published before.
         broken: raised by the next push.
     """
 
@@ -56,14 +58,27 @@ class FakePushing:
         self.max_data_bytes = 65536
         self.given: list[tuple[Push, Sender, bool]] = []
         self.waiting: list[Callable[[], None]] = []
+        self.asking: list[Callable[[bytes], None]] = []
         self.unhanded: Callable[[], None] | None = None
-        self.is_late = self.is_slow = False
+        self.is_late = self.is_slow = self.is_repeated = False
         self.refuse: dict[bytes, str] = {}
         self.broken: Exception | None = None
 
     def position(self) -> bytes:
         """Return how much it was given."""
         return b"e1-%d" % len(self.given)
+
+    def ask_position(self, done: Callable[[bytes], None]) -> None:
+        """See `IPushing.ask_position`."""
+        self.asking.append(done)
+        if not self.is_late:
+            self.tell_position()
+
+    def tell_position(self) -> None:
+        """Tell all who asked; others have published a hundred."""
+        asking, self.asking = self.asking, []
+        for done in asking:
+            done(b"e1-%d" % (len(self.given) + 100))
 
     def publish(
         self,
@@ -93,7 +108,7 @@ class FakePushing:
         for channel in push.targets:
             code = self.refuse.get(channel, "")
             id_ = b"" if code else b"e1-%d" % len(self.given)
-            results.append(PushResult(channel, id_, "refused" if code else "sent", code=code))
+            results.append(PushResult(channel, id_, "refused" if code else "sent", self.is_repeated, code=code))
         codes = [result.code for result in results if result.code]
         return Outcome(results, Refused(codes[0], "full") if codes else None, len(codes) < len(results))
 

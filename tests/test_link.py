@@ -122,6 +122,47 @@ class Slow(link.LinkEnd):
         return self.asked[-1]
 
 
+class Taker(link.LinkEnd):
+    """An end that keeps what it is sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came: list[bytes] = []
+        self.stopped = 0
+
+    @link.Publish.responder
+    def publish(self, pushes: bytes) -> dict[str, object]:
+        self.came.append(pushes)
+        return {}
+
+    @link.Stop.responder
+    def stop(self) -> dict[str, object]:
+        self.stopped += 1
+        return {}
+
+
+class Wire:
+    """A transport that sends what was written when it is told to.
+
+    Attributes:
+        written: what waits.
+        sent: what has left.
+        disconnecting: whether it ends when all has left; then it is the reactor that tells it to.
+    """
+
+    def __init__(self) -> None:
+        self.written = self.sent = b""
+        self.disconnecting = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def doWrite(self) -> None:
+        assert not self.disconnecting
+        self.sent += self.written
+        self.written = b""
+
+
 class LinkEndTests(SynchronousTestCase):
     """A connection from its beginning to its end."""
 
@@ -160,6 +201,33 @@ class LinkEndTests(SynchronousTestCase):
         pump.flush()
         client.setblocking(False)
         self.assertEqual(client.recv(1), b"")
+
+    def test_sent_now(self) -> None:
+        """What is not answered leaves in this turn, behind what was written before it; a value of any length does."""
+        near, far = link.LinkEnd(), Taker()
+        self.connected(near, far)
+        wire = Wire()
+        near.transport = wire
+        near.callRemote(link.Stop).addErrback(lambda _: None)
+        self.assertEqual(wire.sent, b"")
+        for length in LENGTHS:
+            near.send_now(link.Publish, pushes=value_of(length))
+            self.assertEqual(wire.written, b"")
+        far.dataReceived(wire.sent)
+        self.assertEqual([len(each) for each in far.came], LENGTHS)
+        self.assertEqual(far.came[-1], value_of(LENGTHS[-1]))
+        self.assertEqual(far.stopped, 1)
+
+    def test_sent_now_before_the_end(self) -> None:
+        """A connection that is to end when all is written is left to the reactor: else nobody would end it."""
+        near = link.LinkEnd()
+        self.connected(near, Taker())
+        wire = Wire()
+        near.transport = wire
+        wire.disconnecting = True
+        near.send_now(link.Publish, pushes=b"abc")
+        self.assertEqual(wire.sent, b"")
+        self.assertIn(b"abc", wire.written)
 
     def test_nothing_is_logged(self) -> None:
         """AMP tells of each connection with the names of classes: an end of a link does not."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import Phase, find, given, settings
@@ -93,11 +93,33 @@ class Uplink:
         self.pusher.unlinked()
 
 
+class Asked(NamedTuple):
+    """The position was asked for.
+
+    Attributes:
+        head: where the log stood then.
+        pushed: how much the worker had pushed before.
+        lost: how many links were lost before; -1: there was none then.
+        told: each answer, with how many links were lost by then.
+    """
+
+    head: int
+    pushed: int
+    lost: int
+    told: list[tuple[int, int]]
+
+
+def offset_of(position: bytes) -> int:
+    return int(position.removeprefix(b"e1-"))
+
+
 class World:
     """A worker and a manager, and the link between them while it stands.
 
     Attributes:
         pushed: each push with its outcomes.
+        asked: of each time that the position was asked for.
+        lost: how many links were.
     """
 
     def __init__(self, pusher: Callable[..., Pusher] = Pusher, publisher: Callable[..., Publisher] = Publisher) -> None:
@@ -106,10 +128,13 @@ class World:
         self.links, _, _ = links_of(self.clock, router=self.router)
         self.pressure = FakePressure()
         rest = (self.pressure, FakeAudit(), self.clock, self.clock.seconds, 65536)
-        self.links.pushing = publisher(self.router, *rest)
+        self.links.publisher = publisher(self.router, *rest)
         self.pusher = pusher(self.clock, 65536)
         self.sender = Sender(Keys([(KEY, "admin")]).check(b"Bearer " + KEY.encode()))
         self.pushed: list[tuple[Push, list[Outcome]]] = []
+        self.asked: list[Asked] = []
+        self.lost = 0
+        self.last = (0, 0)
         self.pump: IOPump | None = None
         self.dial()
 
@@ -128,6 +153,7 @@ class World:
     def lose(self, last_words: bool) -> None:
         """The connection ends; what the worker has written before reaches the manager, or does not."""
         if self.pump is not None:
+            self.lost += 1
             written = self.pump.clientIO.getOutBuffer()
             self.end.connectionLost(Failure(ConnectionLost()))
             if last_words and written:
@@ -142,6 +168,17 @@ class World:
         self.pushed.append((push, outcomes))
         self.pusher.publish(push, self.sender, outcomes.append, wants_receipt=wants_receipt)
 
+    def push_elsewhere(self) -> None:
+        """Somebody else publishes something."""
+        self.router.publish(Publication(b"elsewhere", b"1"), self.clock.seconds(), lambda _: None)
+
+    def ask(self) -> None:
+        """Ask for the position."""
+        lost = self.lost if self.pusher.up else -1
+        asked = Asked(self.router.head, len(self.pushed), lost, [])
+        self.asked.append(asked)
+        self.pusher.ask_position(lambda position: asked.told.append((offset_of(position), self.lost)))
+
     def move(self) -> bool:
         """Let what was written arrive, either way; tell whether there was something."""
         return self.pump is not None and self.pump.pump(advanceClock=False)
@@ -152,6 +189,10 @@ class World:
             case "push":
                 targets, size, wants_receipt = what
                 self.push(targets, size, wants_receipt=wants_receipt)
+            case "elsewhere":
+                self.push_elsewhere()
+            case "ask":
+                self.ask()
             case "turn":
                 self.clock.turn()
             case "move":
@@ -183,6 +224,12 @@ class World:
 
     # -- what must be so
 
+    def look(self) -> None:
+        """Look at what must be so at any time: nothing is told twice, and on one link the position never goes back."""
+        assert not self.pushed or max(len(outcomes) for _, outcomes in self.pushed) < 2, "told twice"
+        last, self.last = self.last, (self.lost, offset_of(self.pusher.position()))
+        assert self.last >= last, "the position goes back"
+
     def stored(self) -> dict[int, Message]:
         """Return what stands in the store, by offset."""
         found: list[Missed] = []
@@ -204,11 +251,22 @@ class World:
             assert tuple(result.channel for result in results) == push.targets
             for result in results:
                 assert result.status == "queued"
-                offset = int(result.id.removeprefix(b"e1-"))
+                offset = offset_of(result.id)
                 assert offset in stored, "acknowledged and not stored"
                 assert stored[offset] == Message(offset, result.channel, push.data), "stored otherwise"
                 assert offset > last, "out of order"
                 last = offset
+        for asked in self.asked:
+            self.check_asked(asked)
+
+    def check_asked(self, asked: Asked) -> None:
+        """Look whether who asked was told once, and of all that was published or gathered then; if a link stood."""
+        assert len(asked.told) == 1, f"{len(asked.told)} positions"
+        ((offset, lost),) = asked.told
+        if lost == asked.lost:
+            outcomes = [outcome for _, (outcome,) in self.pushed[: asked.pushed]]
+            offsets = [offset_of(result.id) for outcome in outcomes for result in outcome.results]
+            assert offset >= max([asked.head, *offsets]), "a position before what it was asked for"
 
 
 Step = tuple[str, Any]
@@ -223,6 +281,7 @@ STEPS: st.SearchStrategy[list[Step]] = st.lists(
             ),
         ),
         st.tuples(st.sampled_from(["turn", "move", "turn", "move", "dial", "fill", "relax"]), st.none()),
+        st.tuples(st.sampled_from(["ask", "elsewhere"]), st.none()),
         st.tuples(st.just("answer"), st.integers(0, 5)),
         st.tuples(st.sampled_from(["late", "lose"]), st.booleans()),
     ),
@@ -239,14 +298,18 @@ def run(steps: list[Step], **doubles: Any) -> None:
     world = World(**doubles)
     for action, what in steps:
         world.do(action, what)
-        assert len(world.pushed) == 0 or max(len(outcomes) for _, outcomes in world.pushed) < 2, "told twice"
+        world.look()
     world.finish()
+    world.look()
     world.check()
 
 
 @given(STEPS)
 def test_each_push_has_one_outcome(steps: list[Step]) -> None:
-    """Whatever happens to the link, room and store: one outcome each, and what was acknowledged stands in order."""
+    """Whatever happens to the link, room and store: one outcome each, and what was acknowledged stands in order.
+
+    And who asks for the position is told, once, one that is not before anything that was published.
+    """
     run(steps)
 
 
@@ -272,9 +335,9 @@ def test_all_are_published_on_a_link_that_stands(pushes: list[tuple[bytes, ...]]
 class Forgetful(Pusher):
     """Does not hear what it is told at first."""
 
-    def told(self, told: bytes, head: int) -> None:
+    def told(self, told: bytes, boxes: int, head: int) -> None:
         is_first, self.heard = not getattr(self, "heard", False), True
-        super().told(b"" if is_first else told, head)
+        super().told(b"" if is_first else told, boxes, head)
 
 
 class Repeating(Pusher):
@@ -300,8 +363,25 @@ class Overtaking(Pusher):
         return super().publish(*kept[0], **kept[1])
 
 
+class Rash(Pusher):
+    """Tells the position as it knows it."""
+
+    def ask_position(self, done: Callable[[bytes], None]) -> None:
+        done(self.position())
+
+
+class Backward(Pusher):
+    """Takes what the manager says of the log from its end."""
+
+    def told(self, told: bytes, boxes: int, head: int) -> None:
+        super().told(told, boxes, -head)
+
+
 class Lying(Publisher):
     """Says that it has published what it has not."""
+
+    def publish_one(self, push: Push, channel: bytes, sender: Sender, done: Callable[..., None]) -> None:
+        done(Published(1, "queued"))
 
     def publish(self, push: Push, sender: Sender, done: Callable[[Outcome], None], **more: Any) -> bool:
         done(Outcome([PushResult(target, b"e1-1", "queued") for target in push.targets], None, True))
@@ -321,6 +401,8 @@ class Hasty(Publisher):
         ({"pusher": Forgetful}, "0 outcomes"),
         ({"pusher": Repeating}, "told twice"),
         ({"pusher": Overtaking}, "out of order"),
+        ({"pusher": Rash}, "a position before"),
+        ({"pusher": Backward}, "the position goes back"),
         ({"publisher": Lying}, "acknowledged and not stored"),
         ({"publisher": Hasty}, "out of order"),
     ],
@@ -390,4 +472,30 @@ def test_the_position_of_what_was_published() -> None:
     world = World()
     world.push(MANY)
     world.finish()
-    assert world.pusher.position() == b"e1-%d" % len(MANY) == world.links.pushing.position()
+    assert world.pusher.position() == b"e1-%d" % len(MANY) == world.links.publisher.position()
+
+
+def test_the_position_of_what_others_published() -> None:
+    """Who asks is told where the log stands, which the worker itself has not heard of."""
+    world = World()
+    world.push_elsewhere()
+    assert world.pusher.position() == b"e1-0"
+    world.ask()
+    world.finish()
+    assert [asked.told for asked in world.asked] == [[(1, 0)]]
+
+
+def test_a_manager_that_takes_no_pushes() -> None:
+    """A worker whose box cannot be read loses its link, and all that it has pushed is refused, each once."""
+    world = World()
+    world.router.is_late = True
+    world.push(SOME[:1])
+    world.clock.turn()
+    world.end.publish(b"x" * 10)
+    world.push(SOME)
+    while world.move():
+        pass
+    assert not world.pusher.up
+    world.finish()
+    world.check()
+    assert [outcome.refusal and outcome.refusal.code for _, (outcome,) in world.pushed] == ["overloaded"] * 2

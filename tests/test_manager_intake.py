@@ -6,7 +6,6 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -45,6 +44,7 @@ class IntakeTestCase(SynchronousTestCase):
 
     Attributes:
         targets: of each push that was sent, by its number.
+        boxes: for each box that is not answered, in order, where its answer comes.
         late: each value that was told later.
         broken: how often it broke.
     """
@@ -57,9 +57,18 @@ class IntakeTestCase(SynchronousTestCase):
         self.pushing = Publisher(self.router, self.pressure, self.audit, self.clock, self.clock.seconds, 65536)
         self.keys = Keys([(KEY, "admin")])
         self.targets: dict[int, tuple[bytes, ...]] = {}
+        self.boxes: list[list[bytes]] = []
         self.late: list[bytes] = []
         self.broken = 0
-        self.intake = Intake(self.pushing, self.keys, self.late.append, self._broke)
+        self.intake = Intake(self.pushing, self.keys, self._tell, self._broke)
+
+    def _tell(self, told: bytes, boxes: int) -> None:
+        assert boxes in (0, 1)
+        if boxes:
+            self.boxes.pop(0).append(told)
+        else:
+            assert told, "nothing is told, and of no box"
+            self.late.append(told)
 
     def _broke(self) -> None:
         self.broken += 1
@@ -71,8 +80,13 @@ class IntakeTestCase(SynchronousTestCase):
             number = len(self.targets) + 1
             self.targets[number] = push.targets
             box += encoded(number, push, key, wants_receipt=wants_receipt, origin=origin)
+        return self.take(box)
+
+    def take(self, box: bytes) -> list[bytes]:
+        """Have a box taken; its answer comes into the list."""
         answers: list[bytes] = []
-        self.intake.take(box).addCallback(answers.append)
+        self.boxes.append(answers)
+        self.intake.take(box)
         return answers
 
     def read(self, values: Iterable[bytes]) -> list[ToldPush]:
@@ -80,7 +94,7 @@ class IntakeTestCase(SynchronousTestCase):
         return [told for value in values for told in decode_told(value, lambda number: self.targets[number])]
 
     def numbers(self, values: Iterable[bytes]) -> list[int]:
-        return [told.number for told in self.read(values)]
+        return [number for number, _, _ in self.read(values)]
 
     def channels(self) -> list[bytes]:
         return [each.channel for each in self.router.published]
@@ -95,15 +109,32 @@ class BoxTests(IntakeTestCase):
         self.router.refuse = {b"x": "store-full"}
         (answer,) = self.send(push_to(b"a"), push_to(b"b", b"c"), push_to(b"x"))
         self.assertEqual(self.channels(), [b"a", b"b", b"c", b"x"])
-        first, second, third = self.read([answer])
-        self.assertEqual([(each.id, each.status) for each in first.results], [(b"e1-1", "sent")])
-        self.assertEqual([each.status for each in second.results], ["queued", "sent"])
-        self.assertEqual((first.refusal, second.refusal, third.refusal), (None, None, ("store-full", "")))
+        found = self.read([answer])
+        first, second, third = [results for _, results, _ in found]
+        self.assertEqual([(each.id, each.status) for each in first], [(b"e1-1", "sent")])
+        self.assertEqual([each.status for each in second], ["queued", "sent"])
+        self.assertEqual([(each.id, each.status, each.code) for each in third], [(b"", "refused", "store-full")])
+        self.assertEqual([refusal for _, _, refusal in found], [None, None, ("store-full", "")])
         self.assertEqual((self.late, self.clock.getDelayedCalls()), ([], []))
 
     def test_an_empty_box(self) -> None:
         """A box without pushes is answered."""
         self.assertEqual(self.send(), [b""])
+        self.assertEqual((self.channels(), self.late, self.clock.getDelayedCalls()), ([], [], []))
+
+    def test_an_empty_box_behind_others(self) -> None:
+        """It is answered when those that came before it are worked off, and holds up none behind it."""
+        self.pressure.is_full = True
+        first, empty, last = self.send(push_to(*MANY)), self.send(), self.send(push_to(b"z"))
+        self.clock.turn()
+        self.pressure.relax()
+        self.clock.turn()
+        self.assertEqual((first, empty, last), ([], [], []))
+        while not last:
+            self.assertTrue(self.clock.getDelayedCalls())
+            self.clock.turn()
+        self.assertEqual((self.numbers(first), empty, self.numbers(last)), ([1], [b""], [2]))
+        self.assertEqual(self.channels(), [*MANY, b"z"])
 
     def test_what_is_published(self) -> None:
         """Data, ttl and key are those that the worker was given."""
@@ -136,13 +167,10 @@ class BoxTests(IntakeTestCase):
 
     def test_answers_in_order(self) -> None:
         """Boxes are answered in the order in which they came, also when one turn brings both to their end."""
-        order: list[int] = []
-        for number, targets in enumerate([MANY[: SLICE + 1], (b"z",)], 1):
-            self.targets[number] = targets
-            taken = self.intake.take(encoded(number, push_to(*targets)))
-            taken.addCallback(lambda _, number=number: order.append(number))
+        first, second = self.send(push_to(*MANY[: SLICE + 1])), self.send(push_to(b"z"))
+        self.assertEqual((first, second), ([], []))
         self.clock.turn()
-        self.assertEqual(order, [1, 2])
+        self.assertEqual((self.numbers(first), self.numbers(second)), ([1], [2]))
 
     def test_pushes_to_some_share_a_turn(self) -> None:
         """A turn has as many publications with pushes to some as with pushes to one."""
@@ -212,12 +240,13 @@ class LateTests(IntakeTestCase):
         self.assertEqual((answer, self.numbers([behind])), (b"", [3]))
         self.router.receipts[1].reported(7)
         self.clock.turn()
-        (told,) = self.read(self.late)
-        self.assertEqual((told.number, told.results[0].connections), (2, 7))
+        ((number, results, _),) = self.read(self.late)
+        self.assertEqual((number, results[0].connections), (2, 7))
         self.clock.advance(RECEIPT_S)
         self.clock.turn()
         self.assertEqual(self.numbers(self.late), [2, 1])
-        self.assertEqual(self.read(self.late)[1].results[0].connections, 0)
+        _, (_, results, _) = self.read(self.late)
+        self.assertEqual(results[0].connections, 0)
 
     def test_counted_in_time(self) -> None:
         """A push that is counted before its box is through is in the answer."""
@@ -225,8 +254,8 @@ class LateTests(IntakeTestCase):
         self.router.receipts[0].reported(2)
         while not answers:
             self.clock.turn()
-        (told,) = self.read(answers)
-        self.assertEqual((told.number, told.results[0].connections), (1, 2))
+        ((number, results, _),) = self.read(answers)
+        self.assertEqual((number, results[0].connections), (1, 2))
 
 
 class SenderTests(IntakeTestCase):
@@ -235,8 +264,8 @@ class SenderTests(IntakeTestCase):
     def refused(self, answers: list[bytes]) -> list[str]:
         """Return why each was refused as a whole, "" when it was not."""
         found = self.read(answers)
-        assert all(bool(told.results) is (told.refusal is None) for told in found)
-        return ["" if told.refusal is None else told.refusal[0] for told in found]
+        assert all(bool(results) is (refusal is None) for _, results, refusal in found)
+        return ["" if refusal is None else refusal[0] for _, _, refusal in found]
 
     def test_a_key_that_is_not_known(self) -> None:
         """Its pushes are refused, those of others around them are not."""
@@ -336,8 +365,8 @@ class LossTests(IntakeTestCase):
         answers = self.send(push_to(*MANY), push_to(b"z"))
         self.clock.turn()
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        first, second = self.read(answers)
-        self.assertEqual((first.results, first.refusal, second.refusal), ([], ("internal", ""), None))
+        (_, results, first), (_, _, second) = self.read(answers)
+        self.assertEqual((results, first, second), ([], ("internal", ""), None))
         self.assertEqual((self.channels()[-2:], self.broken), ([MANY[SLICE], b"z"], 0))
 
     def test_an_error_of_ours_behind_a_lost_link(self) -> None:
@@ -380,56 +409,69 @@ class LinkTests(SynchronousTestCase):
         self.pump.flush()
         return outcome
 
+    def publish(self, pushes: bytes) -> None:
+        """Let a box come."""
+        self.worker.callRemote(link.Publish, pushes=pushes)
+        self.pump.flush()
+
     def test_published(self) -> None:
-        """The answer says what became of the pushes, and where the log stands."""
+        """What is told says what became of the pushes, that their box is worked off, and where the log stands."""
         self.hello()
-        pushes = b"".join(encoded(n, push_to(b"%d" % n), LINKS_KEY) for n in range(1, 4))
-        ((answer),) = self.ask(link.Publish, pushes=pushes)
-        told = decode_told(answer["told"], lambda number: (b"%d" % number,))
-        self.assertEqual([(each.number, each.results[0].id) for each in told], [(n, b"e1-%d" % n) for n in (1, 2, 3)])
-        self.assertEqual((answer["head"], self.router.head), (3, 3))
+        self.publish(b"".join(encoded(n, push_to(b"%d" % n), LINKS_KEY) for n in range(1, 4)))
+        ((told, boxes, head),) = self.worker.told
+        found = decode_told(told, lambda number: (b"%d" % number,))
+        self.assertEqual([(n, results[0].id) for n, results, _ in found], [(n, b"e1-%d" % n) for n in (1, 2, 3)])
+        self.assertEqual((boxes, head, self.router.head), (1, 3, 3))
+
+    def test_an_empty_box(self) -> None:
+        """A box without pushes asks where the log stands."""
+        self.hello()
+        self.router.publish(Publication(b"a", b"1"), 0.0, lambda _: None)
+        self.publish(b"")
+        self.assertEqual(self.worker.told, [(b"", 1, 1)])
 
     def test_told_later(self) -> None:
         """What is known later comes by itself, with where the log stands."""
         self.hello()
         self.ask(link.Want, records=frames.encode(frames.WANT, channel=b"a"))
-        pushes = encoded(1, push_to(b"a"), LINKS_KEY, wants_receipt=True)
-        self.assertEqual(self.ask(link.Publish, pushes=pushes), [{"told": b"", "head": 1}])
-        self.assertEqual(self.worker.told, [])
+        self.publish(encoded(1, push_to(b"a"), LINKS_KEY, wants_receipt=True))
+        self.assertEqual(self.worker.told, [(b"", 1, 1)])
         self.worker.answer(frames.encode(frames.RECEIPT, number=0, offset=3))
         self.pump.flush()
-        ((told, head),) = self.worker.told
-        (push,) = decode_told(told, lambda _: (b"a",))
-        self.assertEqual((push.number, push.results[0].connections, head), (1, 3, 1))
+        _, (told, boxes, head) = self.worker.told
+        ((number, results, _),) = decode_told(told, lambda _: (b"a",))
+        self.assertEqual((number, results[0].connections, boxes, head), (1, 3, 0, 1))
 
     def test_before_hello(self) -> None:
-        """Who has not said hello publishes nothing."""
-        (failure,) = self.ask(link.Publish, pushes=encoded(1, push_to(b"a"), LINKS_KEY))
-        failure.trap(link.LinkRefused)
-        self.assertEqual(self.router.head, 0)
+        """Who has not said hello publishes nothing, and loses its link."""
+        self.assertEqual(self.broken_by(encoded(1, push_to(b"a"), LINKS_KEY)), ["has not said hello"])
+        self.assertEqual((self.router.head, self.worker.told, self.manager.told), (0, [], []))
+
+    def broken_by(self, pushes: bytes) -> list[str]:
+        """Let a box come that ends the link; return why, as it is logged."""
+        with capturedLogs() as logs:
+            self.publish(pushes)
+        lines = [str(formatEvent(event)) for event in logs if event["log_namespace"].startswith("megacomet.")]
+        said = f"worker {self.downlink.number} sent pushes that cannot be taken: "
+        assert all(line.startswith(said) for line in lines), lines
+        self.assertIsNone(self.downlink.transport)
+        return [line.removeprefix(said) for line in lines]
 
     def test_a_broken_box(self) -> None:
         """A worker whose pushes cannot be read loses its link, with a line that says so and no traceback."""
         self.hello()
-        with capturedLogs() as logs:
-            (failure,) = self.ask(link.Publish, pushes=b"x" * 10)
-        failure.trap(link.LinkRefused, ConnectionDone)
-        lines = [formatEvent(event) for event in logs if event["log_namespace"].startswith("megacomet.")]
-        self.assertEqual(lines, ["worker 0 sent pushes that cannot be read: a push is cut off in its header"])
-        self.assertIsNone(self.downlink.transport)
-        self.assertEqual(self.manager.told[-1], ("down", 0))
+        self.assertEqual(self.broken_by(b"x" * 10), ["a push is cut off in its header"])
+        self.assertEqual((self.manager.told[-1], self.worker.told), (("down", 0), []))
 
     def test_a_lost_link(self) -> None:
         """What was taken is published, and the answer goes nowhere."""
         self.hello()
-        outcome: list[Any] = []
-        answer = self.worker.callRemote(link.Publish, pushes=encoded(1, push_to(*MANY), LINKS_KEY))
-        answer.addErrback(outcome.append)
+        self.worker.callRemote(link.Publish, pushes=encoded(1, push_to(*MANY), LINKS_KEY))
         self.pump.pump(advanceClock=False)
         self.assertEqual(self.router.head, SLICE)
         link.transport_of(self.worker).loseConnection()
         self.pump.flush(advanceClock=False)
-        self.assertEqual((len(outcome), self.downlink.transport), (1, None))
+        self.assertIsNone(self.downlink.transport)
         self.clock.advance(0)
-        self.assertEqual(self.router.head, len(MANY))
+        self.assertEqual((self.router.head, self.worker.told), (len(MANY), []))
         self.assertEqual(self.clock.getDelayedCalls(), [])

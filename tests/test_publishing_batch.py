@@ -47,6 +47,7 @@ class Sent:
         """The body is complete."""
         ended: Deferred[tuple[int, bytes]] = self.batch.end()
         ended.addCallback(lambda answer: self.answers.append((answer[0], json.loads(answer[1]))))
+        ended.addErrback(self.errors.append)
 
     @property
     def is_held(self) -> bool:
@@ -72,6 +73,57 @@ def test_lines_as_they_come() -> None:
     assert sent.counted("lines", "sent", "failed") == [3, 4, 0]
     assert sent.answers[0][1]["position"] == "e1-3"
     assert sent.held == []
+
+
+NOTHING: list[tuple[bytes, int]] = [
+    (b"", 200),
+    (b"\n \n", 200),
+    (b"{\n", 422),
+    (line("x"), 422),
+    (line("x", "x"), 422),
+    (b"y" * (MAX_LINE_BYTES + 1), 422),
+]
+
+
+@pytest.mark.parametrize(("body", "status"), NOTHING)
+def test_nothing_is_published(body: bytes, status: int) -> None:
+    """A batch that published nothing says where the log stands all the same; that has to be asked for."""
+    pushing = FakePushing()
+    pushing.is_late = True
+    pushing.refuse = {b"x": "store-full"}
+    sent = Sent(pushing)
+    sent.batch.feed(body)
+    sent.end()
+    pushing.answer()
+    assert (sent.answers, len(pushing.asking)) == ([], 1)
+    pushing.tell_position()
+    ((found, answer),) = sent.answers
+    assert (found, answer["position"]) == (status, f"e1-{len(pushing.given) + 100}")
+    assert (pushing.asking, sent.errors, sent.is_held) == ([], [], False)
+
+
+def test_nothing_is_new() -> None:
+    """A batch of which all was published before is one that published nothing."""
+    pushing = FakePushing()
+    pushing.is_repeated = True
+    sent = Sent(pushing)
+    sent.batch.feed(line("a") + line("b"))
+    sent.end()
+    assert sent.counted("lines", "sent", "repeated", "failed") == [2, 0, 2, 0]
+    assert sent.answers[0][1]["position"] == "e1-102"
+
+
+def test_an_error_of_ours_in_the_answer() -> None:
+    """Whoever waits for the answer has it, also when it comes late."""
+    for is_late in (False, True):
+        pushing = FakePushing()
+        pushing.is_late = is_late
+        sent = Sent(pushing)
+        sent.batch.feed(line("a"))
+        sent.batch._count.errors = [()]  # type: ignore[list-item]
+        sent.end()
+        pushing.answer()
+        assert ([failure.type for failure in sent.errors], sent.answers) == ([TypeError], [])
 
 
 def test_what_is_refused() -> None:
@@ -116,22 +168,54 @@ def test_a_slow_line() -> None:
 
 
 def test_so_many_in_flight() -> None:
-    """So many lines may wait for their outcome; then nothing is read until one has come."""
+    """So many lines may wait for their outcome; then nothing is published or read until half of them are answered."""
     pushing = FakePushing()
     pushing.is_late = True
     sent = Sent(pushing)
-    sent.batch.feed(b"".join(line(n) for n in range(MAX_IN_FLIGHT + 5)))
+    half = MAX_IN_FLIGHT // 2
+    sent.batch.feed(b"".join(line(n) for n in range(MAX_IN_FLIGHT + half + 5)))
     for _ in range(MAX_IN_FLIGHT // SLICE + 1):
         pushing.reactor.turn()
     assert len(pushing.given) == MAX_IN_FLIGHT
     assert sent.is_held
+    for _ in range(half - 1):
+        pushing.waiting.pop(0)()
+        pushing.reactor.turn()
+    assert len(pushing.given) == MAX_IN_FLIGHT
+    assert sent.is_held
     pushing.waiting.pop(0)()
-    assert len(pushing.given) == MAX_IN_FLIGHT + 1
+    assert len(pushing.given) == MAX_IN_FLIGHT + SLICE
+    for _ in range(half // SLICE + 1):
+        pushing.reactor.turn()
+    assert len(pushing.given) == MAX_IN_FLIGHT + half
+    assert sent.is_held
     pushing.answer()
+    assert len(pushing.given) == MAX_IN_FLIGHT + half + 5
     pushing.answer()
     assert not sent.is_held
     sent.end()
-    assert sent.counted("sent") == [MAX_IN_FLIGHT + 5]
+    assert sent.counted("sent") == [MAX_IN_FLIGHT + half + 5]
+
+
+@pytest.mark.parametrize("rest", [0, 1, MAX_IN_FLIGHT // 2, MAX_IN_FLIGHT // 2 + 1])
+def test_held_and_nothing_waits(rest: int) -> None:
+    """A batch that is held by what is under way goes on, whatever there is left, and comes to its end."""
+    pushing = FakePushing()
+    pushing.is_late = True
+    sent = Sent(pushing)
+    sent.batch.feed(b"".join(line(n) for n in range(MAX_IN_FLIGHT)))
+    while pushing.reactor.getDelayedCalls():
+        pushing.reactor.turn()
+    assert (len(pushing.given), sent.is_held) == (MAX_IN_FLIGHT, True)
+    while len(pushing.waiting) > rest:
+        pushing.waiting.pop()()
+    assert sent.is_held is (rest > MAX_IN_FLIGHT // 2)
+    sent.batch.feed(line("last"))
+    sent.end()
+    pushing.answer()
+    pushing.answer()
+    assert sent.counted("sent") == [MAX_IN_FLIGHT + 1]
+    assert not sent.is_held
 
 
 def test_several_at_once_share_a_turn() -> None:

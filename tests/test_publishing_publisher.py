@@ -7,7 +7,9 @@ from typing import Any
 from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from megacomet.errors import Refused
 from megacomet.model.keys import Identity
+from megacomet.model.message import Published
 from megacomet.publishing.publisher import RECEIPT_S, Publisher
 from megacomet.publishing.pushing import SLICE, Outcome, Sender
 from megacomet.wire.push import Push, PushResult
@@ -99,6 +101,28 @@ class OneTests(PublisherTestCase):
         self.assertEqual(len({each.key for each in self.router.published}), 5)
         self.publish(push_to(b"a", key=b"c"))
         self.assertIs(self.outcomes[-1].results[0].repeated, True)
+
+    def test_the_short_way(self) -> None:
+        """What is published to one target alone is told as the store tells it, and published as it would be."""
+        found: list[Published | Refused] = []
+        self.router.refuse[b"x"] = "store-full"
+        for push in (Push((b"a",), True, b'"x"', 2.5, b"k"), push_to(b"x"), Push((b"a",), True, b'"x"', 2.5, b"k")):
+            self.pushing.publish_one(push, push.targets[0], ADMIN, found.append)
+        first, refused, again = found
+        self.assertEqual((first, again), (Published(1, "sent"), Published(1, "sent", True)))
+        assert isinstance(refused, Refused)
+        self.assertEqual(refused.code, "store-full")
+        self.publish(Push((b"a",), True, b'"x"', 2.5, b"k"))
+        self.assertEqual(len({*self.router.published[:1], *self.router.published[2:]}), 1)
+        self.assertIs(self.outcomes[0].results[0].repeated, True)
+
+    def test_the_position_that_is_asked_for(self) -> None:
+        """It is told at once, with what others have published."""
+        found: list[bytes] = []
+        self.publish(push_to(b"a"))
+        self.router.head += 1
+        self.pushing.ask_position(found.append)
+        self.assertEqual(found, [b"e1-2"])
 
 
 class ManyTests(PublisherTestCase):
@@ -296,6 +320,46 @@ class EveryoneTests(PublisherTestCase):
         self.publish(push_to(b"*"))
         (note,) = self.audit.notes
         self.assertEqual((note["result"], "id" in note), ("store-full", False))
+
+    def test_an_error_of_ours(self) -> None:
+        """That a push failed in a later turn is noted once, whether the message to everyone went out or not."""
+        many = [b"m%d" % n for n in range(SLICE)]
+        for targets in [(b"*", *many), (*many, b"*")]:
+            self.setUp()
+            publish = self.router.publish
+
+            def broken(*args: Any, publish: Any = publish, router: Any = self.router) -> None:
+                if len(router.published) == SLICE:
+                    raise ZeroDivisionError
+                publish(*args)
+
+            self.router.publish = broken  # type: ignore[method-assign, assignment]
+            self.publish(push_to(*targets))
+            self.assertEqual((self.audit.notes, self.outcomes), ([], []))
+            self.clock.turn()
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+            known = {"action": "push-everyone", "key": "shop", "address": "192.0.2.1", "request_id": "r-1"}
+            self.assertEqual(self.audit.notes, [known | {"result": "internal"}])
+            self.assertEqual([refusal.code for _, refusal, _ in self.outcomes if refusal], ["internal"])
+
+    def test_an_error_of_ours_when_there_is_room(self) -> None:
+        """The same holds for one that had to wait."""
+        self.pressure.is_full = True
+        self.publish(push_to(b"*"))
+        self.router.status = None  # type: ignore[assignment]
+        self.pressure.relax()
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+        (note,) = self.audit.notes
+        self.assertEqual((note["result"], "id" in note), ("internal", False))
+
+    def test_an_error_of_ours_in_another_push(self) -> None:
+        """A push to others that failed is not noted."""
+        self.pressure.is_full = True
+        self.publish(push_to(b"a"))
+        self.router.status = None  # type: ignore[assignment]
+        self.pressure.relax()
+        self.assertEqual(len(self.flushLoggedErrors(AttributeError)), 1)
+        self.assertEqual((self.audit.notes, len(self.outcomes)), ([], 1))
 
     def test_a_repeat(self) -> None:
         """What is not published again is not noted again."""

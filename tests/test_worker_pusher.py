@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionLost
-from twisted.logger import capturedLogs, formatEvent
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet import link
@@ -27,24 +22,18 @@ class FakeEnd:
 
     Attributes:
         boxes: each value that was sent.
-        waiting: for the answers.
-        aborted: how often it was ended.
+        waiting: how many of them are not answered.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, pusher: Pusher) -> None:
         self.boxes: list[bytes] = []
-        self.waiting: list[Deferred[dict[str, Any]]] = []
-        self.aborted = 0
+        self.waiting = 0
+        self._pusher = pusher
 
-    def publish(self, pushes: bytes) -> Deferred[dict[str, Any]]:
+    def publish(self, pushes: bytes) -> None:
         """Send a box."""
         self.boxes.append(pushes)
-        self.waiting.append(Deferred())
-        return self.waiting[-1]
-
-    def abort(self) -> None:
-        """End the connection."""
-        self.aborted += 1
+        self.waiting += 1
 
     def sent(self) -> list[list[SentPush]]:
         """Return the pushes of each box."""
@@ -52,7 +41,9 @@ class FakeEnd:
 
     def answer(self, *told: bytes, head: int = 1) -> None:
         """Answer the oldest box."""
-        self.waiting.pop(0).callback({"told": b"".join(told), "head": head})
+        assert self.waiting
+        self.waiting -= 1
+        self._pusher.told(b"".join(told), 1, head)
 
 
 def sent_to(number: int, *targets: bytes) -> bytes:
@@ -75,7 +66,7 @@ class PusherTestCase(SynchronousTestCase):
 
     def link(self, epoch: bytes = b"e1", head: int = 0) -> FakeEnd:
         """Let a link stand."""
-        end = FakeEnd()
+        end = FakeEnd(self.pusher)
         self.pusher.linked(end, epoch, head, KEYS.pack())
         return end
 
@@ -131,9 +122,9 @@ class BoxTests(PusherTestCase):
         self.end.answer(sent_to(1, b"0"))
         gathered = [n + 1 for n in range(BOXES_UNDER_WAY, BOXES_UNDER_WAY + 3)]
         self.assertEqual(self.numbers()[BOXES_UNDER_WAY:], [gathered])
-        self.end.answer()
-        self.end.answer()
-        self.assertEqual(len(self.end.boxes), BOXES_UNDER_WAY + 1)
+        for _ in range(BOXES_UNDER_WAY):
+            self.end.answer()
+        self.assertEqual((len(self.end.boxes), self.end.waiting), (BOXES_UNDER_WAY + 1, 0))
 
     def test_cut(self) -> None:
         """A box is cut between two pushes when it has its size; a push larger than that has one of its own."""
@@ -141,7 +132,7 @@ class BoxTests(PusherTestCase):
         self.push(*[push_to(b"%d" % n, data=half) for n in range(3)], push_to(b"a", data=half * 5), push_to(b"b"))
         self.clock.turn()
         while self.end.waiting:
-            self.assertLessEqual(len(self.end.waiting), BOXES_UNDER_WAY)
+            self.assertLessEqual(self.end.waiting, BOXES_UNDER_WAY)
             self.end.answer()
         self.assertEqual(self.numbers(), [[1, 2], [3, 4], [5]])
         for box, pushes in zip(self.end.boxes, self.end.sent(), strict=True):
@@ -186,6 +177,7 @@ class BoxTests(PusherTestCase):
         self.successResultOf(other)
         self.assertNoResult(again[0])
         self.clock.turn()
+        self.end.answer()
         self.successResultOf(again[0])
 
 
@@ -225,7 +217,7 @@ class AnswerTests(PusherTestCase):
         self.end.answer(sent_to(2, b"b"))
         self.end.answer(sent_to(3, b"c"))
         self.assertEqual(self.codes(), [(b"b", ""), (b"c", "")])
-        self.pusher.told(sent_to(1, b"a"), 9)
+        self.pusher.told(sent_to(1, b"a"), 0, 9)
         self.assertEqual(self.codes()[2:], [(b"a", "")])
         self.assertEqual(self.pusher.position(), b"e1-9")
 
@@ -234,16 +226,19 @@ class AnswerTests(PusherTestCase):
         self.push(push_to(b"a"))
         self.clock.turn()
         self.end.answer(sent_to(1, b"a"), sent_to(1, b"a"), sent_to(77, b"x"))
-        self.pusher.told(encode_told(1, [], ("overloaded", "")), 1)
+        self.pusher.told(encode_told(1, [], ("overloaded", "")), 0, 1)
         self.assertEqual(self.codes(), [(b"a", "")])
 
     def test_position(self) -> None:
-        """It never goes back on one link; another log's is taken as it is."""
+        """It is what the manager has told last, whatever it told besides; another log's is taken as it is."""
         self.assertEqual(self.pusher.position(), b"e1-0")
-        for head, position in [(5, b"e1-5"), (3, b"e1-5"), (6, b"e1-6")]:
-            self.pusher.told(b"", head)
+        self.push(push_to(b"a"))
+        self.clock.turn()
+        for boxes, head, position in [(0, 5, b"e1-5"), (1, 5, b"e1-5"), (0, 6, b"e1-6")]:
+            self.pusher.told(b"", boxes, head)
             self.assertEqual(self.pusher.position(), position)
         self.pusher.unlinked()
+        self.assertEqual(self.pusher.position(), b"e1-6")
         self.link(b"e2", 2)
         self.assertEqual(self.pusher.position(), b"e2-2")
 
@@ -284,7 +279,6 @@ class AnswerTests(PusherTestCase):
                 self.pusher.unlinked()
             self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.codes(), [(b"a", ""), (b"b", ""), (b"a", "overloaded"), (b"b", "overloaded")])
-        self.assertEqual(self.end.aborted, 0)
 
 
 class LossTests(PusherTestCase):
@@ -337,56 +331,185 @@ class LossTests(PusherTestCase):
         self.assertEqual(self.codes(), [(b"b", "overloaded")])
 
     def test_answers_of_the_old_link(self) -> None:
-        """None of them counts on the next link, whether it tells or fails."""
+        """What is told of its pushes does not count on the next link, and its boxes make no room there."""
         old = self.end
         for name in (b"a", b"b"):
             self.push(push_to(name))
             self.clock.turn()
         self.pusher.unlinked()
         self.end = self.link(b"e2", 1)
-        for name in (b"c", b"d", b"e"):
-            self.push(push_to(name))
+        for n in range(BOXES_UNDER_WAY + 1):
+            self.push(push_to(b"%d" % n))
             self.clock.turn()
-        numbers = [sent.number for box in old.sent() + self.end.sent() for sent in box]
-        self.assertEqual(len(set(numbers)), 4)
-        old.answer(*[sent_to(number, b"x") for number in numbers], head=99)
-        old.waiting.pop().errback(ConnectionLost())
+        before = [sent.number for box in old.sent() for sent in box]
+        numbers = [sent.number for box in self.end.sent() for sent in box]
+        self.assertEqual((len(before), len(numbers)), (min(2, BOXES_UNDER_WAY), BOXES_UNDER_WAY))
+        self.assertFalse(set(before) & set(numbers))
+        self.pusher.told(b"".join(sent_to(number, b"x", b"y") for number in before), 0, 1)
         self.assertEqual(self.codes(), [(b"a", "overloaded"), (b"b", "overloaded")])
-        self.assertEqual((old.aborted, self.end.aborted, self.pusher.position()), (0, 0, b"e2-1"))
-        self.assertEqual(len(self.end.boxes), BOXES_UNDER_WAY)
-        self.end.answer(sent_to(numbers[2], b"c"))
-        self.assertEqual(self.codes()[2:], [(b"c", "")])
+        self.assertEqual((len(self.end.boxes), self.pusher.position()), (BOXES_UNDER_WAY, b"e2-1"))
+        self.end.answer(sent_to(numbers[0], b"0"))
+        self.assertEqual(self.codes()[2:], [(b"0", "")])
         self.assertEqual(len(self.end.boxes), BOXES_UNDER_WAY + 1)
 
-    def broken(self, said: str) -> None:
-        """The link was ended with a line in the log, and then nothing is left."""
-        self.assertEqual((self.end.aborted, self.outcomes), (1, []))
-        self.pusher.unlinked()
-        self.assertEqual(self.codes(), [(b"a", "overloaded")])
-        self.assertIn(said, self.logged)
-
-    def fail(self, answer: object) -> None:
-        """Let the manager answer a push with this."""
+    def breaks(self, said: str, told: bytes, boxes: int = 1) -> None:
+        """Told this, it says so; the link that is ended then leaves nothing."""
         self.push(push_to(b"a"))
         self.clock.turn()
-        with capturedLogs() as logs:
-            self.end.waiting.pop().callback(answer)  # type: ignore[arg-type]
-        (self.logged,) = [str(formatEvent(event)) for event in logs]
-
-    def test_a_manager_that_takes_no_pushes(self) -> None:
-        """A link on which pushes fail cannot be trusted and is ended."""
-        self.fail(Failure(link.LinkRefused("not now")))
-        self.broken("the manager did not take pushes: not now")
+        with self.assertRaisesRegex(ValueError, said):
+            self.pusher.told(told, boxes, 1)
+        self.assertEqual((self.outcomes, len(self.end.boxes)), ([], 1))
+        self.pusher.unlinked()
+        self.assertEqual(self.codes(), [(b"a", "overloaded")])
 
     def test_results_that_are_none(self) -> None:
-        """A link on which answers are broken is ended."""
-        self.fail({"told": sent_to(1, b"a")[:-1], "head": 1})
-        self.broken("cut off")
+        """What cannot be read is an error of who tells it."""
+        self.breaks("cut off", sent_to(1, b"a")[:-1])
 
     def test_results_that_are_too_few(self) -> None:
         """An answer that does not have one result for each target is broken."""
-        self.fail({"told": sent_to(1, b"a", b"b"), "head": 1})
-        self.broken("did not take pushes")
+        self.push(push_to(b"x", b"y"))
+        self.outcomes.clear()
+        self.clock.turn()
+        with self.assertRaisesRegex(ValueError, "one result for each target"):
+            self.pusher.told(sent_to(1, b"x"), 1, 1)
+        self.assertEqual(self.outcomes, [])
+
+    def test_results_that_are_too_many(self) -> None:
+        """And so is one that has more of them."""
+        self.breaks("one result for each target", sent_to(1, b"a", b"b"))
+
+    def test_boxes_that_are_too_many(self) -> None:
+        """Whoever has worked off more than there was is not believed what became of it either."""
+        self.breaks("more boxes", sent_to(1, b"a"), 2)
+
+
+class AskTests(PusherTestCase):
+    """Where the log stands, by what the manager says when it is asked."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.positions: list[bytes] = []
+
+    def ask(self, times: int = 1) -> None:
+        """Ask."""
+        for _ in range(times):
+            self.pusher.ask_position(self.positions.append)
+
+    def test_asked(self) -> None:
+        """Whoever asks in one turn asks with one box, and is told what its answer says, once."""
+        self.ask(3)
+        self.assertEqual((self.positions, self.end.boxes), ([], []))
+        self.clock.turn()
+        self.assertEqual((self.positions, self.end.boxes), ([], [b""]))
+        self.end.answer(head=7)
+        self.assertEqual((self.positions, self.end.boxes), ([b"e1-7"] * 3, [b""]))
+        self.push(push_to(b"a"))
+        self.clock.turn()
+        self.end.answer(sent_to(1, b"a"), head=8)
+        self.assertEqual((len(self.positions), len(self.end.boxes)), (3, 2))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_without_a_link(self) -> None:
+        """What is known is told at once, and nobody is asked."""
+        self.pusher.told(b"", 0, 5)
+        self.pusher.unlinked()
+        self.ask()
+        self.assertEqual((self.positions, self.clock.getDelayedCalls()), ([b"e1-5"], []))
+        end = self.link(b"e2", 2)
+        self.clock.turn()
+        self.assertEqual((self.positions, end.boxes), ([b"e1-5"], []))
+
+    def test_behind_what_was_gathered(self) -> None:
+        """The question leaves with what was pushed before it, and is answered when that has its outcome."""
+        self.push(push_to(b"a"))
+        self.ask()
+        self.pusher.ask_position(lambda _: self.positions.append(b"%d outcomes" % len(self.outcomes)))
+        self.push(push_to(b"b"))
+        self.clock.turn()
+        self.assertEqual(self.numbers(), [[1, 2]])
+        self.end.answer(sent_to(1, b"a"), sent_to(2, b"b"), head=2)
+        self.assertEqual((self.positions, len(self.end.boxes)), ([b"e1-2", b"2 outcomes"], 1))
+
+    def test_behind_more_than_a_box(self) -> None:
+        """It goes with the last box of what was pushed before it, not with the first."""
+        self.push(*[push_to(b"%d" % n, data=bytes(link.BOX_BYTES)) for n in range(3)])
+        self.ask()
+        self.clock.turn()
+        for n in range(3):
+            self.assertEqual(self.positions, [])
+            self.end.answer(sent_to(n + 1, b"%d" % n), head=n + 1)
+        self.assertEqual((self.positions, self.numbers()), ([b"e1-3"], [[1], [2], [3]]))
+
+    def test_while_boxes_are_under_way(self) -> None:
+        """What left before it was asked does not answer it: others may have published since."""
+        for n in range(BOXES_UNDER_WAY):
+            self.push(push_to(b"%d" % n))
+            self.clock.turn()
+        self.ask()
+        self.clock.turn()
+        self.assertEqual(len(self.end.boxes), BOXES_UNDER_WAY)
+        self.pusher.told(b"", 0, 3)
+        self.end.answer(head=4)
+        self.assertEqual((self.positions, self.end.boxes[BOXES_UNDER_WAY:]), ([], [b""]))
+        while self.end.waiting:
+            self.end.answer(head=9)
+        self.assertEqual(self.positions, [b"e1-9"])
+
+    def test_lost_while_asked(self) -> None:
+        """What is known is told, once; on the next link nobody asks for it again."""
+        self.ask()
+        self.clock.turn()
+        self.ask()
+        self.pusher.told(b"", 0, 5)
+        self.assertEqual(self.positions, [])
+        self.pusher.unlinked()
+        self.assertEqual((self.positions, self.clock.getDelayedCalls()), ([b"e1-5"] * 2, []))
+        end = self.link(b"e2", 1)
+        self.clock.turn()
+        self.assertEqual(end.boxes, [])
+        self.push(push_to(b"a"))
+        self.clock.turn()
+        end.answer(sent_to(1, b"a"), head=2)
+        self.assertEqual((len(self.positions), self.codes()), (2, [(b"a", "")]))
+
+    def test_lost_before_the_turn(self) -> None:
+        """The same holds when the question has not left."""
+        self.ask()
+        self.pusher.unlinked()
+        self.assertEqual((self.positions, self.end.boxes), ([b"e1-0"], []))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_asked_again_when_told(self) -> None:
+        """Whoever asks again as soon as it is told, or hears of the loss, is not forgotten."""
+        self.pusher.ask_position(lambda _: self.ask())
+        self.clock.turn()
+        self.end.answer(head=1)
+        self.clock.turn()
+        self.end.answer(head=2)
+        self.assertEqual(self.positions, [b"e1-2"])
+        self.pusher.ask_position(lambda _: self.ask())
+        self.clock.turn()
+        self.pusher.unlinked()
+        self.assertEqual((self.positions, self.clock.getDelayedCalls()), ([b"e1-2"] * 2, []))
+
+    def test_an_error_in_who_asked(self) -> None:
+        """It is logged, and costs nobody else an answer."""
+
+        def fail(_: bytes) -> None:
+            raise ZeroDivisionError
+
+        for linked in (True, False):
+            self.ask()
+            self.pusher.ask_position(fail)
+            self.ask()
+            self.clock.turn()
+            if linked:
+                self.end.answer(head=3)
+            else:
+                self.pusher.unlinked()
+            self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual(self.positions, [b"e1-3"] * 4)
 
 
 class KeysTests(PusherTestCase):
@@ -399,7 +522,7 @@ class KeysTests(PusherTestCase):
         self.assertEqual(self.pusher.keys.check(b"Bearer a-key").scope, "admin")
         self.pusher.unlinked()
         self.assertEqual(self.pusher.keys.check(b"Bearer a-key").scope, "admin")
-        self.pusher.linked(FakeEnd(), b"e1", 0, Keys([("b-key", "push")]).pack())
+        self.pusher.linked(FakeEnd(self.pusher), b"e1", 0, Keys([("b-key", "push")]).pack())
         self.assertEqual(self.pusher.keys.check(b"Bearer b-key").scope, "push")
         with self.assertRaises(PeerError):
             self.pusher.keys.check(b"Bearer a-key")

@@ -187,11 +187,11 @@ class Downlink(link.LinkEnd):
 
     @link.Publish.responder
     def publish(self, pushes: bytes) -> dict[str, object]:
-        self._known()
         try:
+            self._known()
             self._intake.take(pushes)
-        except ValueError as e:
-            self._log.error("worker {number} sent pushes that cannot be read: {why}", number=self.number, why=str(e))
+        except (link.LinkRefused, ValueError) as e:
+            self._log.error("worker {number} sent pushes that cannot be taken: {why}", number=self.number, why=str(e))
             self._abort()
         return {}
 

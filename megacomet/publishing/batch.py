@@ -56,16 +56,17 @@ class Batch:
         self._pace: Pace[BatchLine] = Pace(
             pushing, self._publish, self._worked, self._broken, lambda: self._in_flight < MAX_IN_FLIGHT
         )
-        self._answer: Deferred[tuple[int, bytes]] | None = None
+        self._position: Deferred[bytes] | None = None
 
     def feed(self, data: bytes) -> None:
         """Take the next piece of the body."""
         self._pace.put(self._cut.feed(data))
 
     def end(self) -> Deferred[tuple[int, bytes]]:
-        """The body is complete; fires with status and answer when every line is safe."""
-        answer: Deferred[tuple[int, bytes]] = Deferred()
-        self._answer = answer
+        """The body is complete; fires with status and answer when every line is safe, fails with an error of ours."""
+        position: Deferred[bytes] = Deferred()
+        answer = position.addCallback(self._sum_up)
+        self._position = position
         self._pace.put(self._cut.close())
         return answer
 
@@ -75,13 +76,12 @@ class Batch:
         if self._held != is_waiting:
             self._held = is_waiting
             self._hold(is_waiting)
-        if self._answer is not None and not (self._pace.items or self._in_flight or is_waiting):
-            answer, self._answer = self._answer, None
-            done = partial(self._finish, answer)
+        if self._position is not None and not (self._pace.items or self._in_flight or is_waiting):
+            position, self._position = self._position, None
             if self._count.published:
-                done(self._pushing.position())
+                position.callback(self._pushing.position())
             else:
-                self._pushing.ask_position(done)
+                self._pushing.ask_position(position.callback)
 
     def _broken(self, failure: Failure) -> None:
         self._hold(False)
@@ -115,7 +115,8 @@ class Batch:
         if self._in_flight in _TURNING_POINTS:
             self._pace.work()
 
-    def _finish(self, answer: Deferred[tuple[int, bytes]], position: bytes) -> None:
+    def _sum_up(self, position: bytes) -> tuple[int, bytes]:
+        """Return status and answer."""
         count = self._count
         status = 422 if count.lines and count.failed == count.lines else 200
-        answer.callback((status, batch_answer(count, position)))
+        return status, batch_answer(count, position)

@@ -149,6 +149,8 @@ class Publisher:
                     note(result=result.code)
                 else:
                     note(id=result.id.decode())
+        if outcome.refusal is not None and not outcome.results:  # as a whole: an error of ours, in a later turn
+            note(result=outcome.refusal.code)
         done(outcome)
 
     @staticmethod

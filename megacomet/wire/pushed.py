@@ -175,12 +175,18 @@ def decode_told(blob: bytes, targets_of: Callable[[int], Sequence[bytes]]) -> It
                     results.append(PushResult(targets[n], blob[at - id_bytes : at], status, repeated, known, code))
             if at > end:
                 raise ValueError("what became of a push is cut off")
-            if not (results or why):
+            if not (count or why):
                 raise ValueError("a push was neither published nor refused")
             if targets:
+                if count and count != len(targets):
+                    raise IndexError
                 yield number, results, _read_refusal(why) if why else None
-    except (struct.error, KeyError, IndexError):
-        raise ValueError("this is not what became of pushes") from None
+    except struct.error:
+        raise ValueError("what became of a push is cut off") from None
+    except IndexError:
+        raise ValueError("a push has not one result for each target") from None
+    except KeyError as e:
+        raise ValueError(f"no push has the status {e}") from None
 
 
 def _read_refusal(why: bytes) -> tuple[str, str]:

@@ -194,6 +194,8 @@ class Pusher:
         Raises:
             ValueError: it speaks another protocol.
         """
+        if boxes > len(self._under_way):
+            raise ValueError("more boxes are worked off than were sent")
         self._head = head
         for number, results, refusal in decode_told(told, self._targets):
             _, done = self._asked.pop(number)

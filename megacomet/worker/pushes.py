@@ -246,7 +246,6 @@ class Pushes:
         if self._of.get(fd) is not request:
             return  # answered, as what has failed
         if fault is not None:
-            self.forget(fd)
             # What is malformed is told by who reads the bytes, and that one does not know whose request it was.
             self._refuse(fd, request.head, "" if isinstance(fault, BadBody) else request.id, fault, is_last=True)
         elif body.rest is not None:
@@ -285,7 +284,7 @@ class Pushes:
             else:
                 if body:
                     request.batch.feed(body)
-                request.batch.end().addCallback(self._batched, request)
+                request.batch.end().addCallback(self._batched, request).addErrback(partial(self._failed, request))
         except PeerError as e:
             self._answer_problem(request, e)
         except Exception:
@@ -300,11 +299,14 @@ class Pushes:
 
     def _pushed(self, request: _Request, single: bool, outcome: Outcome) -> None:
         refusal = outcome.refusal
-        if not outcome.accepted and refusal is not None:
-            # A key that the manager has revoked a moment ago is a stranger's.
-            self._answer_problem(request, refusal, is_last=refusal.code == "unauthorized")
-        else:
-            self._answer(request, 200, push_answer(outcome.results, single))
+        try:
+            if not outcome.accepted and refusal is not None:
+                # A key that the manager has revoked a moment ago is a stranger's.
+                self._answer_problem(request, refusal, is_last=refusal.code == "unauthorized")
+            else:
+                self._answer(request, 200, push_answer(outcome.results, single))
+        except Exception:
+            self._failed(request, Failure())
 
     def _batched(self, answer: tuple[int, bytes], request: _Request) -> None:
         self._answer(request, *answer)
@@ -315,27 +317,26 @@ class Pushes:
         fd = request.fd
         if self._of.get(fd) is not request:
             return  # nobody is there any more
+        keep_alive = not self._rows.kinds[fd] & CLOSES
+        answer = self._answers.json(body, request.id, status=status, keep_alive=keep_alive, minor=request.head.minor)
         self.forget(fd)
         self.answered[status] += 1
-        keep_alive = not self._rows.kinds[fd] & CLOSES
-        self._rows.answer(
-            fd,
-            self._answers.json(body, request.id, status=status, keep_alive=keep_alive, minor=request.head.minor),
-        )
+        self._rows.answer(fd, answer)
 
     def _answer_problem(self, request: _Request, error: PeerError, *, is_last: bool = False) -> None:
         if self._of.get(request.fd) is request:
-            self.forget(request.fd)
             self._refuse(request.fd, request.head, request.id, error, is_last=is_last)
 
     def _refuse(self, fd: int, head: RequestHead, request_id: str, error: PeerError, *, is_last: bool) -> None:
-        self.answered[error.status] += 1
-        self.refused[error.code] += 1
         if is_last:
             self._rows.flag(fd, CLOSES | LINGERS)
         keep_alive = not self._rows.kinds[fd] & CLOSES
         told = request_id or self._answers.request_ids.make()
-        self._rows.answer(fd, self._answers.problem(error, head, keep_alive=keep_alive, cors=False, request_id=told))
+        answer = self._answers.problem(error, head, keep_alive=keep_alive, cors=False, request_id=told)
+        self.forget(fd)
+        self.answered[error.status] += 1
+        self.refused[error.code] += 1
+        self._rows.answer(fd, answer)
 
     def _failed(self, request: _Request, failure: Failure) -> None:
         """An error of ours: say so in the log, and to the client without its inside."""
