@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 from twisted.test.iosim import IOPump
@@ -244,7 +245,7 @@ class World:
         last = 0
         for push, outcomes in self.pushed:
             assert len(outcomes) == 1, f"{len(outcomes)} outcomes of a push"
-            ((results, refusal, accepted),) = outcomes
+            ((results, refusal, accepted),) = map(astuple, outcomes)
             if refusal is not None:
                 assert (results, refusal.code, accepted) == ([], "overloaded", False)
                 continue

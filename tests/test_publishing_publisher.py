@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import astuple
 from twisted.internet.defer import succeed
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -61,7 +62,7 @@ class OneTests(PublisherTestCase):
         """What the store does not take is told with its code."""
         self.router.refuse[b"a"] = "store-full"
         self.publish(push_to(b"a"))
-        ((results, refusal, accepted),) = self.outcomes
+        ((results, refusal, accepted),) = map(astuple, self.outcomes)
         self.assertEqual((results, accepted), ([PushResult(b"a", b"", "refused", code="store-full")], False))
         assert refusal is not None
         self.assertEqual(refusal.code, "store-full")
@@ -152,7 +153,7 @@ class ManyTests(PublisherTestCase):
         while self.router.waiting:
             self.assertEqual(self.outcomes, [])
             self.router.waiting.pop()()
-        ((results, refusal, accepted),) = self.outcomes
+        ((results, refusal, accepted),) = map(astuple, self.outcomes)
         self.assertEqual(
             [(each.channel, each.code) for each in results[1:3]], [(b"b", "mailbox-full"), (b"c", "store-full")]
         )
@@ -207,7 +208,7 @@ class ManyTests(PublisherTestCase):
     def failed(self) -> None:
         """It was answered once, and who waits behind it goes on."""
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-        ((results, refusal, accepted),) = self.outcomes
+        ((results, refusal, accepted),) = map(astuple, self.outcomes)
         assert refusal is not None
         self.assertEqual((results, refusal.code, accepted, self.handed), ([], "internal", False, 1))
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -251,7 +252,7 @@ class ReceiptTests(PublisherTestCase):
     """Whoever wants a receipt waits for those who count."""
 
     def counts(self) -> list[int | None]:
-        ((results, _, _),) = self.outcomes
+        ((results, _, _),) = map(astuple, self.outcomes)
         return [result.connections for result in results]
 
     def test_counted(self) -> None:
@@ -340,7 +341,7 @@ class EveryoneTests(PublisherTestCase):
             self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
             known = {"action": "push-everyone", "key": "shop", "address": "192.0.2.1", "request_id": "r-1"}
             self.assertEqual(self.audit.notes, [known | {"result": "internal"}])
-            self.assertEqual([refusal.code for _, refusal, _ in self.outcomes if refusal], ["internal"])
+            self.assertEqual([refusal.code for _, refusal, _ in map(astuple, self.outcomes) if refusal], ["internal"])
 
     def test_an_error_of_ours_when_there_is_room(self) -> None:
         """The same holds for one that had to wait."""

@@ -18,7 +18,7 @@ def lines_of(body: bytes, size: int, most: int = 100) -> list[tuple[int, bytes |
     found: list[BatchLine] = []
     for at in range(0, len(body), size):
         found += lines.feed(body[at : at + size])
-    return [tuple(line) for line in found + lines.close()]
+    return [(line.number, line.body) for line in found + lines.close()]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from megacomet.names import EVERYONE
 from megacomet.wire.push import MAX_KEY_BYTES, MAX_TARGETS, MAX_TTL_S, Push, PushResult
@@ -64,7 +65,7 @@ SOME_TOLD: list[ToldPush] = [
 
 
 def sent(pushes: Sequence[SentPush]) -> bytes:
-    return b"".join(encode_push(*push) for push in pushes)
+    return b"".join(encode_push(*astuple(push)) for push in pushes)
 
 
 def told(pushes: Sequence[ToldPush]) -> bytes:

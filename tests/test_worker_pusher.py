@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from msgspec.structs import astuple
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -290,7 +291,7 @@ class LossTests(PusherTestCase):
         self.assertEqual((pusher.up, pusher.full()), (False, False))
         found: list[Outcome] = []
         self.assertIs(pusher.publish(push_to(b"a"), ADMIN, found.append), True)
-        ((results, refusal, accepted),) = found
+        ((results, refusal, accepted),) = map(astuple, found)
         assert refusal is not None
         self.assertEqual((results, refusal.code, accepted), ([], "overloaded", False))
         self.successResultOf(pusher.wait())

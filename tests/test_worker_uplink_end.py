@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from msgspec.structs import astuple
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
@@ -100,7 +101,9 @@ class PushTests(SynchronousTestCase):
             self.assertEqual(self.tell(told, boxes), [f"what the manager told of pushes cannot be read: {why}"])
             self.assertIsNone(self.end.transport)
             self.assertIs(self.uplink.pusher.up, False)
-            self.assertEqual([refusal.code for _, refusal, _ in self.outcomes if refusal], ["overloaded"] * 2)
+            self.assertEqual(
+                [refusal.code for _, refusal, _ in map(astuple, self.outcomes) if refusal], ["overloaded"] * 2
+            )
             self.assertIsNone(self.manager.transport)
 
     def test_what_was_read_before(self) -> None:
@@ -109,7 +112,8 @@ class PushTests(SynchronousTestCase):
         result = PushResult(b"a", b"e1-1", "sent")
         self.assertEqual(len(self.tell(encode_told(2, [result], None) + b"x")), 1)
         self.assertEqual(
-            [refusal.code if refusal else results for results, refusal, _ in self.outcomes], [[result], "overloaded"]
+            [refusal.code if refusal else results for results, refusal, _ in map(astuple, self.outcomes)],
+            [[result], "overloaded"],
         )
 
     def test_pushed_behind_the_end(self) -> None:
