@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 from typing import Any, ClassVar, Final, cast
 
 from twisted.internet.interfaces import ITransport
@@ -43,6 +44,8 @@ PAGES_BYTES: Final = 2 * 1024 * 1024
 LOOK_S: Final = 2.0
 
 _PART_BYTES: Final = 0xFFFF
+_PUSHES: Final = b"pushes"
+_LENGTH: Final = struct.Struct("!H").pack
 
 
 class LinkRefused(MegaCometError):
@@ -84,12 +87,36 @@ class LinkEnd(amp.AMP):
             os.close(self._descriptors.popitem()[1])
         self.transport = None
 
-    def send_now(self, command: type[amp.Command], **arguments: object) -> None:
-        """Send a command that is not answered, and all that was written before it, in this turn of the reactor."""
-        self.callRemote(command, **arguments)
+    def send_pushes(self, value: bytes) -> None:
+        """Send a box of pushes, or what became of some, and all that was written before it, in this turn.
+
+        It is no command. AMP looks up, decodes and answers commands for 30 us at both ends, and such boxes cannot be
+        sent as rarely as others.
+        """
+        box = [_part(_PUSHES, value[:_PART_BYTES])]
+        for n, at in enumerate(range(_PART_BYTES, len(value), _PART_BYTES), 1):
+            box.append(_part(b"%b.%d" % (_PUSHES, n), value[at : at + _PART_BYTES]))
         transport = transport_of(self)
+        transport.write(b"%b\0\0" % b"".join(box))
         if not transport.disconnecting:  # else only the reactor is told that all is written, and ends the connection
             transport.doWrite()  # what does not fit, and what has failed, the reactor deals with
+
+    def pushes_received(self, value: bytes) -> None:
+        """The other end has sent pushes, or what became of some."""
+        raise NotImplementedError
+
+    def ampBoxReceived(self, box: amp.AmpBox) -> None:
+        value = box.get(_PUSHES)
+        if value is None:
+            super().ampBoxReceived(box)
+        elif len(box) == 1:
+            self.pushes_received(value)
+        else:
+            self.pushes_received(value + b"".join([box[b"%b.%d" % (_PUSHES, n)] for n in range(1, len(box))]))
+
+
+def _part(key: bytes, value: bytes) -> bytes:
+    return b"%b%b%b%b" % (_LENGTH(len(key)), key, _LENGTH(len(value)), value)
 
 
 def connect(path: str) -> socket.socket:
@@ -132,28 +159,6 @@ class Want(amp.Command):
     arguments = [(b"records", Blob())]
     response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
     errors = {LinkRefused: b"REFUSED"}
-
-
-class Publish(amp.Command):
-    """Worker to manager: pushes, in the order in which they are to be published; records of `megacomet.wire.pushed`.
-
-    `Told` answers it. AMP's own answers would cost as much again, and pushes cannot be sent as rarely as beats.
-    """
-
-    arguments = [(b"pushes", Blob())]
-    response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
-    requiresAnswer = False
-
-
-class Told(amp.Command):
-    """Manager to worker: what became of pushes, how many of their boxes are worked off, and where the log stands.
-
-    What is not known when a box is worked off is told later, with `boxes` 0.
-    """
-
-    arguments = [(b"told", Blob()), (b"boxes", amp.Integer()), (b"head", amp.Integer())]
-    response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
-    requiresAnswer = False
 
 
 class Keys(amp.Command):

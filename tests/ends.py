@@ -10,7 +10,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.protocols import amp
 from twisted.test.iosim import FakeTransport, IOPump, connect
 
 from megacomet import link
@@ -23,6 +22,7 @@ from megacomet.model.router import Router
 from megacomet.model.store import Retention
 from megacomet.publishing.publisher import Publisher
 from megacomet.wire import frames
+from megacomet.wire.pushed import decode_verdict
 
 from .doors import FakeAudit
 
@@ -104,7 +104,7 @@ class Manager:
         self.told.append(("adopt", number, fd, head, peer))
 
 
-class WorkerEnd(amp.AMP):
+class WorkerEnd(link.LinkEnd):
     """A worker's end that answers a box when the test says so.
 
     Attributes:
@@ -147,10 +147,9 @@ class WorkerEnd(amp.AMP):
         self.keys.append(keys)
         return {}
 
-    @link.Told.responder
-    def take_told(self, told: bytes, boxes: int, head: int) -> dict[str, object]:
+    def pushes_received(self, value: bytes) -> None:
+        boxes, head, told = decode_verdict(value)
         self.told.append((told, boxes, head))
-        return {}
 
     @link.GiveBack.responder
     def give_back(self, fd: int, unread: bytes) -> dict[str, object]:

@@ -130,10 +130,8 @@ class Taker(link.LinkEnd):
         self.came: list[bytes] = []
         self.stopped = 0
 
-    @link.Publish.responder
-    def publish(self, pushes: bytes) -> dict[str, object]:
-        self.came.append(pushes)
-        return {}
+    def pushes_received(self, value: bytes) -> None:
+        self.came.append(value)
 
     @link.Stop.responder
     def stop(self) -> dict[str, object]:
@@ -203,7 +201,7 @@ class LinkEndTests(SynchronousTestCase):
         self.assertEqual(client.recv(1), b"")
 
     def test_sent_now(self) -> None:
-        """What is not answered leaves in this turn, behind what was written before it; a value of any length does."""
+        """What is no command leaves in this turn, behind what was written before it; a value of any length does."""
         near, far = link.LinkEnd(), Taker()
         self.connected(near, far)
         wire = Wire()
@@ -211,7 +209,7 @@ class LinkEndTests(SynchronousTestCase):
         near.callRemote(link.Stop).addErrback(lambda _: None)
         self.assertEqual(wire.sent, b"")
         for length in LENGTHS:
-            near.send_now(link.Publish, pushes=value_of(length))
+            near.send_pushes(value_of(length))
             self.assertEqual(wire.written, b"")
         far.dataReceived(wire.sent)
         self.assertEqual([len(each) for each in far.came], LENGTHS)
@@ -225,7 +223,7 @@ class LinkEndTests(SynchronousTestCase):
         wire = Wire()
         near.transport = wire
         wire.disconnecting = True
-        near.send_now(link.Publish, pushes=b"abc")
+        near.send_pushes(b"abc")
         self.assertEqual(wire.sent, b"")
         self.assertIn(b"abc", wire.written)
 

@@ -411,7 +411,7 @@ class LinkTests(SynchronousTestCase):
 
     def publish(self, pushes: bytes) -> None:
         """Let a box come."""
-        self.worker.callRemote(link.Publish, pushes=pushes)
+        self.worker.send_pushes(pushes)
         self.pump.flush()
 
     def test_published(self) -> None:
@@ -466,7 +466,7 @@ class LinkTests(SynchronousTestCase):
     def test_a_lost_link(self) -> None:
         """What was taken is published, and the answer goes nowhere."""
         self.hello()
-        self.worker.callRemote(link.Publish, pushes=encoded(1, push_to(*MANY), LINKS_KEY))
+        self.worker.send_pushes(encoded(1, push_to(*MANY), LINKS_KEY))
         self.pump.pump(advanceClock=False)
         self.assertEqual(self.router.head, SLICE)
         link.transport_of(self.worker).loseConnection()

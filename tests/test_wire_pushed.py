@@ -16,9 +16,11 @@ from megacomet.wire.pushed import (
     ToldPush,
     decode_pushes,
     decode_told,
+    decode_verdict,
     encode_push,
     encode_told,
     encode_told_one,
+    encode_verdict,
 )
 
 NUMBERS = st.integers(0, 2**32 - 1)
@@ -250,3 +252,12 @@ def test_no_results(blob: bytes) -> None:
             assert len(results) == 1 or (not results and refusal is not None)
     except ValueError:
         pass
+
+
+def test_a_verdict() -> None:
+    """Boxes, head and what is told come out as they went in; a value that is cut off in the first two is none."""
+    value = encode_verdict(2, 2**40, b"told")
+    assert decode_verdict(value) == (2, 2**40, b"told")
+    for size in range(len(value) - len(b"told")):
+        with pytest.raises(ValueError, match="cut off"):
+            decode_verdict(value[:size])

@@ -8,14 +8,13 @@ from msgspec.structs import astuple
 from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
-from twisted.protocols import amp
 from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet import link
 from megacomet.model.keys import Keys
 from megacomet.publishing.pushing import Outcome
 from megacomet.wire.push import PushResult
-from megacomet.wire.pushed import decode_pushes, encode_told
+from megacomet.wire.pushed import decode_pushes, encode_told, encode_verdict
 from megacomet.worker.pusher import Pusher
 from megacomet.worker.uplink_end import UplinkEnd
 from tests.ends import connect_ends
@@ -35,17 +34,15 @@ class Uplink:
         self.pusher.unlinked()
 
 
-class ManagerEnd(amp.AMP):
+class ManagerEnd(link.LinkEnd):
     """A manager's end that keeps boxes."""
 
     def __init__(self) -> None:
         super().__init__()
         self.boxes: list[bytes] = []
 
-    @link.Publish.responder
-    def publish(self, pushes: bytes) -> dict[str, object]:
-        self.boxes.append(pushes)
-        return {}
+    def pushes_received(self, value: bytes) -> None:
+        self.boxes.append(value)
 
 
 class PushTests(SynchronousTestCase):
@@ -69,7 +66,7 @@ class PushTests(SynchronousTestCase):
     def tell(self, told: bytes, boxes: int = 1, head: int = 1) -> list[str]:
         """Let the manager tell; return the lines of ours in the log."""
         with capturedLogs() as logs:
-            self.manager.callRemote(link.Told, told=told, boxes=boxes, head=head)
+            self.manager.send_pushes(encode_verdict(boxes, head, told))
             self.pump.flush()
         return [str(formatEvent(event)) for event in logs if event["log_namespace"].startswith("megacomet.")]
 

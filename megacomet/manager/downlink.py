@@ -23,6 +23,7 @@ from megacomet.model.keys import Keys
 from megacomet.model.receipts import WRITTEN, Token, outcomes
 from megacomet.model.router import Router
 from megacomet.publishing.publisher import Publisher
+from megacomet.wire.pushed import encode_verdict
 
 _PEER = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
 
@@ -185,15 +186,13 @@ class Downlink(link.LinkEnd):
         self._links.router.received(self, records, self._links.clock())
         return {}
 
-    @link.Publish.responder
-    def publish(self, pushes: bytes) -> dict[str, object]:
+    def pushes_received(self, value: bytes) -> None:
         try:
             self._known()
-            self._intake.take(pushes)
+            self._intake.take(value)
         except (link.LinkRefused, ValueError) as e:
             self._log.error("worker {number} sent pushes that cannot be taken: {why}", number=self.number, why=str(e))
             self._abort()
-        return {}
 
     @link.Beat.responder
     def beat(self, counts: bytes) -> dict[str, object]:
@@ -304,7 +303,7 @@ class Downlink(link.LinkEnd):
 
     def _tell(self, told: bytes, boxes: int) -> None:
         """Tell what became of pushes."""
-        self.send_now(link.Told, told=told, boxes=boxes, head=self._links.router.head)
+        self.send_pushes(encode_verdict(boxes, self._links.router.head, told))
 
     def tell_keys(self) -> None:
         """Tell the keys that the API takes."""

@@ -1,11 +1,12 @@
 """Pushes on the link: those that a worker has decoded, and what became of them.
 
-Owns the records in the values of `Publish` and `Told` (`megacomet.link`). A push costs both ends a few microseconds, so
+Owns the values of the boxes that are no commands (`megacomet.link`). A push costs both ends a few microseconds, so
 it is no JSON:
 
     up      number (4) flags (1) ttl (8, a double) identity (8) lengths of key (1), origin (2), targets (4), data (4),
             then these four
-    down    number (4) count (2) length of the refusal (2), the refusal as code, NUL, detail; then for each target
+    down    boxes worked off (2) head of the log (8), and for each push that something is told of:
+            number (4) count (2) length of the refusal (2), the refusal as code, NUL, detail; then for each target
             status and flags (1) connections (4) length of the id (1), and the id
 """
 
@@ -23,6 +24,7 @@ from megacomet.wire.push import Push, PushResult
 
 _PUSH: Final = struct.Struct(">IBd8sBHII")
 _TOLD: Final = struct.Struct(">IHH")
+_VERDICT: Final = struct.Struct(">HQ")
 _RESULT: Final = struct.Struct(">BIB")
 #: Both at once, of the push that most are: one target, and not refused.
 _TOLD_ONE: Final = struct.Struct(">IHHBIB")
@@ -145,6 +147,23 @@ def encode_told_one(number: int, id_: bytes, status: str, repeated: bool) -> byt
     """Pack what became of a push to one target that was not refused."""
     first = _PLAIN[status] | (_REPEATED if repeated else 0)
     return _TOLD_ONE.pack(number, 1, 0, first, _UNKNOWN, len(id_)) + id_
+
+
+def encode_verdict(boxes: int, head: int, told: bytes) -> bytes:
+    """Pack what became of pushes, with the number of boxes that are worked off, and where the log stands."""
+    return _VERDICT.pack(boxes, head) + told
+
+
+def decode_verdict(value: bytes) -> tuple[int, int, bytes]:
+    """Unpack what `encode_verdict` has packed.
+
+    Raises:
+        ValueError: this is nothing of the kind.
+    """
+    if len(value) < _VERDICT.size:
+        raise ValueError("what became of pushes is cut off")
+    boxes, head = _VERDICT.unpack_from(value)
+    return boxes, head, value[_VERDICT.size :]
 
 
 def decode_told(blob: bytes, targets_of: Callable[[int], Sequence[bytes]]) -> Iterator[ToldPush]:

@@ -22,7 +22,7 @@ from megacomet.model.keys import PUSH, Keys
 from megacomet.settings import Settings
 from megacomet.wire import frames, websocket
 from megacomet.wire.push import BATCH_PATH, PUSH_PATH, PushResult
-from megacomet.wire.pushed import decode_pushes, encode_told
+from megacomet.wire.pushed import decode_pushes, encode_told, encode_verdict
 from megacomet.worker.main import Worker
 
 #: Code is adapted when it has run eight times, and again where that went wrong.
@@ -89,14 +89,12 @@ class _Manager(link.LinkEnd):
         ]
         return {}
 
-    @link.Publish.responder
-    def publish(self, pushes: bytes) -> dict[str, object]:
+    def pushes_received(self, pushes: bytes) -> None:
         told = [
             encode_told(sent.number, [PushResult(target, b"1-1", "sent") for target in sent.push.targets], None)
             for sent in decode_pushes(pushes)
         ]
-        self.send_now(link.Told, told=b"".join(told), boxes=1, head=0)
-        return {}
+        self.send_pushes(encode_verdict(1, 0, b"".join(told)))
 
     def tell(self) -> None:
         """Send the pages that were asked for, then a message to everybody."""

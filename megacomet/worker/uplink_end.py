@@ -13,6 +13,7 @@ from twisted.python.failure import Failure
 
 from megacomet import link
 from megacomet.model.answers import Box
+from megacomet.wire.pushed import decode_verdict
 from megacomet.worker.pusher import Pusher
 
 
@@ -89,20 +90,19 @@ class UplinkEnd(link.LinkEnd):
 
     def publish(self, pushes: bytes) -> None:
         """Send a box of pushes; `Pusher.told` hears what became of them."""
-        self.send_now(link.Publish, pushes=pushes)
+        self.send_pushes(pushes)
 
     def worked_off(self, results: bytes) -> None:
         """The oldest box without an answer was worked off."""
         self._answers.popleft().callback({"results": results})
 
-    @link.Told.responder
-    def told(self, told: bytes, boxes: int, head: int) -> dict[str, object]:
+    def pushes_received(self, value: bytes) -> None:
         try:
+            boxes, head, told = decode_verdict(value)
             self._uplink.pusher.told(told, boxes, head)
         except ValueError as e:
             self._log.error("what the manager told of pushes cannot be read: {why}", why=str(e))
             link.transport_of(self).abortConnection()
-        return {}
 
     @link.Keys.responder
     def keys(self, keys: bytes) -> dict[str, object]:
