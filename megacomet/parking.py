@@ -291,16 +291,21 @@ class ParkingLot:
             data = rows.unread.pop(fd)
             rows.attend(fd)
         else:
-            try:
-                data = os.read(fd, HEAR_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                data = b""
+            data = self._more(fd)
         if data:
             self.front.heard(fd, data)
-        else:
+
+    def _more(self, fd: int) -> bytes:
+        """Read more of what has no end of its own here; b"": nothing is there by now, or the connection has ended."""
+        try:
+            data = os.read(fd, HEAR_BYTES)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            data = b""
+        if not data:
             self._end(fd, "gone")
+        return data
 
     def _asks(self, fd: int) -> None:
         if self._is_flushed(fd) and self.rows.kinds[fd] & STATE == ASKING:
@@ -310,16 +315,8 @@ class ParkingLot:
         if not self.rows.deadlines.is_armed(fd):  # paused: nothing but a broken connection makes events
             self._end_if(fd, 0, select.POLLERR)
             return
-        try:
-            data = os.read(fd, HEAR_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if data:
+        if data := self._more(fd):
             self.front.taken(fd, data)
-        else:
-            self._end(fd, "gone")
 
     def _calls(self, fd: int) -> None:
         if fd in self.rows.unread:

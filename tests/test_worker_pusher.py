@@ -12,7 +12,7 @@ from megacomet.model.keys import Identity, Keys
 from megacomet.publishing.pushing import Outcome, Sender
 from megacomet.wire.push import Push, PushResult
 from megacomet.wire.pushed import SentPush, decode_pushes, encode_told
-from megacomet.worker.pusher import BOXES_UNDER_WAY, FULL_BYTES, Pusher
+from megacomet.worker.pusher import BOXES_UNDER_WAY, FULL_BYTES, LARGE_BOXES_UNDER_WAY, LARGE_BYTES, Pusher
 from tests.pushings import ADMIN, Steps, push_to
 
 KEYS = Keys([("a-key", "admin")])
@@ -127,13 +127,29 @@ class BoxTests(PusherTestCase):
             self.end.answer()
         self.assertEqual((len(self.end.boxes), self.end.waiting), (BOXES_UNDER_WAY + 1, 0))
 
+    def test_large_boxes(self) -> None:
+        """Those of a batch follow each other at once, a few of them; a small one behind them waits for all."""
+        for n in range(LARGE_BOXES_UNDER_WAY + 1):
+            self.push(push_to(b"%d" % n, data=bytes(LARGE_BYTES)))
+            self.clock.turn()
+        self.assertEqual(self.numbers(), [[n + 1] for n in range(LARGE_BOXES_UNDER_WAY)])
+        self.end.answer()
+        self.assertEqual(self.numbers()[-1], [LARGE_BOXES_UNDER_WAY + 1])
+        self.push(push_to(b"small"))
+        for _ in range(LARGE_BOXES_UNDER_WAY - BOXES_UNDER_WAY):
+            self.clock.turn()
+            self.end.answer()
+        self.assertEqual(len(self.end.boxes), LARGE_BOXES_UNDER_WAY + 1)
+        self.end.answer()
+        self.assertEqual(self.numbers()[-1], [LARGE_BOXES_UNDER_WAY + 2])
+
     def test_cut(self) -> None:
         """A box is cut between two pushes when it has its size; a push larger than that has one of its own."""
         half = b"x" * (link.BOX_BYTES // 2)
         self.push(*[push_to(b"%d" % n, data=half) for n in range(3)], push_to(b"a", data=half * 5), push_to(b"b"))
         self.clock.turn()
         while self.end.waiting:
-            self.assertLessEqual(self.end.waiting, BOXES_UNDER_WAY)
+            self.assertLessEqual(self.end.waiting, LARGE_BOXES_UNDER_WAY)
             self.end.answer()
         self.assertEqual(self.numbers(), [[1, 2], [3, 4], [5]])
         for box, pushes in zip(self.end.boxes, self.end.sent(), strict=True):
@@ -153,8 +169,8 @@ class BoxTests(PusherTestCase):
 
     def test_full_while_boxes_are_under_way(self) -> None:
         """Whoever waits goes on when boxes were answered and others have left."""
-        for _ in range(BOXES_UNDER_WAY):
-            self.push(push_to(b"a"))
+        for _ in range(LARGE_BOXES_UNDER_WAY):
+            self.push(push_to(b"a", data=bytes(LARGE_BYTES)))
             self.clock.turn()
         self.push(push_to(b"b", data=bytes(FULL_BYTES)))
         self.assertNoResult(wait := self.pusher.wait())

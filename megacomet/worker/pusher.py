@@ -25,8 +25,11 @@ from megacomet.wire.push import Push
 from megacomet.wire.pushed import decode_told, encode_push
 
 #: Boxes on their way at once: while the manager works on one, the next is gathered. With two of them boxes are half as
-#: large, and it is they that cost.
+#: large, and it is they that cost ...
 BOXES_UNDER_WAY: Final = 1
+#: ... unless they are large: those of batches, some hundred messages, follow at once, so that the manager never waits.
+LARGE_BYTES: Final = 16 * 1024
+LARGE_BOXES_UNDER_WAY: Final = 3
 #: From so many gathered bytes on, batches wait.
 FULL_BYTES: Final = 4 * link.BOX_BYTES
 
@@ -166,14 +169,19 @@ class Pusher:
     # -- boxes
 
     def _touch(self) -> None:
-        if self._turn is None and len(self._under_way) < BOXES_UNDER_WAY:
+        if self._turn is None and self._may_send:
             self._turn = self.reactor.callLater(0, self._send)
 
     def _send(self) -> None:
         self._turn = None
-        while (self._records or self._askers) and self._end is not None and len(self._under_way) < BOXES_UNDER_WAY:
+        while (self._records or self._askers) and self._end is not None and self._may_send:
             self._send_box(self._end)
         self._ease()
+
+    @property
+    def _may_send(self) -> bool:
+        most = BOXES_UNDER_WAY if self._gathered_bytes < LARGE_BYTES else LARGE_BOXES_UNDER_WAY
+        return len(self._under_way) < most
 
     def _send_box(self, end: IEnd) -> None:
         records, size, count = self._records, 0, 0
