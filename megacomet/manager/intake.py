@@ -56,6 +56,9 @@ class Intake:
         self._tell = tell
         self._broken = broken
         self._pace: Pace[tuple[SentPush | None, _Box]] = Pace(publisher, self._publish, lambda: None, self._failed)
+        #: those who may push, by the id of their key, as long as the keys stay
+        self._senders: dict[bytes, Sender] = {}
+        self._version = keys.version
         self._unhanded: _Box | None = None
         self._late: list[bytes] = []
         self._turn: IDelayedCall | None = None
@@ -80,25 +83,36 @@ class Intake:
 
     def _publish(self, item: tuple[SentPush | None, _Box]) -> bool:
         sent, box = item
+        if self._keys.version != self._version:
+            self._version = self._keys.version
+            self._senders.clear()
         if sent is None:
             self._leave(box)
             return True
-        number, push, wants_receipt, origin = sent.number, sent.push, sent.wants_receipt, sent.origin
+        push, sender = sent.push, self._senders.get(sent.identity)
+        if sender is None or len(push.targets) > 1 or push.everyone or sent.wants_receipt:
+            return self._publish_rare(sent, box)
+        self._publisher.publish_one(push, push.targets[0], sender, partial(self._done_one, sent.number, box))
+        self._leave(box)
+        return True
+
+    def _publish_rare(self, sent: SentPush, box: _Box) -> bool:
+        """Publish what is not to one target, or wants more than that, or is a publisher's first."""
+        number, push = sent.number, sent.push
         identity = self._keys.by_id(sent.identity)
         if identity is None:
             self._done(number, box, refused(Refused("unauthorized", UNKNOWN_KEY)))
         elif not identity.allows(ADMIN if push.everyone else PUSH):
             # Its worker has accepted it: the key was taken back a moment ago, or since its batch began.
             self._done(number, box, refused(Refused("forbidden", _LESS)))
-        elif len(push.targets) == 1 and not wants_receipt and not origin:  # nearly all
-            done_one = partial(self._done_one, number, box)
-            self._publisher.publish_one(push, push.targets[0], Sender(identity), done_one)
         else:
-            sender = Sender(identity, *_read_origin(origin)) if origin else Sender(identity)
+            sender = self._senders[identity.id] = Sender(identity)
+            if sent.origin:
+                sender = Sender(identity, *_read_origin(sent.origin))
             done = partial(self._done, number, box)
             self._unhanded = box
             self._pace.spend(len(push.targets))
-            if not self._publisher.publish(push, sender, done, wants_receipt=wants_receipt, handed=self._handed):
+            if not self._publisher.publish(push, sender, done, wants_receipt=sent.wants_receipt, handed=self._handed):
                 return False
             self._unhanded = None
         self._leave(box)

@@ -81,10 +81,15 @@ class Identity:
 
 
 class Keys:
-    """The keys that are accepted, at this moment. They are not kept, only their hashes."""
+    """The keys that are accepted, at this moment. They are not kept, only their hashes.
+
+    Attributes:
+        version: another one whenever they have changed.
+    """
 
     def __init__(self, keys: Iterable[tuple[str, str]], named: Iterable[NamedKey] = ()) -> None:
         """Accept these keys; the arguments are those of `replace`."""
+        self.version = 0
         self._changed: list[Callable[[], None]] = []
         self.replace(keys, named)
 
@@ -104,6 +109,7 @@ class Keys:
     def _accept(self, known: dict[bytes, Identity]) -> None:
         self._known = known
         self._by_id = {identity.id: identity for identity in known.values()}
+        self.version += 1
         for changed in self._changed:
             changed()
 
