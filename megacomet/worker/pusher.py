@@ -169,7 +169,7 @@ class Pusher:
     # -- boxes
 
     def _touch(self) -> None:
-        if self._turn is None and self._may_send:
+        if self._turn is None and (not self._under_way or self._may_send):
             self._turn = self.reactor.callLater(0, self._send)
 
     def _send(self) -> None:

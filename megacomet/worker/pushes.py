@@ -13,7 +13,7 @@ from collections import Counter
 from functools import partial
 from typing import Final
 
-import attrs
+import msgspec
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -42,8 +42,7 @@ MOST_FAMILIAR: Final = 256
 MOST_FAMILIAR_BYTES: Final = 1024
 
 
-@attrs.define(eq=False)
-class _Request:
+class _Request(msgspec.Struct, eq=False):
     """A request that is being received or answered.
 
     Attributes:
@@ -62,7 +61,7 @@ class _Request:
     identity: Identity
     body: SizedBody | ChunkedBody | None = None
     batch: Batch | None = None
-    pieces: list[bytes] = attrs.field(factory=list)
+    pieces: list[bytes] = msgspec.field(default_factory=list)
     size: int = 0
 
 
@@ -208,7 +207,8 @@ class Pushes:
             pass
 
     @staticmethod
-    def _sender(request: _Request) -> Sender:
+    def _noted(request: _Request) -> Sender:
+        """Return who sends a push of which note is taken."""
         return Sender(request.identity, request.id, partial(peers.address_of, request.fd))
 
     @staticmethod
@@ -292,8 +292,10 @@ class Pushes:
 
     def _push(self, request: _Request, body: bytes) -> None:
         request.identity.demand(PUSH)
-        sender = self._sender(request)
+        sender = Sender(request.identity, request.id)
         push = decode(body, sender, self._pusher.max_data_bytes)
+        if push.everyone:
+            sender = self._noted(request)
         is_counted = wants_receipt(request.head.query)
         self._pusher.publish(push, sender, partial(self._pushed, request, push.single), wants_receipt=is_counted)
 
