@@ -20,11 +20,17 @@ MOST: Final = 40
 
 
 class Read(NamedTuple):
-    """What was made of an input: the body, what came behind it (None: it goes on), and why it was refused ("": not)."""
+    """What was made of an input.
+
+    Attributes:
+        body: what was read of it.
+        rest: what came behind it; None: it is not complete.
+        fault: why it is refused; None: it is not.
+    """
 
     body: bytes
-    rest: bytes | None
-    fault: str
+    rest: bytes | None = None
+    fault: str | None = None
 
 
 def run(options: Options) -> list[Figure]:
@@ -64,8 +70,8 @@ def read(data: bytes, size: int) -> Read:
         assert all(pieces)
         found += b"".join(pieces)
         if body.rest is not None:
-            return Read(found, body.rest + data[at + size :], "")
-    return Read(found, None, "")
+            return Read(found, body.rest + data[at + size :])
+    return Read(found)
 
 
 def twisted(data: bytes) -> Read:
@@ -79,7 +85,7 @@ def twisted(data: bytes) -> Read:
         decoder.dataReceived(data)
     except http._MalformedChunkedDataError as e:
         return Read(b"".join(pieces), None, str(e))
-    return Read(b"".join(pieces), rests[0] if rests else None, "")
+    return Read(b"".join(pieces), rests[0] if rests else None)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 The worker dials. Down the link everything is one ordered stream of boxes (`Deliver`), numbered from 1, each answered
 when it was worked off. Up the link go the worker's listeners (`Want`), its beats, and descriptors to adopt. What the
-values hold is defined in `megacomet.wire.frames`.
+values hold is defined in `megacomet.wire.frames`. Beside them go the pushes that a worker has decoded, and down what
+became of them, in boxes that are no commands: `LinkEnd.send_pushes`, with the values of `megacomet.wire.pushed`.
 """
 
 from __future__ import annotations

@@ -10,8 +10,8 @@ import pytest
 from httptools import HttpParserError, HttpRequestParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.web import http
 
+from bench.fuzz_transfer import Read, twisted
 from megacomet.errors import BadBody
 from megacomet.wire.http import parse_head
 from megacomet.wire.transfer import MAX_EXTENSION_BYTES, MAX_TRAILER_BYTES, ChunkedBody, SizedBody, body_of
@@ -32,20 +32,6 @@ from tests.chunked import (
 )
 
 BEHIND: Final = [b"", b"\r\n", b"GET / HTTP/1.1\r\nHost: h\r\n\r\n", b"0\r\n\r\n", b"\0\xff"]
-
-
-class Read(NamedTuple):
-    """What was made of some bytes.
-
-    Attributes:
-        body: what was read of it.
-        rest: what came behind it; None: it is not complete.
-        fault: why it is refused; None: it is not.
-    """
-
-    body: bytes
-    rest: bytes | None = None
-    fault: str | None = None
 
 
 class Body(Protocol):
@@ -306,18 +292,6 @@ def test_the_check_can_fail(double: type[ChunkedBody]) -> None:
 
 
 # ------------------------------------------------------------------------------------------------ what others read
-
-
-def twisted(data: bytes) -> Read:
-    """What Twisted's decoder makes of the bytes."""
-    pieces: list[bytes] = []
-    rests: list[bytes] = []
-    decoder = http._ChunkedTransferDecoder(pieces.append, rests.append)
-    try:
-        decoder.dataReceived(data)
-    except http._MalformedChunkedDataError as e:
-        return Read(b"".join(pieces), None, str(e))
-    return Read(b"".join(pieces), rests[0] if rests else None)
 
 
 class Parsed:

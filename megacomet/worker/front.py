@@ -254,7 +254,7 @@ class Front:
 
     def _are_pushes(self, fd: int, head: http.RequestHead) -> bool:
         """Tell whether a request is one of those to the API that the worker answers."""
-        return self._pushes.serve(head) and not (self._rows.kinds[fd] & CLASSIC or self._settings.admin)
+        return self._pushes.serves(head) and not (self._rows.kinds[fd] & CLASSIC or self._settings.admin)
 
     def _push(self, fd: int, head: http.RequestHead, data: bytes, end: int) -> bytes:
         """Take a push or a batch; return what stands behind it."""

@@ -95,12 +95,12 @@ class Pushes:
         self._max_bytes = ENVELOPE_BYTES + pusher.max_data_bytes
         self._kept = 0
         self._of: dict[int, _Request] = {}
-        #: by the bytes of a head: what it says, and whose it is
+        #: by the bytes of a head, its key among them: what it says, and whose it is
         self._familiar: dict[bytes, tuple[RequestHead, Identity]] = {}
         pusher.keys.on_change(self._familiar.clear)
 
     @staticmethod
-    def serve(head: RequestHead) -> bool:
+    def serves(head: RequestHead) -> bool:
         """Tell whether a request is one for these doors."""
         return head.method == b"POST" and (head.target == _PUSH or head.target == _BATCH)
 
