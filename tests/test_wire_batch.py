@@ -89,3 +89,12 @@ def test_errors_of_a_batch_are_bounded() -> None:
     assert answer["failed"] == 1000
     assert [error["line"] for error in answer["errors"]] == list(range(1, MAX_BATCH_ERRORS + 1))
     assert answer["errors"][0]["detail"] == "The body is not JSON"
+
+
+def test_errors_stand_in_the_order_of_the_lines() -> None:
+    """Those of the first hundred lines are told, in whichever order they become known."""
+    count = BatchCount(lines=300)
+    for line in [*range(2, 301, 2), *range(1, 301, 2)]:
+        count.fail(line, PeerError("bad-json", "x"))
+    assert count.failed == 300
+    assert count.errors == [(line, "bad-json", "x") for line in range(1, MAX_BATCH_ERRORS + 1)]

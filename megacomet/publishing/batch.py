@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from megacomet.errors import PeerError
 from megacomet.publishing.pace import Pace
 from megacomet.publishing.pushing import IPushing, Outcome, Sender, decode
-from megacomet.wire.batch import MAX_BATCH_ERRORS, BatchCount, BatchLine, BatchLines, batch_answer, too_long_line
+from megacomet.wire.batch import BatchCount, BatchLine, BatchLines, batch_answer, too_long_line
 
 #: Lines given away that are not yet answered; a store that answers at once never has one.
 MAX_IN_FLIGHT: Final = 1000
@@ -109,8 +109,8 @@ class Batch:
             for result in outcome.results:
                 if result.status != "refused":
                     count.count(result)
-            if outcome.refusal is not None and len(count.errors) < MAX_BATCH_ERRORS:
-                count.errors.append((line, outcome.refusal.code, "refused for some of the targets"))
+            if outcome.refusal is not None:
+                count.note(line, outcome.refusal.code, "refused for some of the targets")
         self._in_flight -= 1
         if self._in_flight in _TURNING_POINTS:
             self._pace.work()

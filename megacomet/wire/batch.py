@@ -5,6 +5,7 @@ What a line holds is a push (`push`).
 
 from __future__ import annotations
 
+from bisect import insort
 from typing import Final
 
 import attrs
@@ -104,7 +105,7 @@ class BatchCount:
         sent, queued, unheard: messages by their status; one push to several targets makes several.
         repeated: messages that were answered from an earlier push with the same key; not in the three above.
         failed: lines that published nothing.
-        errors: the first of them: line number, code, detail.
+        errors: of the first of them, by line: line number, code, detail.
     """
 
     lines: int = 0
@@ -123,8 +124,17 @@ class BatchCount:
     def fail(self, line: int, error: PeerError) -> None:
         """Count a line that published nothing."""
         self.failed += 1
-        if len(self.errors) < MAX_BATCH_ERRORS:
-            self.errors.append((line, error.code, error.detail or error.title))
+        self.note(line, error.code, error.detail or error.title)
+
+    def note(self, line: int, code: str, detail: str) -> None:
+        """Remember what is wrong with a line, if it is one of the first. What is refused is known later than bad JSON.
+
+        Args:
+            line, code, detail: see `errors`.
+        """
+        insort(self.errors, (line, code, detail))
+        if len(self.errors) > MAX_BATCH_ERRORS:
+            self.errors.pop()
 
     def count(self, result: PushResult) -> None:
         """Count a message that was published."""

@@ -90,6 +90,10 @@ def _outcomes() -> Iterator[Row]:
     yield Row("a key that is repeated", request(PATH, key + b"\n" + key), [200], 1)
     full = push(client="b_RUN_") + b"\n"
     yield Row("a mailbox that is full", request(PATH, full * 3), [200], 2)
+    mixed = push(client="m_RUN_") + b"\n"
+    yield Row(
+        "a mailbox that is full, before what is no JSON", request(PATH, mixed * 3 + b"{\n" + mixed + b"{"), [200], 2
+    )
     only = push(clients=["e_RUN_", "o_RUN_"]) + b"\n"
     yield Row("a mailbox that is full, and no other", request(PATH, only * 2) + request(PATH, only * 2), [200, 422], 4)
     most = ENVELOPE_BYTES + MESSAGE_BYTES
