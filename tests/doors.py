@@ -12,6 +12,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
+from megacomet.api.audit import FILE_NAME
+from megacomet.api.audit_pages import AuditPages
 from megacomet.api.site import Behind, Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.errors import PeerError, Refused
@@ -146,6 +148,32 @@ class FakeManager:
             store=self.store,
             memory={"manager": 1000},
         )
+
+
+class FakeLive:
+    """Figures that are other ones when the test says so.
+
+    Attributes:
+        figures: of this moment; the same object until the test makes another.
+        made: how often they were asked for.
+        failure: raised instead.
+    """
+
+    def __init__(self) -> None:
+        self.figures = b'{"n":0}'
+        self.made = 0
+        self.failure: Exception | None = None
+
+    def frame(self) -> bytes:
+        """Return the figures."""
+        self.made += 1
+        if self.failure is not None:
+            raise self.failure
+        return self.figures
+
+    def trends(self) -> bytes:
+        """Return some points."""
+        return b'{"step_s":5,"end":null,"series":{}}'
 
 
 class FakePage:
@@ -396,6 +424,7 @@ class Doors:
         self.workers = FakeWorkers()
         self.events = Events("boot", lambda: 784111777.0)
         self.metrics = FakePage()
+        self.live = FakeLive()
         of_settings = Settings(**{"state_dir": "/nowhere"} | settings)
         rest = (self.audit, self.clock, self.clock.seconds, of_settings.message_bytes)
         self.pushing = Publisher(self.publisher, self.pressure, *rest)
@@ -412,6 +441,8 @@ class Doors:
                 events=self.events,
                 sources=dict.fromkeys(ROWS, BUILT_IN),
                 metrics=self.metrics,
+                live=self.live,
+                audit_pages=AuditPages(f"{of_settings.state_dir}/{FILE_NAME}"),
             ),
             self.clock,
         )
