@@ -12,6 +12,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
+from megacomet.api.audit import FILE_NAME
+from megacomet.api.audit_pages import AuditPages
 from megacomet.api.site import Behind, Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.console.doors import Console
@@ -150,6 +152,32 @@ class FakeManager:
             store=self.store,
             memory={"manager": 1000},
         )
+
+
+class FakeLive:
+    """Figures that are other ones when the test says so.
+
+    Attributes:
+        figures: of this moment; the same object until the test makes another.
+        made: how often they were asked for.
+        failure: raised instead.
+    """
+
+    def __init__(self) -> None:
+        self.figures = b'{"n":0}'
+        self.made = 0
+        self.failure: Exception | None = None
+
+    def frame(self) -> bytes:
+        """Return the figures."""
+        self.made += 1
+        if self.failure is not None:
+            raise self.failure
+        return self.figures
+
+    def trends(self) -> bytes:
+        """Return some points."""
+        return b'{"step_s":5,"end":null,"series":{}}'
 
 
 class FakePage:
@@ -416,6 +444,7 @@ class Doors:
         self.workers = FakeWorkers()
         self.events = Events("boot", lambda: 784111777.0)
         self.metrics = FakePage()
+        self.live = FakeLive()
         of_settings = Settings(**{"state_dir": "/nowhere"} | settings)
         keys = self.keys = Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")])
         self.signed_out = FakeSignedOut()
@@ -436,6 +465,8 @@ class Doors:
                 sources=dict.fromkeys(ROWS, BUILT_IN),
                 metrics=self.metrics,
                 console=Console(PAGES, self.sessions, keys, self.audit, self.clock.seconds, self.clock.seconds),
+                live=self.live,
+                audit_pages=AuditPages(f"{of_settings.state_dir}/{FILE_NAME}"),
             ),
             self.clock,
         )

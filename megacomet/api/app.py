@@ -14,10 +14,12 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from megacomet.api import operations, workers
 from megacomet.api.acts import act
+from megacomet.api.audit_pages import AuditPages
 from megacomet.api.channels import Channels
 from megacomet.api.clients import IClients, client_in, client_json
 from megacomet.api.events import Readers
 from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
+from megacomet.api.live import ILive
 from megacomet.api.metrics import Scrapes
 from megacomet.api.openapi import document_json
 from megacomet.api.operation import Operation
@@ -82,6 +84,8 @@ class Api:
         readers: Readers,
         scrapes: Scrapes,
         config: bytes,
+        live: ILive,
+        audit_pages: AuditPages,
     ) -> None:
         self._publisher = publisher
         self._channels = channels
@@ -92,6 +96,8 @@ class Api:
         self._readers = readers
         self._scrapes = scrapes
         self._config = config
+        self._live = live
+        self._audit_pages = audit_pages
 
     @_door(app, operations.PUSH_ONE)
     def push(self, request: Request) -> Deferred[None] | None:
@@ -148,6 +154,16 @@ class Api:
     def stats(self, request: Request) -> None:
         """Tell the server's numbers."""
         request.reply(200, stats_json(self._stats.stats()))
+
+    @_door(app, operations.READ_TRENDS)
+    def trends(self, request: Request) -> None:
+        """Tell how the figures went."""
+        request.reply(200, self._live.trends())
+
+    @_door(app, operations.READ_AUDIT)
+    def audit(self, request: Request) -> None:
+        """Tell who has changed what."""
+        request.reply(200, self._audit_pages.page(request.args))
 
     @_door(app, operations.READ_CONFIG)
     def config(self, request: Request) -> None:

@@ -5,15 +5,13 @@ It must not know where the answers come from: that is `IChannels`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Protocol
 
 from msgspec import UNSET, Raw
 
 from megacomet.api.acts import Act
-from megacomet.errors import PeerError
+from megacomet.api.query import Query, last_of, limit_in
 from megacomet.model.position import Since, parse_since
 from megacomet.model.views import ChannelPage, ChannelView, HistoryView
 from megacomet.names import check_channel, check_prefix
@@ -27,16 +25,6 @@ from megacomet.wire.answers import (
     as_json,
 )
 from megacomet.wire.http import split_path
-
-#: Channels of a page, messages of a history: unless asked for, ...
-LIMIT: Final = 100
-#: ... and at most: a thousand take the manager some milliseconds.
-MOST_LIMIT: Final = 1000
-
-_COUNT: Final = re.compile(rb"[0-9]{1,4}").fullmatch
-
-#: A query: by name all the values that were given.
-Query = Mapping[bytes, list[bytes]]
 
 
 class IChannels(Protocol):
@@ -63,9 +51,9 @@ class Channels:
 
     async def page(self, query: Query) -> bytes:
         """`GET /api/channels`."""
-        after = _last(query, b"after")
+        after = last_of(query, b"after")
         page = await self._channels.page(
-            check_prefix(_last(query, b"prefix")), after and check_channel(after), _limit(query)
+            check_prefix(last_of(query, b"prefix")), after and check_channel(after), limit_in(query)
         )
         channels = [ListedChannel(text(each.channel), each.subscribers, each.messages) for each in page.channels]
         return as_json(ChannelList(channels, None if page.after is None else text(page.after)))
@@ -81,9 +69,9 @@ class Channels:
         """`GET /api/channels/{c}/history`."""
         view = await self._channels.history(
             channel_in(path),
-            parse_since(_last(query, b"since")),
-            _limit(query),
-            _last(query, b"reverse") == b"1",
+            parse_since(last_of(query, b"since")),
+            limit_in(query),
+            last_of(query, b"reverse") == b"1",
         )
         messages = [HistoryMessage(text(each.id), Raw(each.data), time_text(each.published)) for each in view.messages]
         return as_json(History(messages, text(view.position), view.gap))
@@ -112,16 +100,3 @@ def text(name: bytes) -> str:
 def time_text(unix_s: float) -> str:
     """Return a time as RFC 3339 UTC."""
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _last(query: Query, name: bytes) -> bytes:
-    return query.get(name, (b"",))[-1]
-
-
-def _limit(query: Query) -> int:
-    asked = _last(query, b"limit")
-    if not asked:
-        return LIMIT
-    if _COUNT(asked) is None or not 1 <= int(asked) <= MOST_LIMIT:
-        raise PeerError("bad-request", f"a limit is a whole number from 1 to {MOST_LIMIT}")
-    return int(asked)

@@ -1,7 +1,8 @@
 """`GET /api/events`: the server's events as server-sent events, for as long as the reader stays and reads.
 
 A reader that does not read is bounded three times: by what waits for it, by how long, and by how many of them there
-may be. Owns the readers; what happens, and what is kept of it, others know (`IEvents`).
+may be. Figures are no events: of those that come each second, only the newest waits for a reader that does not read.
+Owns the readers; what happens, and what is kept of it, others know (`IEvents`).
 """
 
 from __future__ import annotations
@@ -60,6 +61,10 @@ class IEvents(Protocol):
     def last_id(self) -> str:
         """The id of the last event."""
 
+    @property
+    def kept(self) -> Sequence[IEvent]:
+        """All events that are kept, the oldest first."""
+
     def after(self, id_: str) -> Sequence[IEvent] | None:
         """Return the events behind one, None when they are not known."""
 
@@ -77,6 +82,7 @@ class Reader:
     Attributes:
         ended: fires when it is to be let go; cancelled when it has gone.
         wants_stats: whether it wants the numbers each second.
+        wants_live: whether it wants the figures of a console each second.
         written: when it was sent something last.
         stalled: since when it takes nothing, None: it does.
     """
@@ -84,12 +90,15 @@ class Reader:
     def __init__(self, request: Request, clock: IReactorTime, gone: Callable[[Reader], None]) -> None:
         self.ended: Deferred[None] = Deferred(lambda _: gone(self))
         self.wants_stats = request.args.get(b"stats") == _WANTED
+        self.wants_live = request.args.get(b"live") == _WANTED
         self.written = clock.seconds()
         self.stalled: float | None = None
         self._request = request
         self._clock = clock
         self._waiting: list[bytes] = []
         self._size = 0
+        self._live = b""
+        self._is_live_due = False
 
     def write(self, data: bytes) -> bool:
         """Send something, or have it wait; False: too much waits."""
@@ -101,6 +110,15 @@ class Reader:
         self._size += len(data)
         return self._size <= BACKLOG_BYTES
 
+    def write_live(self, data: bytes) -> None:
+        """Send figures, unless it has these; while it does not read, only the newest wait."""
+        if data is self._live:
+            return
+        self._live = data
+        self._is_live_due = self.stalled is not None
+        if not self._is_live_due:
+            self.write(data)
+
     def pauseProducing(self) -> None:
         """It does not read."""
         if self.stalled is None:
@@ -109,6 +127,9 @@ class Reader:
     def resumeProducing(self) -> None:
         """It has read."""
         waiting, self._waiting, self._size, self.stalled = self._waiting, [], 0, None
+        if self._is_live_due:
+            self._is_live_due = False
+            waiting.append(self._live)
         if waiting:
             self._request.write_on(b"".join(waiting))
 
@@ -128,6 +149,7 @@ class Reader:
     def cut_off(self) -> None:
         """Close the connection, whatever waits."""
         self._waiting.clear()
+        self._is_live_due = False
         self._request.channel.transport.abortConnection()
 
 
@@ -137,18 +159,26 @@ class Readers:
     _log = Logger()
 
     def __init__(
-        self, events: IEvents, clock: IReactorTime, stats: Callable[[], bytes], most: int = MOST_READERS
+        self,
+        events: IEvents,
+        clock: IReactorTime,
+        stats: Callable[[], bytes],
+        live: Callable[[], bytes],
+        most: int = MOST_READERS,
     ) -> None:
         """
         Args:
             events: where they come from.
             clock: for pings.
             stats: gives the server's numbers as JSON; asked once a second while a reader wants them.
+            live: gives the figures of a console as JSON, the same object for all who ask within a second.
             most: so many readers there may be.
         """
         self._events = events
         self._clock = clock
         self._stats = stats
+        self._figures = live
+        self._live: tuple[bytes, bytes] = (b"", b"")
         self._most = most
         self._readers: list[Reader] = []
         self._is_stopped = False
@@ -170,6 +200,8 @@ class Readers:
         reader = Reader(request, self._clock, self._gone)
         request.registerProducer(reader, True)
         reader.write(self._opening(request))
+        if reader.wants_live:
+            reader.write_live(self._live_event())
         if not self._readers:
             self._events.listen(self._tell)
             self._ticks.start(TICK_S, now=False).addErrback(
@@ -182,13 +214,28 @@ class Readers:
         """Return what a reader is sent first: when to come back, where it stands, and what it has missed."""
         [given] = request.args.get(b"lastEventId", [b""])[:1]
         last = (request.requestHeaders.getRawHeaders(b"last-event-id") or [given])[0].decode("ascii", "replace")
+        wants_kept = request.args.get(b"kept") == _WANTED
+        missed = self._events.after(last) if last else None
         parts = [b"retry: %d\n\n" % random.randint(*RETRY_MS)]
-        missed = self._events.after(last) if last else []
-        if missed:
-            parts += [_event(event.name, event.data, event.id) for event in missed]
-        else:
-            parts.append(_event("gap" if missed is None else "position", b"{}", self._events.last_id))
+        if last and missed is None:
+            # Without an id where those that are kept follow: who is lost between the two is to have them all again.
+            parts.append(_event("gap", b"{}", "" if wants_kept else self._events.last_id))
+        shown = self._events.kept if missed is None and wants_kept else missed or ()
+        parts += [_event(event.name, event.data, event.id) for event in shown]
+        if missed == [] or (missed is None and (wants_kept or not last)):
+            parts.append(_event("position", b"{}", self._events.last_id))
         return b"".join(parts)
+
+    def _live_event(self) -> bytes:
+        """Return the figures as an event, made once for all readers; those before when they cannot be had."""
+        try:
+            figures = self._figures()
+        except Exception:  # whoever reads has other things to read
+            self._log.failure("the figures could not be told")
+        else:
+            if figures is not self._live[0]:
+                self._live = figures, _event("live", figures)
+        return self._live[1]
 
     def _tell(self, event: IEvent) -> None:
         data = _event(event.name, event.data, event.id)
@@ -208,17 +255,22 @@ class Readers:
     def _look_after(self) -> None:
         """A second has passed: send numbers and pings, cut off who takes nothing."""
         now = self._clock.seconds()
-        stats = b""
+        stats = live = b""
         if any(reader.wants_stats for reader in self._readers):
             stats = _event("stats", self._stats())
+        if any(reader.wants_live for reader in self._readers):
+            live = self._live_event()
         for reader in list(self._readers):
             if not reader.is_allowed:
                 self._gone(reader)
                 reader.end()
             elif reader.stalled is not None and now - reader.stalled >= STALL_S:
                 self._cut_off(reader)
-            elif reader.wants_stats:
-                self._write(reader, stats)
+            elif reader.wants_stats or reader.wants_live:
+                if reader.wants_stats:
+                    self._write(reader, stats)
+                if reader.wants_live:
+                    reader.write_live(live)
             elif now - reader.written >= PING_S:
                 self._write(reader, _PING)
 

@@ -21,11 +21,13 @@ from twisted.web.resource import IResource
 from megacomet.api import operations
 from megacomet.api.app import Api
 from megacomet.api.audit import IAudit
+from megacomet.api.audit_pages import AuditPages
 from megacomet.api.channel import Channel
 from megacomet.api.channels import Channels, IChannels
 from megacomet.api.clients import IClients
 from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
+from megacomet.api.live import ILive
 from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.metrics import IPage, Scrapes
 from megacomet.api.needs import Body, IConsole
@@ -187,6 +189,8 @@ class Behind:
         sources: where each of the settings came from.
         metrics: the page of the metrics.
         console: answers under `/console`.
+        live: the figures that a console shows.
+        audit_pages: what the audit log has.
     """
 
     publisher: Publisher
@@ -200,6 +204,8 @@ class Behind:
     sources: Mapping[str, str]
     metrics: IPage
     console: IConsole
+    live: ILive
+    audit_pages: AuditPages
 
 
 def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site:
@@ -210,7 +216,7 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
         behind: what the doors lead to.
         reactor: for timers.
     """
-    readers = Readers(behind.events, reactor, lambda: stats_json(behind.stats.stats()))
+    readers = Readers(behind.events, reactor, lambda: stats_json(behind.stats.stats()), behind.live.frame)
     api = Api(
         behind.publisher,
         Channels(behind.lookup),
@@ -221,6 +227,8 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
         readers,
         Scrapes(behind.metrics, settings.metrics_open),
         config_json(settings, behind.sources),
+        behind.live,
+        behind.audit_pages,
     )
     return Site(
         api.app.resource(),

@@ -6,7 +6,7 @@ they say `null` and not None.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -230,6 +230,24 @@ class Disconnected(Struct, frozen=True):
     """
 
     disconnected: Count
+
+
+#: A line of the audit log, as it stands there.
+AuditEntry = Annotated[Raw, Meta(extra_json_schema={"type": "object", "required": ["time", "action", "result"]})]
+
+
+class AuditPage(Struct, frozen=True):
+    """What was changed, and by whom.
+
+    Attributes:
+        entries: of the audit log, the newest first.
+        before: what the page of older ones is asked for with; `null`: this is the last.
+        unreadable: lines that were passed over, since they are no entries.
+    """
+
+    entries: Sequence[AuditEntry]
+    before: str | None
+    unreadable: Count
 
 
 class SettingInForce(Struct, frozen=True):
