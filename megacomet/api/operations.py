@@ -10,10 +10,11 @@ from typing import Annotated, Any, Final
 from msgspec import Meta
 
 from megacomet.api.channels import LIMIT, MOST_LIMIT
-from megacomet.api.events import EVENTS, MOST_READERS
+from megacomet.api.events import MOST_READERS
 from megacomet.api.health import TEXT
 from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.operation import Answer, Given, Operation, Takes
+from megacomet.api.reader import EVENTS
 from megacomet.api.stats import Stats
 from megacomet.model.keys import ADMIN, PUSH, READ
 from megacomet.names import CHANNEL_MAX_BYTES, NAME_PATTERN, POSITION_PATTERN
