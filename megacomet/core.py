@@ -20,6 +20,7 @@ from megacomet.manager.events import Events
 from megacomet.manager.links import Links
 from megacomet.manager.lookup import Lookup
 from megacomet.manager.main import Manager
+from megacomet.manager.tapping import Tapping
 from megacomet.manager.vitals import Vitals
 from megacomet.manager.watch import Watch
 from megacomet.manager.workforce import Workforce
@@ -117,6 +118,7 @@ def make_core(
             readiness=manager,
             workers=workforce,
             events=events,
+            tap=Tapping(store, time.time),
             sources=sources,
             metrics=Page(lambda: readings(measured), time.monotonic),
         ),

@@ -18,8 +18,9 @@ from megacomet.errors import PeerError, Refused
 from megacomet.manager.events import Events
 from megacomet.model.keys import Keys
 from megacomet.model.listing import span_of
-from megacomet.model.message import Publication, Published
+from megacomet.model.message import Message, Publication, Published
 from megacomet.model.position import Since
+from megacomet.model.ranking import Place, format_place
 from megacomet.model.receipts import Receipt
 from megacomet.model.views import (
     ChannelPage,
@@ -261,6 +262,15 @@ class FakeLookup:
         listed = [Listed(name, *self.channels[name]) for name in names[:limit]]
         return ChannelPage(listed, listed[-1].channel if len(names) > limit else None)
 
+    async def ranked(self, prefix: bytes, after: Place | None, limit: int) -> ChannelPage:
+        """Return the channels that come next by subscribers."""
+        await self._ask("ranked", prefix, after, limit)
+        span = span_of(prefix, b"")
+        places = sorted(Place(-self.channels[name][0], name) for name in span.names_in(self.channels, span.end))
+        places = [place for place in places if after is None or place > after]
+        listed = [Listed(place.channel, *self.channels[place.channel]) for place in places[:limit]]
+        return ChannelPage(listed, format_place(places[limit - 1]) if len(places) > limit else None)
+
     async def channel(self, channel: bytes) -> ChannelView:
         """Return what it knows of a channel."""
         await self._ask("channel", channel)
@@ -283,6 +293,32 @@ class FakeLookup:
         await self._ask("client", client)
         connections = [Connected(n, each) for n, each in enumerate(self.clients.get(client, ()))]
         return ClientView(client, self.waiting, connections)
+
+
+class FakeTap:
+    """Gives what the test publishes to those who listen in on the channel."""
+
+    epoch = b"e1"
+    unix_s = 784111777.0
+
+    def __init__(self) -> None:
+        self.head = 0
+        self.takers: list[tuple[bytes, Callable[[Message, float], None]]] = []
+
+    def listen(self, channel: bytes, take: Callable[[Message, float], None]) -> None:
+        """Give it to one more."""
+        self.takers.append((channel, take))
+
+    def unlisten(self, channel: bytes, take: Callable[[Message, float], None]) -> None:
+        """Give it to one less."""
+        self.takers.remove((channel, take))
+
+    def publish(self, channel: bytes, data: bytes) -> None:
+        """Publish a message."""
+        self.head += 1
+        for listens_to, take in list(self.takers):
+            if listens_to == channel:
+                take(Message(self.head, channel, data), self.unix_s)
 
 
 class Transport(StringTransport):
@@ -396,6 +432,7 @@ class Doors:
         self.workers = FakeWorkers()
         self.events = Events("boot", lambda: 784111777.0)
         self.metrics = FakePage()
+        self.tap = FakeTap()
         of_settings = Settings(**{"state_dir": "/nowhere"} | settings)
         rest = (self.audit, self.clock, self.clock.seconds, of_settings.message_bytes)
         self.pushing = Publisher(self.publisher, self.pressure, *rest)
@@ -410,6 +447,7 @@ class Doors:
                 readiness=self.manager,
                 workers=self.workers,
                 events=self.events,
+                tap=self.tap,
                 sources=dict.fromkeys(ROWS, BUILT_IN),
                 metrics=self.metrics,
             ),

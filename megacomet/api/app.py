@@ -24,6 +24,7 @@ from megacomet.api.operation import Operation
 from megacomet.api.page import page_headers, page_html
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
+from megacomet.api.tails import Tails
 from megacomet.errors import PeerError
 from megacomet.names import mailbox_of
 from megacomet.publishing.publisher import Publisher
@@ -80,6 +81,7 @@ class Api:
         readiness: IReadiness,
         staff: workers.IWorkers,
         readers: Readers,
+        tails: Tails,
         scrapes: Scrapes,
         config: bytes,
     ) -> None:
@@ -90,6 +92,7 @@ class Api:
         self._readiness = readiness
         self._workers = staff
         self._readers = readers
+        self._tails = tails
         self._scrapes = scrapes
         self._config = config
 
@@ -112,7 +115,7 @@ class Api:
 
     @_door(app, operations.LIST_CHANNELS)
     def channels(self, request: Request) -> Deferred[None]:
-        """List channels by name."""
+        """List channels, by name or by subscribers."""
         return _reply(request, self._channels.page(request.args))
 
     @_door(app, operations.READ_CHANNEL)
@@ -129,6 +132,11 @@ class Api:
     def clear(self, request: Request) -> Deferred[None]:
         """Drop what is kept of a channel."""
         return act(request, "clear-history", self._channels.clear(request.path))
+
+    @_door(app, operations.TAIL_CHANNEL)
+    def tail(self, request: Request) -> Deferred[None] | None:
+        """Tell what is published to a channel, as it is published."""
+        return self._tails.serve(request)
 
     @_door(app, operations.READ_CLIENT)
     def client(self, request: Request) -> Deferred[None]:

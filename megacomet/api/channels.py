@@ -15,6 +15,7 @@ from msgspec import UNSET, Raw
 from megacomet.api.acts import Act
 from megacomet.errors import PeerError
 from megacomet.model.position import Since, parse_since
+from megacomet.model.ranking import Place, parse_place
 from megacomet.model.views import ChannelPage, ChannelView, HistoryView
 from megacomet.names import check_channel, check_prefix
 from megacomet.wire.answers import (
@@ -33,6 +34,9 @@ LIMIT: Final = 100
 #: ... and at most: a thousand take the manager some milliseconds.
 MOST_LIMIT: Final = 1000
 
+#: What a list may be sorted by; the first unless asked for.
+SORTS: Final = ("name", "subscribers")
+
 _COUNT: Final = re.compile(rb"[0-9]{1,4}").fullmatch
 
 #: A query: by name all the values that were given.
@@ -44,6 +48,9 @@ class IChannels(Protocol):
 
     async def page(self, prefix: bytes, after: bytes, limit: int) -> ChannelPage:
         """Return the channels that come next by name; raise `PeerError` when a worker does not answer."""
+
+    async def ranked(self, prefix: bytes, after: Place | None, limit: int) -> ChannelPage:
+        """Return the channels that come next by subscribers; raise `PeerError` when a worker does not answer."""
 
     async def channel(self, channel: bytes) -> ChannelView:
         """Return how a channel stands; raise `PeerError` when a worker does not answer."""
@@ -63,10 +70,11 @@ class Channels:
 
     async def page(self, query: Query) -> bytes:
         """`GET /api/channels`."""
-        after = _last(query, b"after")
-        page = await self._channels.page(
-            check_prefix(_last(query, b"prefix")), after and check_channel(after), _limit(query)
-        )
+        prefix, after, limit = check_prefix(_last(query, b"prefix")), _last(query, b"after"), _limit(query)
+        if _by_subscribers(query):
+            page = await self._channels.ranked(prefix, parse_place(after), limit)
+        else:
+            page = await self._channels.page(prefix, after and check_channel(after), limit)
         channels = [ListedChannel(text(each.channel), each.subscribers, each.messages) for each in page.channels]
         return as_json(ChannelList(channels, None if page.after is None else text(page.after)))
 
@@ -116,6 +124,13 @@ def time_text(unix_s: float) -> str:
 
 def _last(query: Query, name: bytes) -> bytes:
     return query.get(name, (b"",))[-1]
+
+
+def _by_subscribers(query: Query) -> bool:
+    asked = _last(query, b"sort").decode("ascii", "replace") or SORTS[0]
+    if asked not in SORTS:
+        raise PeerError("bad-request", f"channels are sorted by one of these: {', '.join(SORTS)}")
+    return asked == SORTS[1]
 
 
 def _limit(query: Query) -> int:

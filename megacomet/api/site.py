@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -29,9 +29,11 @@ from megacomet.api.health import IReadiness
 from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.metrics import IPage, Scrapes
 from megacomet.api.operation import Operation
+from megacomet.api.reader import Audience
 from megacomet.api.request import Body, Request
 from megacomet.api.settings import config_json
 from megacomet.api.stats import IStats, stats_json
+from megacomet.api.tails import ITap, Tails
 from megacomet.api.workers import IWorkers
 from megacomet.errors import PeerError
 from megacomet.model.keys import Keys
@@ -76,7 +78,7 @@ class Site(server.Site):
         *,
         keys: Keys,
         audit: IAudit,
-        readers: Readers,
+        audiences: Sequence[Audience[Any]],
         bodies: Mapping[bytes, Body],
         keyed: frozenset[bytes],
         keep_alive_s: float,
@@ -87,7 +89,7 @@ class Site(server.Site):
         self.audit = audit
         self.bodies = bodies
         self.keyed = keyed
-        self._readers = readers
+        self._audiences = audiences
         self.keep_alive_s = keep_alive_s
         self.head_timeout_s = head_timeout_s
         self.channels: set[Channel] = set()
@@ -132,7 +134,8 @@ class Site(server.Site):
 
     def stop(self) -> Deferred[None]:
         """Close what is idle now, and the rest behind its answer; fires when all connections are gone."""
-        self._readers.stop()
+        for audience in self._audiences:
+            audience.stop()
         for channel in list(self.channels):
             channel.end()
         if not self.channels:
@@ -180,6 +183,7 @@ class Behind:
         readiness: whether every worker listens.
         workers: how they stand, and what may be done with them.
         events: what happens.
+        tap: what is published.
         sources: where each of the settings came from.
         metrics: the page of the metrics.
     """
@@ -192,6 +196,7 @@ class Behind:
     readiness: IReadiness
     workers: IWorkers
     events: IEvents
+    tap: ITap
     sources: Mapping[str, str]
     metrics: IPage
 
@@ -205,6 +210,7 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
         reactor: for timers.
     """
     readers = Readers(behind.events, reactor, lambda: stats_json(behind.stats.stats()))
+    tails = Tails(behind.tap, reactor)
     api = Api(
         behind.publisher,
         Channels(behind.lookup),
@@ -213,6 +219,7 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
         behind.readiness,
         behind.workers,
         readers,
+        tails,
         Scrapes(behind.metrics, settings.metrics_open),
         config_json(settings, behind.sources),
     )
@@ -221,7 +228,7 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
         reactor,
         keys=behind.keys,
         audit=behind.audit,
-        readers=readers,
+        audiences=(readers, tails),
         bodies=_bodies(behind.publisher, ENVELOPE_BYTES + settings.message_bytes),
         keyed=frozenset() if settings.metrics_open else frozenset((METRICS_PATH,)),
         keep_alive_s=settings.keep_alive_s,
