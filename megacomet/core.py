@@ -25,6 +25,7 @@ from megacomet.manager.looks import Counted
 from megacomet.manager.lookup import Lookup
 from megacomet.manager.machine import available_bytes, elapsed_s
 from megacomet.manager.main import Manager
+from megacomet.manager.tapping import Tapping
 from megacomet.manager.vitals import Vitals
 from megacomet.manager.watch import Watch
 from megacomet.manager.workforce import Workforce
@@ -136,6 +137,7 @@ def make_core(
             readiness=manager,
             workers=workforce,
             events=events,
+            tap=Tapping(store, time.time),
             sources=sources,
             metrics=Page(lambda: readings(measured), time.monotonic),
             console=make_console(ground.membership, ground.access.keys, ground.access.audit, time.time, time.monotonic),

@@ -131,9 +131,7 @@ class Server(MultiService):
         if found is not None:
             self._log.info("{workers} workers of an earlier manager are taken over", workers=found.workers)
         inherited = found is not None
-        return Ground(
-            state, access, membership, workers, limit, listeners, nonce, inherited, identity, self._started
-        )
+        return Ground(state, access, membership, workers, limit, listeners, nonce, inherited, identity, self._started)
 
     def _refuse(self, error: StartError) -> NoReturn:
         """End the start with one line, not a traceback; twistd removes its pid file and tells who waits for it."""

@@ -26,6 +26,7 @@ from megacomet.api.operation import Operation
 from megacomet.api.page import page_headers, page_html
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
+from megacomet.api.tails import Tails
 from megacomet.errors import PeerError, WrongMethod
 from megacomet.names import mailbox_of
 from megacomet.publishing.publisher import Publisher
@@ -82,6 +83,7 @@ class Api:
         readiness: IReadiness,
         staff: workers.IWorkers,
         readers: Readers,
+        tails: Tails,
         scrapes: Scrapes,
         config: bytes,
         live: ILive,
@@ -94,6 +96,7 @@ class Api:
         self._readiness = readiness
         self._workers = staff
         self._readers = readers
+        self._tails = tails
         self._scrapes = scrapes
         self._config = config
         self._live = live
@@ -118,7 +121,7 @@ class Api:
 
     @_door(app, operations.LIST_CHANNELS)
     def channels(self, request: Request) -> Deferred[None]:
-        """List channels by name."""
+        """List channels, by name or by subscribers."""
         return _reply(request, self._channels.page(request.args))
 
     @_door(app, operations.READ_CHANNEL)
@@ -135,6 +138,11 @@ class Api:
     def clear(self, request: Request) -> Deferred[None]:
         """Drop what is kept of a channel."""
         return act(request, "clear-history", self._channels.clear(request.path))
+
+    @_door(app, operations.TAIL_CHANNEL)
+    def tail(self, request: Request) -> Deferred[None] | None:
+        """Tell what is published to a channel, as it is published."""
+        return self._tails.serve(request)
 
     @_door(app, operations.READ_CLIENT)
     def client(self, request: Request) -> Deferred[None]:

@@ -6,13 +6,15 @@ It must not know where the answers come from: that is `IChannels`.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from msgspec import UNSET, Raw
 
 from megacomet.api.acts import Act
 from megacomet.api.query import Query, last_of, limit_in
+from megacomet.errors import PeerError
 from megacomet.model.position import Since, parse_since
+from megacomet.model.ranking import Place, parse_place
 from megacomet.model.views import ChannelPage, ChannelView, HistoryView
 from megacomet.names import check_channel, check_prefix
 from megacomet.wire.answers import (
@@ -26,12 +28,18 @@ from megacomet.wire.answers import (
 )
 from megacomet.wire.http import split_path
 
+#: What a list may be sorted by; the first unless asked for.
+SORTS: Final = ("name", "subscribers")
+
 
 class IChannels(Protocol):
     """Knows the channels."""
 
     async def page(self, prefix: bytes, after: bytes, limit: int) -> ChannelPage:
         """Return the channels that come next by name; raise `PeerError` when a worker does not answer."""
+
+    async def ranked(self, prefix: bytes, after: Place | None, limit: int) -> ChannelPage:
+        """Return the channels that come next by subscribers; raise `PeerError` when a worker does not answer."""
 
     async def channel(self, channel: bytes) -> ChannelView:
         """Return how a channel stands; raise `PeerError` when a worker does not answer."""
@@ -51,10 +59,11 @@ class Channels:
 
     async def page(self, query: Query) -> bytes:
         """`GET /api/channels`."""
-        after = last_of(query, b"after")
-        page = await self._channels.page(
-            check_prefix(last_of(query, b"prefix")), after and check_channel(after), limit_in(query)
-        )
+        prefix, after, limit = check_prefix(last_of(query, b"prefix")), last_of(query, b"after"), limit_in(query)
+        if _by_subscribers(query):
+            page = await self._channels.ranked(prefix, parse_place(after), limit)
+        else:
+            page = await self._channels.page(prefix, after and check_channel(after), limit)
         channels = [ListedChannel(text(each.channel), each.subscribers, each.messages) for each in page.channels]
         return as_json(ChannelList(channels, None if page.after is None else text(page.after)))
 
@@ -100,3 +109,10 @@ def text(name: bytes) -> str:
 def time_text(unix_s: float) -> str:
     """Return a time as RFC 3339 UTC."""
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _by_subscribers(query: Query) -> bool:
+    asked = last_of(query, b"sort").decode("ascii", "replace") or SORTS[0]
+    if asked not in SORTS:
+        raise PeerError("bad-request", f"channels are sorted by one of these: {', '.join(SORTS)}")
+    return asked == SORTS[1]

@@ -75,6 +75,10 @@ class MemoryStore:
         """See `IMessageStore.feed`."""
         self._takers.append(take)
 
+    def unfeed(self, take: Callable[[Message, bool, object], None]) -> None:
+        """See `IMessageStore.unfeed`."""
+        self._takers.remove(take)
+
     # -- writing
 
     def append(

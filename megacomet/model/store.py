@@ -113,6 +113,9 @@ class IMessageStore(Interface):
         The note is what was given to `append` with the message, None when it was appended elsewhere.
         """
 
+    def unfeed(take: Callable[[Message, bool, object], None]) -> None:
+        """Have `take` called no more."""
+
     def append(
         publication: Publication, now: float, done: Callable[[Appended | Refused], None], note: object = None
     ) -> None:

@@ -26,7 +26,7 @@ class Listed(NamedTuple):
 
 @attrs.frozen
 class ChannelPage:
-    """Some channels, in the order of their names.
+    """Some channels, in the order that was asked for.
 
     Attributes:
         channels: see `Listed`.

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from megacomet.errors import CATALOGUE
-from megacomet.wire.described import Channel, Client, Count, Position, Time
+from megacomet.wire.described import After, Channel, Client, Count, Position, Time
 
 _CODES: Final = [{"const": code, "title": title} for code, (_, title) in CATALOGUE.items()]
 
@@ -124,12 +124,12 @@ class ChannelList(Struct, frozen=True):
     """A page of channels.
 
     Attributes:
-        channels: in the order of their names.
+        channels: in the order that was asked for.
         after: what the next page is asked for with; `null`: this is the last.
     """
 
     channels: list[ListedChannel]
-    after: Channel | None
+    after: After | None
 
 
 class ChannelInfo(Struct, frozen=True):
