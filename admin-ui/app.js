@@ -1,39 +1,77 @@
-// Shows whether somebody is signed in, and lets them sign in and out.
-const app = document.getElementById("app");
-let csrf = "";
+// The console: from the session to the shell to the page of the address.
 
-async function ask(method, body) {
-  const headers = method === "GET" ? {} : { "Content-Type": "application/json", "X-CSRF-Token": csrf };
-  return fetch("/console/session", { method, headers, body: body && JSON.stringify(body) });
+import { Component, render } from "preact";
+import { useEffect } from "preact/hooks";
+import { html } from "./html.js";
+import { begin } from "./live.js";
+import { route } from "./navigation.js";
+import { Audit } from "./pages/audit.js";
+import { Broadcasts } from "./pages/broadcasts.js";
+import { Channel } from "./pages/channel.js";
+import { Channels } from "./pages/channels.js";
+import { Client } from "./pages/client.js";
+import { Clients } from "./pages/clients.js";
+import { Events } from "./pages/events.js";
+import { Overview } from "./pages/overview.js";
+import { Settings } from "./pages/settings.js";
+import { SignIn } from "./pages/signin.js";
+import { Workers } from "./pages/workers.js";
+import { resume, session } from "./session.js";
+import { Shell } from "./shell.js";
+import { useStore } from "./store.js";
+import { ErrorNotice } from "./ui/notices.js";
+import { EmptyState, PageHead } from "./ui/kit.js";
+
+/** The first part of the address -> the page without a name, and with one. */
+const PAGES = {
+  "": [Overview],
+  channels: [Channels, Channel],
+  clients: [Clients, Client],
+  workers: [Workers],
+  broadcasts: [Broadcasts],
+  events: [Events],
+  audit: [Audit],
+  settings: [Settings],
+};
+
+function App() {
+  const { state, problem } = useStore(session);
+  const here = useStore(route);
+  if (state === "unknown") return problem && html`<main class="shell-main"><${ErrorNotice} problem=${problem} onRetry=${resume} /></main>`;
+  if (state === "out") return html`<${SignIn} />`;
+  const Page = PAGES[here.page]?.[here.name === null ? 0 : 1] ?? Nowhere;
+  // Another channel is another page: nothing of the one before stays in it.
+  return html`<${Shell} page=${here.page}>
+    <${Fence} key=${`${here.page}/${here.name ?? ""}`}><${Page} name=${here.name} query=${here.query} /></${Fence}>
+  </${Shell}>`;
 }
 
-async function show() {
-  const answer = await ask("GET");
-  app.replaceChildren(answer.ok ? signedIn(await answer.json()) : signIn());
+function Nowhere() {
+  return html`<${PageHead} title="No such page" />
+    <${EmptyState} title="There is no page at this address.">The pages are in the line above.</${EmptyState}>`;
 }
 
-function signedIn(session) {
-  csrf = session.csrf;
-  const out = Object.assign(document.createElement("button"), { textContent: "Sign out" });
-  out.addEventListener("click", async () => { await ask("DELETE"); await show(); });
-  const told = document.createElement("p");
-  told.append(`Signed in as ${session.name} (${session.scope}). `, out);
-  return told;
+/** An error of a page is shown in its place; the rest goes on. */
+class Fence extends Component {
+  componentDidCatch(error) {
+    console.error(error);
+    this.setState({ error });
+  }
+
+  render({ children }, { error }) {
+    return error ? html`<${ErrorNotice} problem=${error} what="This page has failed." onRetry=${() => this.setState({ error: null })} />` : children;
+  }
 }
 
-function signIn() {
-  const form = document.createElement("form");
-  const key = Object.assign(document.createElement("input"), { type: "password", autocomplete: "current-password" });
-  key.setAttribute("aria-label", "Key");
-  const why = document.createElement("output");
-  form.append(key, Object.assign(document.createElement("button"), { textContent: "Sign in" }), why);
-  form.addEventListener("submit", async (event) => {
-    event.preventDefault();
-    const answer = await ask("POST", { key: key.value });
-    if (answer.ok) await show();
-    else why.textContent = (await answer.json()).detail;
-  });
-  return form;
+// The focus goes with the page, so that the next key is one of the new page.
+function Root() {
+  const { page, name } = useStore(route);
+  useEffect(() => {
+    scrollTo(0, 0);
+  }, [page, name]);
+  return html`<${App} />`;
 }
 
-show();
+begin();
+render(html`<${Root} />`, document.getElementById("app"));
+resume();

@@ -1,0 +1,35 @@
+// The server's time, as far as this browser knows it, and the one timer that all relative times share.
+
+import { createStore } from "./store.js";
+
+/** A clock that jumps by more than this was set; less is the way of the frames through the network. */
+const JUMP_S = 5;
+
+let skewS = null;
+
+/** The server says that it is `time` (unix seconds). */
+export function learn(time) {
+  const told = time - Date.now() / 1000;
+  // A frame that took long tells too little, so the largest holds; it fades, since clocks also drift.
+  skewS = skewS === null || Math.abs(told - skewS) > JUMP_S ? told : Math.max(told, skewS - 0.001);
+}
+
+/** How many seconds the server's clock is ahead of this one. */
+export function skew() {
+  return skewS ?? 0;
+}
+
+/** Unix seconds by the server's clock. */
+export function serverNow() {
+  return Date.now() / 1000 + skew();
+}
+
+/** serverNow(), told once a second while the page is seen. */
+export const second = createStore(serverNow());
+
+setInterval(() => {
+  if (!document.hidden) second.set(serverNow());
+}, 1000);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) second.set(serverNow());
+});

@@ -1,0 +1,185 @@
+// The live frames and the events, by one EventSource for the whole page: kept while the tab is seen and somebody is
+// signed in, dialled again when it breaks. Pages read the stores `live` and `events` and the `trends`.
+
+import * as api from "./api.js";
+import { learn, serverNow } from "./clock.js";
+import { TYPES } from "./sentences.js";
+import { resume, session } from "./session.js";
+import { createStore } from "./store.js";
+import { Trends } from "./trends.js";
+
+/** Frames come each second; when none has come for so long, what is shown is old. */
+const STALE_MS = 4000;
+/** Whoever looks into another tab for a moment has no new stream to wait for. */
+const HIDDEN_MS = 15_000;
+const MOST_EVENTS = 1000;
+const BACK_OFF_MS = [500, 1000, 2000, 4000, 8000];
+
+/**
+ * @typedef {"connecting" | "live" | "stale" | "lost" | "offline" | "paused"} Phase
+ * connecting: the first time; stale: it is open, and nothing comes; lost: it is dialled again; paused: the tab is hidden.
+ * @typedef {{phase: Phase, frame: any, at: number, restartedAt: number | null, lostAt: number | null}} Live
+ * `frame`: the newest, or null; `at`: when it came, `restartedAt`: when the server was seen to be another one,
+ * `lostAt`: since when there is nothing new; unix seconds by the server's clock.
+ */
+const NOTHING = { phase: "connecting", frame: null, at: 0, restartedAt: null, lostAt: null };
+
+export const live = createStore(NOTHING);
+/** Newest first: [{id, type, time, data}], the last thousand. */
+export const events = createStore([]);
+/** The last hour, see trends.js; it changes with each frame of `live`. */
+export const trends = new Trends();
+
+let source = null;
+let lastId = "";
+let failures = 0;
+let redial = 0;
+let watch = 0;
+let hide = 0;
+let pending = [];
+
+function change(part) {
+  live.set({ ...live.get(), ...part });
+}
+
+function lost(phase) {
+  change({ phase, lostAt: live.get().lostAt ?? (live.get().at || serverNow()) });
+}
+
+function shut() {
+  source?.close();
+  source = null;
+  clearTimeout(redial);
+  clearTimeout(watch);
+}
+
+function open() {
+  shut();
+  if (session.get().state !== "in") return;
+  source = new EventSource(api.url("/events", { live: 1, ...(lastId ? { lastEventId: lastId } : { kept: 1 }) }));
+  source.addEventListener("live", (event) => framed(JSON.parse(event.data)));
+  source.addEventListener("position", noted);
+  source.addEventListener("gap", (event) => {
+    noted(event);
+    add({ id: event.lastEventId, type: "gap", time: serverNow(), data: {} });
+  });
+  for (const type of TYPES) source.addEventListener(type, happened);
+  source.onerror = failed;
+  expect();
+}
+
+// Something in between that holds the stream back shows no error: only that nothing comes.
+function expect() {
+  clearTimeout(watch);
+  watch = setTimeout(() => {
+    if (live.get().phase === "live" || live.get().phase === "connecting") lost("stale");
+    failures += 1;
+    if (failures > 1) failed();
+    else expect();
+  }, STALE_MS);
+}
+
+async function failed() {
+  shut();
+  // A machine without a network still reaches itself, so the browser's opinion only says why, and stops nothing.
+  lost(navigator.onLine === false ? "offline" : "lost");
+  const wait = BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length - 1)];
+  failures += 1;
+  redial = setTimeout(async () => {
+    // An EventSource does not say why it was refused. When it was the session, this tells, and the page asks for the key.
+    await resume();
+    if (session.get().state === "in" && !document.hidden) open();
+  }, wait * (0.75 + Math.random() / 2));
+}
+
+function noted(event) {
+  lastId = event.lastEventId;
+}
+
+function happened(event) {
+  lastId = event.lastEventId;
+  const data = JSON.parse(event.data);
+  const time = Date.parse(data.time) / 1000;
+  add({ id: event.lastEventId, type: event.type, time: Number.isFinite(time) ? time : serverNow(), data });
+}
+
+// A thousand kept events come at once, and are told at once.
+function add(event) {
+  if (pending.push(event) === 1) setTimeout(flush, 30);
+}
+
+function flush() {
+  const known = new Set(events.get().map((each) => each.id));
+  const fresh = pending.reverse().filter((each) => each.type === "gap" || !known.has(each.id));
+  pending = [];
+  events.set([...fresh, ...events.get()].slice(0, MOST_EVENTS));
+}
+
+function framed(frame) {
+  learn(frame.time);
+  failures = 0;
+  expect();
+  const before = live.get();
+  const other = before.frame !== null && before.frame.epoch !== frame.epoch;
+  const restartedAt = other ? serverNow() : before.restartedAt;
+  if (other) add({ id: `restarted-${frame.epoch}`, type: "restarted", time: serverNow(), data: { version: frame.version } });
+  if (trends.last === null || frame.time - trends.last > 10) load();
+  trends.append(frame);
+  live.set({ phase: "live", frame, at: serverNow(), restartedAt, lostAt: null });
+}
+
+let loading = false;
+async function load() {
+  if (loading) return;
+  loading = true;
+  try {
+    trends.load(await api.get("/trends"));
+    change({}); // whoever draws draws again
+  } catch {
+    // The charts begin now; the next gap asks again.
+  } finally {
+    loading = false;
+  }
+}
+
+/** The banner about the restart has been read. */
+export function seen() {
+  change({ restartedAt: null });
+}
+
+/** Try again at once. */
+export function retry() {
+  failures = 0;
+  open();
+}
+
+function signed() {
+  if (session.get().state === "in" && !source && !document.hidden) open();
+  if (session.get().state === "out") {
+    shut();
+    lastId = "";
+    failures = 0;
+    live.set(NOTHING);
+    events.set([]);
+    trends.clear();
+  }
+}
+
+/** Keep the stream from now on, for as long as the page is open. */
+export function begin() {
+  session.subscribe(signed);
+  signed();
+  document.addEventListener("visibilitychange", () => {
+    clearTimeout(hide);
+    if (!document.hidden) {
+      if (!source || live.get().phase !== "live") retry();
+      return;
+    }
+    hide = setTimeout(() => {
+      shut();
+      if (session.get().state === "in") lost("paused");
+    }, HIDDEN_MS);
+  });
+  addEventListener("online", retry);
+  addEventListener("pageshow", (event) => event.persisted && retry());
+}

@@ -1,0 +1,59 @@
+// Who is signed in. Other parts ask `session` and never see the key: it is sent once and forgotten.
+
+import * as api from "./api.js";
+import { createStore, useStore } from "./store.js";
+
+/**
+ * @typedef {{state: "unknown" | "out" | "in", reason: string, problem: Error | null, name: string, scope: "read" | "admin" | "", expires: number, skewS: number}} Session
+ * `reason`: why somebody who was signed in is not any more; `skewS`: how far the server's clock is ahead of this one.
+ */
+const NOBODY = { state: "out", reason: "", problem: null, name: "", scope: "", expires: 0, skewS: 0 };
+
+/** @type {{get: () => Session, set: (s: Session) => void, subscribe: Function}} */
+export const session = createStore({ ...NOBODY, state: "unknown" });
+
+/** Whether the one who is signed in may change something. */
+export function useMayChange() {
+  return useStore(session, (who) => who.scope === "admin");
+}
+
+function begun(told) {
+  api.useSession(told.csrf, ended);
+  const skewS = told.now - Date.now() / 1000;
+  session.set({ ...NOBODY, state: "in", name: told.name, scope: told.scope, expires: told.expires, skewS });
+}
+
+function ended(problem) {
+  api.useSession("");
+  if (session.get().state === "in") {
+    session.set({ ...NOBODY, reason: problem.detail || "The session has ended." });
+  }
+}
+
+/** Go on with the session that the browser still has. */
+export async function resume() {
+  try {
+    begun(await api.session.look());
+  } catch (problem) {
+    if (problem.status === 401 && session.get().state === "in") ended(problem);
+    else if (problem.status === 401) session.set({ ...NOBODY });
+    else if (session.get().state !== "in") session.set({ ...NOBODY, state: "unknown", problem });
+  }
+}
+
+/** @throws {api.ApiProblem} when the key is not taken */
+export async function signIn(key) {
+  begun(await api.session.begin(key));
+}
+
+/** Ends the session on the server too, so that its cookie is worth nothing any more. */
+export async function signOut() {
+  await api.session.end();
+  api.useSession("");
+  session.set({ ...NOBODY, reason: "You have signed out." });
+}
+
+// The cookie is renewed by looking, long before it ends, for as long as the page is open.
+setInterval(() => {
+  if (session.get().state === "in") resume();
+}, 15 * 60 * 1000);
