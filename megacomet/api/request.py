@@ -94,10 +94,10 @@ class Request(server.Request):
             raise PeerError("bad-request", "a target is ASCII, everything else is percent-encoded")
         self._max_bytes: int | None = SMALL_BODY_BYTES
         # Before anything else is looked at. Who asks for the description may have no key, and has none here.
-        if self.site.console.serves(head.target):
-            self._come_by_console(head)
-        elif needs_key(head.target) or head.target in self.site.keyed:
+        if needs_key(head.target) or head.target in self.site.keyed:
             self.identity = self.site.keys.check(head.headers.get(b"authorization"))
+        elif self.site.console.serves(head.target):
+            self._come_by_console(head)
         body = self.site.bodies.get(self.path) if head.method == b"POST" else None
         if body is not None:
             check_type(head.headers, body.types)

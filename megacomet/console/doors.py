@@ -94,7 +94,7 @@ class Visit:
     Attributes:
         identity: of who has signed in; None: nobody has.
         path: of the API, for which the request counts from now on; b"": it is answered here.
-        holds: tells whether it still may be answered.
+        holds: tells whether the API may go on answering it.
         answer: takes the whole body, returns the answer or raises `PeerError`.
     """
 

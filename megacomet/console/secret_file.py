@@ -12,7 +12,7 @@ from typing import Final
 
 from megacomet.console.tokens import SECRET_BYTES
 from megacomet.errors import StartError
-from megacomet.statedir import make_file
+from megacomet.statedir import hand_over, make_file
 
 FILE_NAME: Final = "console-secret"
 _LINE: Final = re.compile(rb"[0-9a-f]{%d}\n?" % (2 * SECRET_BYTES)).fullmatch
@@ -29,6 +29,8 @@ def load_or_make_secret(state_dir: str, uid: int | None = None, gid: int | None 
         StartError: the file cannot be made or read, or holds no secret; it is named.
     """
     path = os.path.join(state_dir, FILE_NAME)
+    if uid is not None:  # an earlier start, by root, may have made it
+        hand_over(path, uid, -1 if gid is None else gid)
     found = _read(path)
     if found is not None:
         return found
