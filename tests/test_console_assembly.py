@@ -10,10 +10,14 @@ import pytest
 
 from megacomet.console import secret_file, signed_out
 from megacomet.console.assembly import Membership, find_files, make_console
+from megacomet.console.doors import Console
+from megacomet.console.files import NONE
 from megacomet.console.sessions import Sessions
+from megacomet.console.tokens import Seal
 from megacomet.errors import PeerError
 from megacomet.model.keys import Keys
-from tests.doors import FakeAudit
+from megacomet.wire.http import parse_head
+from tests.doors import FakeAudit, FakeSignedOut
 
 NOW = 1_795_860_000.0
 
@@ -45,6 +49,17 @@ def test_made(tmp_path: Path) -> None:
     assert console.lines.startswith(b"Content-Security-Policy: ")
     assert console.serves(b"/console/")
     membership.close()
+
+
+def test_the_page_of_nothing() -> None:
+    """Where nothing is installed the page says so, and the way to the API is open."""
+    keys = Keys([("a-key", "read")])
+    console = Console(
+        NONE, Sessions(keys, Seal(bytes(32)), FakeSignedOut()), keys, FakeAudit(), lambda: NOW, lambda: NOW
+    )
+    raw = b"GET /console/ HTTP/1.1\r\nHost: h\r\n\r\n"
+    with pytest.raises(PeerError, match="the console's files are not installed with this server"):
+        console.visit(parse_head(raw), raw, None, False, "f00-1")
 
 
 def test_without_pages(tmp_path: Path) -> None:

@@ -6,6 +6,10 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.interfaces import ISSLTransport
+from zope.interface import directlyProvides
 
 from megacomet.console.attempts import MOST_FAILURES, NOTE_S, WINDOW_S
 from megacomet.console.sessions import RENEW_S
@@ -214,6 +218,14 @@ def test_a_wrong_key(key: str) -> None:
     [note] = doors.audit.notes
     assert (note["action"], note["result"], note["key"]) == ("sign-in", "unauthorized", None)
     assert not key or key not in json.dumps(note, ensure_ascii=False)
+
+
+def test_tls_of_our_own() -> None:
+    """A connection that is TLS itself needs no word of a proxy."""
+    connection = Doors().connect()
+    directlyProvides(connection.transport, ISSLTransport)
+    answer = connection.send(post(SIGN_IN, json.dumps({"key": KEY}), JSON, key=None)).answer()
+    assert answer.headers["set-cookie"].endswith("; Secure")
 
 
 def test_spaces_around_a_key() -> None:
@@ -644,6 +656,16 @@ def test_two_cookies_of_our_name() -> None:
         assert status == (200 if browser.cookie in line else 401)
     twice = get("/console/api/stats", "Cookie: a=b", f"Cookie: {browser.cookie}", key=None)
     assert doors.ask(twice).status == 200
+
+
+@given(st.lists(st.binary(max_size=200).filter(lambda line: not set(line) & set(b"\r\n\0")), max_size=4))
+def test_any_cookies(lines: list[bytes]) -> None:
+    """Whatever cookies are sent, nobody comes in by them and nothing breaks."""
+    doors = Doors()
+    raw = b"GET /console/api/stats HTTP/1.1\r\nHost: h\r\n"
+    for line in lines:
+        raw += b"Cookie: megacomet_session=" + line + b"\r\n"
+    assert doors.ask(raw + b"\r\n").status in (400, 401)
 
 
 def test_a_head_full_of_cookies() -> None:

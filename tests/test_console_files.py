@@ -140,6 +140,18 @@ def test_the_policy_follows_the_page(tmp_path: Path) -> None:
     assert place_of(loaded.import_map) == place_of(loaded.index.body)
 
 
+def test_where_they_are(tmp_path: Path) -> None:
+    """In the package where it is installed, beside it in a checkout; what only has the name beside it is not taken."""
+    package, beside = tmp_path / "megacomet", tmp_path / "admin-ui"
+    assert find_directory(package) is None
+    pages(beside)
+    assert find_directory(package) is None  # a directory of packages, in which somebody else has one of this name
+    (tmp_path / "setup.py").write_bytes(b"")
+    assert find_directory(package) == beside
+    pages(package / "console" / "pages")
+    assert find_directory(package) == package / "console" / "pages"
+
+
 # -- those of this checkout
 
 

@@ -82,10 +82,14 @@ class Files:
 NONE: Final = Files(None, {}, b"")
 
 
-def find_directory() -> Path | None:
-    """Return where the files are: in the package of a wheel, beside the package in a checkout; None: nowhere."""
-    inside = Path(__file__).with_name("pages")
-    root = Path(__file__).parents[2]
+def find_directory(package: Path = Path(__file__).parents[1]) -> Path | None:
+    """Return where the files are: in the package of a wheel, beside the package in a checkout; None: nowhere.
+
+    Args:
+        package: the directory of `megacomet`.
+    """
+    inside = package / "console" / "pages"
+    root = package.parent
     beside = root / "admin-ui"
     if (inside / INDEX).is_file():
         return inside

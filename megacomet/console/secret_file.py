@@ -22,7 +22,7 @@ def load_or_make_secret(state_dir: str, uid: int | None = None, gid: int | None 
     """Read the secret of a state directory, or make it.
 
     Args:
-        state_dir: it must be there.
+        state_dir: it must be there, and its lock taken.
         uid, gid: who shall own what is made, None: whoever runs this.
 
     Raises:
@@ -34,18 +34,13 @@ def load_or_make_secret(state_dir: str, uid: int | None = None, gid: int | None 
     found = _read(path)
     if found is not None:
         return found
+    secret = secrets.token_bytes(SECRET_BYTES)
     try:
-        make_file(path, secrets.token_hex(SECRET_BYTES).encode() + b"\n", uid, gid)
-    except FileExistsError:
-        pass  # somebody else was quicker
+        make_file(path, secret.hex().encode() + b"\n", uid, gid)
     except OSError as e:
-        raise StartError(
-            f"the console's secret cannot be written to {path}: {(e.strerror or str(e)).lower()}"
-        ) from None
-    found = _read(path)
-    if found is None:
-        raise StartError(f"the console's secret {path} is gone again")
-    return found
+        why = (e.strerror or str(e)).lower()
+        raise StartError(f"the console's secret cannot be written to {path}: {why}") from None
+    return secret
 
 
 def _read(path: str) -> bytes | None:
