@@ -330,8 +330,12 @@ class FakeLookup:
 class FakeSignedOut(set[bytes]):
     """Keeps who has signed out in memory; see `megacomet.console.sessions.ISignedOut`."""
 
+    failure: Exception | None = None
+
     def add(self, id_: bytes, until: float = 0.0, now: float = 0.0) -> None:
-        """Remember one."""
+        """Remember one, or fail as the test says."""
+        if self.failure is not None:
+            raise self.failure
         super().add(id_)
 
 
