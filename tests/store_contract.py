@@ -107,6 +107,20 @@ class StoreContract:
         self.push(store, b"a")
         assert (first, second) == ([2, 3], [3])
 
+    def test_a_feed_can_be_left(self, store):
+        """Who leaves is given nothing more, and the others are given everything."""
+        first, second = [], []
+
+        def take(message, kept, note):
+            second.append(message.offset)
+
+        store.feed(lambda message, kept, note: first.append(message.offset))
+        store.feed(take)
+        self.push(store, b"a")
+        store.unfeed(take)
+        self.push(store, b"a")
+        assert (first, second) == ([1, 2], [1])
+
     def test_a_message_of_a_mailbox_can_be_claimed_from_the_feed(self, store):
         """The message is in its mailbox when delivery starts."""
         store.feed(lambda message, kept, note: store.claim(message.channel, message.offset))
