@@ -14,6 +14,7 @@ import attrs
 from megacomet.api.access import Access
 from megacomet.api.site import Behind, Site, make_site
 from megacomet.api.stats import Stats
+from megacomet.console.assembly import Membership, make_console
 from megacomet.listeners import Listeners
 from megacomet.manager.adoption import Adoption, highest_descriptor
 from megacomet.manager.events import Events
@@ -43,6 +44,7 @@ class Ground:
     Attributes:
         state: the state directory.
         access: who may use the API.
+        membership: who has signed in to the console.
         workers: how many.
         limit: descriptors that a process may have.
         listeners: the sockets.
@@ -53,6 +55,7 @@ class Ground:
 
     state: StateDir
     access: Access
+    membership: Membership
     workers: int
     limit: int
     listeners: Listeners
@@ -119,6 +122,7 @@ def make_core(
             events=events,
             sources=sources,
             metrics=Page(lambda: readings(measured), time.monotonic),
+            console=make_console(ground.membership, ground.access.keys, ground.access.audit, time.time, time.monotonic),
         ),
         reactor,
     )

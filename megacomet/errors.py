@@ -10,6 +10,8 @@
         BadBody               a chunked body that is malformed; has what came before the fault
         BadData               `data` that is not JSON, not UTF-8, too deep or too large
         Refused               the store does not take a message (mailbox-full, store-full)
+        TooMany               what is asked for was tried too often; tells when it may be tried again
+        WrongMethod           a method that the path does not have; tells those that it has
       OpError                 a request of a WebSocket that is refused; carries a number of `OP_CODES`
       CallError               a command of `megacomet` did not get from the API what it asked for
         NoServer              nobody answers
@@ -182,6 +184,30 @@ class BadData(PeerError):
 
 class Refused(PeerError):
     """Raised when the store does not take a message; nothing that waits was dropped for it."""
+
+
+class TooMany(PeerError):
+    """Raised when something was tried too often.
+
+    Attributes:
+        wait_s: seconds after which it may be tried again, at least 1.
+    """
+
+    def __init__(self, detail: str, wait_s: int) -> None:
+        super().__init__("too-many-requests", detail)
+        self.wait_s = wait_s
+
+
+class WrongMethod(PeerError):
+    """Raised when a path does not have the method.
+
+    Attributes:
+        allow: those that it has, as in the header Allow.
+    """
+
+    def __init__(self, allow: str) -> None:
+        super().__init__("method-not-allowed", f"allowed here: {allow}")
+        self.allow = allow
 
 
 class OpError(MegaCometError):

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import secrets
 import stat
 import tempfile
 from typing import Final
@@ -129,6 +130,34 @@ def sockets_dir(path: str) -> str:
 def control_path_of(path: str) -> str:
     """Return where the zygote of a state directory is found, see `StateDir.control_path`."""
     return os.path.join(sockets_dir(path), _CONTROL_NAME)
+
+
+def make_file(path: str, data: bytes, uid: int | None = None, gid: int | None = None) -> None:
+    """Make a file that only its owner may read, whole or not at all: one that is there is complete.
+
+    Args:
+        path: of it; its directory must be there.
+        data: what is to stand in it.
+        uid, gid: who shall own it, None: whoever runs this.
+
+    Raises:
+        FileExistsError: there is one already; it stays as it is.
+        OSError: it cannot be made.
+    """
+    unfinished = f"{path}.{secrets.token_hex(8)}"
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            os.fchmod(descriptor, 0o600)  # whatever the umask is
+            os.fchown(descriptor, -1 if uid is None else uid, -1 if gid is None else gid)
+            with open(descriptor, "wb", closefd=False) as file:
+                file.write(data)
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.link(unfinished, path)
+    finally:
+        os.unlink(unfinished)
 
 
 def _why(error: OSError, path: str) -> str:

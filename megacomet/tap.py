@@ -32,6 +32,7 @@ from megacomet.api.classic import classic_label
 from megacomet.api.doors import own_addresses, own_doors
 from megacomet.api.stats import Stats
 from megacomet.binding import bind_all, cannot_listen, refuse_taken
+from megacomet.console.assembly import Membership
 from megacomet.core import Ground, make_core
 from megacomet.errors import StartError
 from megacomet.hangup import Hangup, foreground_terminal
@@ -118,6 +119,7 @@ class Server(MultiService):
         state = prepare(settings.state_dir, self._uid, self._gid)
         try:
             access = Access(settings, time.time, self._uid, self._gid)
+            membership = Membership(settings.state_dir, self._uid, self._gid)
             self._hangup.reload = access.reload
             identity = _identity(settings, workers)
             found = take_over(state.control_path, identity, settings.stop_s)
@@ -128,7 +130,7 @@ class Server(MultiService):
         nonce = found.nonce if found is not None else secrets.token_hex(16)
         if found is not None:
             self._log.info("{workers} workers of an earlier manager are taken over", workers=found.workers)
-        return Ground(state, access, workers, limit, listeners, nonce, found is not None, identity)
+        return Ground(state, access, membership, workers, limit, listeners, nonce, found is not None, identity)
 
     def _refuse(self, error: StartError) -> NoReturn:
         """End the start with one line, not a traceback; twistd removes its pid file and tells who waits for it."""
@@ -265,6 +267,7 @@ class Server(MultiService):
         ground.listeners.remove_paths()
         ground.listeners.close()
         ground.access.close()
+        ground.membership.close()
         ground.state.clear()
         whereabouts.remove(ground.state.path)
         ground.state.release()

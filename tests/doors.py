@@ -14,6 +14,10 @@ from twisted.python.failure import Failure
 
 from megacomet.api.site import Behind, Site, make_site
 from megacomet.api.stats import Stats
+from megacomet.console.doors import Console
+from megacomet.console.files import File, Files
+from megacomet.console.sessions import Sessions
+from megacomet.console.tokens import Seal
 from megacomet.errors import PeerError, Refused
 from megacomet.manager.events import Events
 from megacomet.model.keys import Keys
@@ -285,6 +289,22 @@ class FakeLookup:
         return ClientView(client, self.waiting, connections)
 
 
+class FakeSignedOut(set[bytes]):
+    """Keeps who has signed out in memory; see `megacomet.console.sessions.ISignedOut`."""
+
+    def add(self, id_: bytes, until: float = 0.0, now: float = 0.0) -> None:
+        """Remember one."""
+        super().add(id_)
+
+
+#: What the console of the tests is made of.
+PAGES = Files(
+    File(b"text/html; charset=utf-8", b"<!DOCTYPE html>", None, "page"),
+    {b"/console/@1f/app.js": File(b"text/javascript; charset=utf-8", b"a" * 100, b"zipped", "app")},
+    b'{"imports":{}}',
+)
+
+
 class Transport(StringTransport):
     """A transport that can be closed for writing only, as a socket can."""
 
@@ -397,6 +417,9 @@ class Doors:
         self.events = Events("boot", lambda: 784111777.0)
         self.metrics = FakePage()
         of_settings = Settings(**{"state_dir": "/nowhere"} | settings)
+        keys = self.keys = Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")])
+        self.signed_out = FakeSignedOut()
+        self.sessions = Sessions(keys, Seal(bytes(32)), self.signed_out)
         rest = (self.audit, self.clock, self.clock.seconds, of_settings.message_bytes)
         self.pushing = Publisher(self.publisher, self.pressure, *rest)
         self.site = make_site(
@@ -404,7 +427,7 @@ class Doors:
             Behind(
                 publisher=self.pushing,
                 lookup=self.lookup,
-                keys=Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")]),
+                keys=keys,
                 audit=self.audit,
                 stats=self.manager,
                 readiness=self.manager,
@@ -412,6 +435,7 @@ class Doors:
                 events=self.events,
                 sources=dict.fromkeys(ROWS, BUILT_IN),
                 metrics=self.metrics,
+                console=Console(PAGES, self.sessions, keys, self.audit, self.clock.seconds, self.clock.seconds),
             ),
             self.clock,
         )

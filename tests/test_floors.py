@@ -57,6 +57,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.worker": 4,
     "megacomet.manager": 4,
     "megacomet.api": 5,
+    "megacomet.console": 5,
     "megacomet.metrics": 5,
     "megacomet.core": 6,
     "megacomet.entry": 6,

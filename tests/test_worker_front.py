@@ -593,7 +593,7 @@ def test_requests_cut_anywhere(house: House, cuts: list[int]) -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "/",
+        "//",
         "/nothing",
         "/sue",
         "/a/b.js",
@@ -615,6 +615,19 @@ def test_unknown_paths(house: House, target: str) -> None:
     answer = house.ask(target)
     assert (answer.status, json.loads(answer.body)["code"]) == (404, "not-found")
     assert house.link.adopted == []
+
+
+def test_the_entrance(house: House, make: Callable[..., House]) -> None:
+    """Whoever types the server's name into a browser comes to the console; not where it is served elsewhere."""
+    for method in ("GET", "HEAD"):
+        answer = house.ask("/", method=method)
+        assert (answer.status, answer.headers["location"], answer.body) == (302, "/console/", b"")
+    assert house.ask("/", method="POST").status == 405
+    assert house.link.adopted == []
+    elsewhere = make(admin="tcp:8081")
+    for target in ("/", "/console", "/console/", "/console/session", "/console/api/stats", "/console/@1f/app.js"):
+        assert elsewhere.ask(target).status == 404
+    assert elsewhere.link.adopted == []
 
 
 def test_health(house: House) -> None:

@@ -24,7 +24,7 @@ from megacomet.api.operation import Operation
 from megacomet.api.page import page_headers, page_html
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
-from megacomet.errors import PeerError
+from megacomet.errors import PeerError, WrongMethod
 from megacomet.names import mailbox_of
 from megacomet.publishing.publisher import Publisher
 from megacomet.publishing.pushing import Outcome, decode
@@ -211,8 +211,7 @@ class Api:
         if isinstance(error, PeerError):
             request.reply_problem(error)
         elif isinstance(error, MethodNotAllowed):
-            allow = ", ".join(sorted(error.valid_methods or ()))
-            request.reply_problem(PeerError("method-not-allowed", f"allowed here: {allow}"), allow.encode())
+            request.reply_problem(WrongMethod(", ".join(sorted(error.valid_methods or ()))))
         elif isinstance(error, NotFound):
             request.reply_problem(PeerError("not-found"))
         else:

@@ -24,7 +24,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web import http
 
-from megacomet.api.request import ISite, Request
+from megacomet.api.needs import ISite
+from megacomet.api.request import Request
 from megacomet.errors import BadBody, PeerError
 from megacomet.wire.http import MAX_HEAD_BYTES, RequestHead, find_head_end, oversized, parse_head
 from megacomet.wire.problems import problem_response

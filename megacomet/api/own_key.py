@@ -10,6 +10,7 @@ import secrets
 from typing import Final, NamedTuple
 
 from megacomet.errors import StartError
+from megacomet.statedir import make_file
 
 FILE_NAME: Final = "api-key"
 KEY_BYTES: Final = 32
@@ -46,7 +47,7 @@ def load_or_make_key(state_dir: str, uid: int | None = None, gid: int | None = N
     if key is not None:
         return LoadedKey(key, path, made=False)
     try:
-        _make(state_dir, path, -1 if uid is None else uid, -1 if gid is None else gid)
+        _make(state_dir, path, uid, gid)
     except FileExistsError:  # somebody else was quicker
         made = False
     except OSError as e:
@@ -79,22 +80,10 @@ def read_key(path: str) -> str | None:
     return raw.decode("ascii")
 
 
-def _make(state_dir: str, path: str, uid: int, gid: int) -> None:
-    """Write a new key, whole or not at all: a file that exists is complete."""
+def _make(state_dir: str, path: str, uid: int | None, gid: int | None) -> None:
+    """Write a new key, and make its directory if there is none."""
     if not os.path.isdir(state_dir):
         os.makedirs(state_dir, mode=0o755, exist_ok=True)
         os.chmod(state_dir, 0o700)
-        os.chown(state_dir, uid, gid)
-    unfinished = f"{path}.{secrets.token_hex(8)}"
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            os.fchmod(descriptor, 0o600)  # whatever the umask is
-            os.fchown(descriptor, uid, gid)
-            os.write(descriptor, secrets.token_urlsafe(KEY_BYTES).encode() + b"\n")
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.link(unfinished, path)
-    finally:
-        os.unlink(unfinished)
+        os.chown(state_dir, -1 if uid is None else uid, -1 if gid is None else gid)
+    make_file(path, secrets.token_urlsafe(KEY_BYTES).encode() + b"\n", uid, gid)

@@ -6,74 +6,28 @@ know: small ones get their whole body through Klein, a batch gets it piece by pi
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping
 from io import BytesIO
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import attrs
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import parse_qs
 
-from megacomet.api.audit import DONE, IAudit, address_text
-from megacomet.api.needs import IChannel, ISink
-from megacomet.errors import PeerError
-from megacomet.model.keys import Identity, Keys
+from megacomet.api.audit import DONE, address_text
+from megacomet.api.needs import IChannel, ISink, ISite, IVisit
+from megacomet.errors import PeerError, TooMany, WrongMethod
+from megacomet.model.keys import Identity
 from megacomet.publishing.pushing import Sender
 from megacomet.wire.http import RequestHead, response, stream_head
 from megacomet.wire.keyless import needs_key
 from megacomet.wire.problems import problem_response
-from megacomet.wire.requests import JSON, RequestIds, answer_lines, check_type, too_large
+from megacomet.wire.requests import JSON, answer_lines, check_type, too_large
 
 #: Of requests whose body nobody asks for.
 SMALL_BODY_BYTES: Final = 64 * 1024
 #: Seconds for Retry-After, spread so that not all come back at once.
 _WAIT_S: Final = {"too-many-requests": 5, "overloaded": 5, "shutting-down": 10}
-
-
-@attrs.frozen
-class Body:
-    """What a path takes by POST.
-
-    Attributes:
-        types: the content types; none given is the first.
-        max_bytes: of the body, None: no bound, it goes to `sink`.
-        sink: makes what takes the body as it arrives, None: it is kept until it is complete.
-    """
-
-    types: tuple[bytes, ...]
-    max_bytes: int | None
-    sink: Callable[[Request], ISink] | None = None
-
-
-class ISite(Protocol):
-    """What a request needs of the site: the keys, the audit log, what is taken by POST, what all answers share.
-
-    Attributes:
-        answered: requests, by status.
-        channels: the open connections.
-        keyed: paths outside of `/api` that need a key as well.
-    """
-
-    answered: Counter[int]
-    channels: set[Any]
-    keyed: frozenset[bytes]
-    keys: Keys
-    audit: IAudit
-    bodies: Mapping[bytes, Body]
-    request_ids: RequestIds
-    resource: Any
-
-    def refuse(self, error: PeerError) -> None:
-        """Count an error that is told."""
-
-    def date_line(self) -> bytes:
-        """Return the header Date."""
-
-    def spread(self, most_s: int) -> int:
-        """Return a random number of seconds."""
 
 
 class Request(server.Request):
@@ -82,6 +36,7 @@ class Request(server.Request):
     Attributes:
         site: the site that it belongs to.
         identity: who asks; None where no key is needed.
+        path: as it was sent; of a request that comes by the console, that of the door.
         request_id: given by the client or made, for answers and logs.
     """
 
@@ -98,6 +53,8 @@ class Request(server.Request):
     defaultContentType = None
     _log = Logger()
     _sink: ISink | None = None
+    _visit: IVisit | None = None
+    _lines = b""  # of every answer
     _refusal: PeerError | None = None
     _answered = False
     _whole = False
@@ -137,9 +94,11 @@ class Request(server.Request):
             raise PeerError("bad-request", "a target is ASCII, everything else is percent-encoded")
         self._max_bytes: int | None = SMALL_BODY_BYTES
         # Before anything else is looked at. Who asks for the description may have no key, and has none here.
-        if needs_key(head.target) or head.target in self.site.keyed:
+        if self.site.console.serves(head.target):
+            self._come_by_console(head)
+        elif needs_key(head.target) or head.target in self.site.keyed:
             self.identity = self.site.keys.check(head.headers.get(b"authorization"))
-        body = self.site.bodies.get(head.target) if head.method == b"POST" else None
+        body = self.site.bodies.get(self.path) if head.method == b"POST" else None
         if body is not None:
             check_type(head.headers, body.types)
             self._max_bytes = body.max_bytes
@@ -147,6 +106,17 @@ class Request(server.Request):
                 self._sink = body.sink(self)
         if self._max_bytes is not None and head.content_length > self._max_bytes:
             raise too_large(self._max_bytes)
+
+    def _come_by_console(self, head: RequestHead) -> None:
+        """Take who asks, and for which door, from the console: its session is all that counts there."""
+        console = self.site.console
+        self._lines = console.lines
+        address = address_text(self._peer)
+        visit = self._visit = console.visit(head, self._raw, address, self.channel.isSecure(), self.request_id)
+        self.identity = visit.identity
+        if visit.path:
+            self.path = visit.path
+            self.uri = self.path + b"?" + head.query if head.query else self.path
 
     def check_type(self, types: tuple[bytes, ...]) -> None:
         """Check the type of the body; see `megacomet.wire.requests.check_type`."""
@@ -171,12 +141,26 @@ class Request(server.Request):
         if self._refusal is not None:
             self.reply_problem(self._refusal)
             self.finish()
+        elif self._visit is not None and not self._visit.path:
+            self._answer_visit(self._visit)
         elif self._sink is not None:
             self._sink.end().addCallbacks(self._reply_sink, self.processingFailed)
         else:
             self.content = BytesIO(b"".join(self._pieces))
             self.args = parse_qs(self._head.query, True) if self._head.query else {}
             self.process()
+
+    def _answer_visit(self, visit: IVisit) -> None:
+        try:
+            answer = visit.answer(b"".join(self._pieces))
+        except PeerError as e:
+            self.reply_problem(e)
+        except Exception:
+            self.processingFailed(Failure())
+            return
+        else:
+            self.reply(answer.status, answer.body, answer.content_type, answer.lines, answer.cache_control)
+        self.finish()
 
     def process(self) -> None:
         """Hand the request to the site's resource, with the path as it was sent: what Klein decodes may hold a "/".
@@ -228,7 +212,9 @@ class Request(server.Request):
 
     @property
     def is_allowed(self) -> bool:
-        """Whether the key of this request is still accepted: one that is answered for long asks again."""
+        """Whether key or session of this request still count: one that is answered for long asks again."""
+        if self._visit is not None:
+            return self._visit.holds()
         return self.identity is not None and self.site.keys.know(self.identity)
 
     def audit(self, action: str, result: str = DONE, **what: object) -> None:
@@ -251,11 +237,19 @@ class Request(server.Request):
 
     # -- answers
 
-    def reply(self, status: int, body: bytes, content_type: bytes = JSON, headers: bytes = b"") -> None:
+    def reply(
+        self,
+        status: int,
+        body: bytes,
+        content_type: bytes = JSON,
+        headers: bytes = b"",
+        cache_control: bytes = b"no-store",
+    ) -> None:
         """Write the whole answer, and leave it to the caller to `finish`.
 
         Args:
-            headers: more lines, each with its CRLF.
+            headers: more lines, each with its CRLF; with a policy of its own for pages, the console's do not count.
+            cache_control: the value of Cache-Control.
         """
         if self._disconnected or self._answered:
             return
@@ -266,6 +260,8 @@ class Request(server.Request):
         site, channel = self.site, self.channel
         site.answered[status] += 1
         lines = answer_lines(site.date_line(), content_type, self.request_id) + headers
+        if b"Content-Security-Policy:" not in headers:
+            lines += self._lines
         head = self._head
         channel.transport.write(
             response(
@@ -275,6 +271,7 @@ class Request(server.Request):
                 keep_alive=bool(channel.persistent),
                 minor=head.minor,
                 head_only=head.method == b"HEAD",
+                cache_control=cache_control,
             )
         )
 
@@ -291,7 +288,11 @@ class Request(server.Request):
         self.code = 200
         self.site.answered[200] += 1
         self.channel.persistent = False
-        lines = answer_lines(self.site.date_line(), content_type, self.request_id) + b"X-Accel-Buffering: no\r\n"
+        lines = (
+            answer_lines(self.site.date_line(), content_type, self.request_id)
+            + b"X-Accel-Buffering: no\r\n"
+            + self._lines
+        )
         head = stream_head(lines, is_chunked=False, cache_control=b"no-cache, no-transform")
         self.channel.transport.write(head)
         return self.method != b"HEAD"
@@ -301,12 +302,8 @@ class Request(server.Request):
         if not self._disconnected:
             self.channel.transport.write(data)
 
-    def reply_problem(self, error: PeerError, allow: bytes = b"") -> None:
-        """Write an error as the answer, and leave it to the caller to `finish`.
-
-        Args:
-            allow: the methods of the path, with `method-not-allowed`.
-        """
+    def reply_problem(self, error: PeerError) -> None:
+        """Write an error as the answer, and leave it to the caller to `finish`."""
         if self._disconnected or self._answered:
             return
         self._let_strangers_go()
@@ -315,6 +312,7 @@ class Request(server.Request):
         self.code = error.status
         self.site.refuse(error)
         wait_s = _WAIT_S.get(error.code)
+        retry_after = error.wait_s if isinstance(error, TooMany) else self.site.spread(wait_s) if wait_s else None
         self.channel.transport.write(
             problem_response(
                 error,
@@ -322,9 +320,9 @@ class Request(server.Request):
                 keep_alive=bool(self.channel.persistent),
                 minor=self._head.minor,
                 head_only=self._head.method == b"HEAD",
-                allow=allow,
-                retry_after=self.site.spread(wait_s) if wait_s else None,
-                cors=self.site.date_line(),
+                allow=error.allow.encode() if isinstance(error, WrongMethod) else b"",
+                retry_after=retry_after,
+                cors=self.site.date_line() + self._lines,
             )
         )
 

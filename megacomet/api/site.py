@@ -28,8 +28,9 @@ from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
 from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.metrics import IPage, Scrapes
+from megacomet.api.needs import Body, IConsole
 from megacomet.api.operation import Operation
-from megacomet.api.request import Body, Request
+from megacomet.api.request import Request
 from megacomet.api.settings import config_json
 from megacomet.api.stats import IStats, stats_json
 from megacomet.api.workers import IWorkers
@@ -57,6 +58,7 @@ class Site(server.Site):
         audit: takes note of what requests have changed.
         bodies: what is taken by POST, by path.
         keyed: paths outside of `/api` that need a key as well.
+        console: answers under `/console`.
         keep_alive_s: seconds that a connection may be idle.
         head_timeout_s: seconds in which a head must be complete.
         channels: the open connections.
@@ -79,6 +81,7 @@ class Site(server.Site):
         readers: Readers,
         bodies: Mapping[bytes, Body],
         keyed: frozenset[bytes],
+        console: IConsole,
         keep_alive_s: float,
         head_timeout_s: float,
     ) -> None:
@@ -87,6 +90,7 @@ class Site(server.Site):
         self.audit = audit
         self.bodies = bodies
         self.keyed = keyed
+        self.console = console
         self._readers = readers
         self.keep_alive_s = keep_alive_s
         self.head_timeout_s = head_timeout_s
@@ -182,6 +186,7 @@ class Behind:
         events: what happens.
         sources: where each of the settings came from.
         metrics: the page of the metrics.
+        console: answers under `/console`.
     """
 
     publisher: Publisher
@@ -194,6 +199,7 @@ class Behind:
     events: IEvents
     sources: Mapping[str, str]
     metrics: IPage
+    console: IConsole
 
 
 def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site:
@@ -224,6 +230,7 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
         readers=readers,
         bodies=_bodies(behind.publisher, ENVELOPE_BYTES + settings.message_bytes),
         keyed=frozenset() if settings.metrics_open else frozenset((METRICS_PATH,)),
+        console=behind.console,
         keep_alive_s=settings.keep_alive_s,
         head_timeout_s=settings.head_timeout_s,
     )

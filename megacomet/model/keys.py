@@ -147,6 +147,14 @@ class Keys:
         scheme, _, key = authorization.partition(b" ")
         if scheme.lower() != b"bearer":
             raise PeerError("unauthorized", "the scheme of Authorization is Bearer")
+        return self.whose(key)
+
+    def whose(self, key: bytes) -> Identity:
+        """Return whose key it is; spaces around it do not count.
+
+        Raises:
+            PeerError: `unauthorized`.
+        """
         # How long this takes may tell something of a hash, which tells nothing of its key.
         found = self._known.get(digest_of(key.strip()))
         if found is None:

@@ -113,6 +113,8 @@ class Front:
             b"/healthz": self._small.health,
             b"/readyz": self._small.readiness,
         }
+        if not self._settings.admin:
+            pages[b"/"] = self._small.entrance
         if self._settings.ws_echo:
             pages[self._settings.ws_echo.encode()] = self._listening.echo
         return pages

@@ -42,6 +42,14 @@ class SmallPages:
             raise PeerError("overloaded", "not all workers listen")
         self._page(fd, head, JSON, as_json(Readiness(True, link.workers)))
 
+    def entrance(self, fd: int, head: http.RequestHead) -> None:
+        """`GET /`: people find the console."""
+        lines = self._answers.lines(self._answers.origin_of(head)) + b"Location: /console/\r\n"
+        is_head = head.method == b"HEAD"
+        self._rows.answer(
+            fd, http.response(302, lines, b"", keep_alive=self._stays(fd), minor=head.minor, head_only=is_head)
+        )
+
     def _page(self, fd: int, head: http.RequestHead, content_type: bytes, body: bytes) -> None:
         lines = self._answers.lines(self._answers.origin_of(head)) + content_type
         is_head = head.method == b"HEAD"
