@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { clock, UNKNOWN } from "../format.js";
+import { clock, tidy, UNKNOWN } from "../format.js";
 import { html } from "../html.js";
 import { useStore } from "../store.js";
 import { theme } from "../theme.js";
@@ -18,7 +18,7 @@ import { plotOf, stackedOf } from "./plot.js";
  *   `columns`: [unix seconds, values of the first series, …], oldest first; null: not known, a gap; `from`, `to`: unix
  *   seconds of its sides; `format`: of the legend, `axis`: of the axis (the same without it); `least`: its top is not below
  */
-export function Chart({ title, unit = "", series, columns, from, to, format, axis = format, stacked = false, height = 140, group, least = 0 }) {
+export function Chart({ title, unit = "", series, columns, from, to, format, axis = (value) => tidy(format(value)), stacked = false, height = 140, group, least = 0 }) {
   const box = useRef(null);
   const plot = useRef(null);
   const view = useRef({});
@@ -29,16 +29,17 @@ export function Chart({ title, unit = "", series, columns, from, to, format, axi
   view.current = { from, to, drawn, least, axis, seen: view.current.seen ?? true };
 
   useEffect(() => {
-    const made = plotOf(box.current, { series, stacked, height, group, view, onCursor: setAt });
+    const element = box.current;
+    const made = plotOf(element, { series, stacked, height, group, view, onCursor: setAt });
     plot.current = made;
-    const size = new ResizeObserver(() => made.setSize({ width: box.current.clientWidth, height }));
-    size.observe(box.current);
+    const size = new ResizeObserver(() => made.setSize({ width: Math.max(1, element.clientWidth), height }));
+    size.observe(element);
     // What is out of sight is not drawn.
     const sight = new IntersectionObserver(([entry]) => {
       view.current.seen = entry.isIntersecting;
       if (entry.isIntersecting) made.setData(view.current.drawn);
-    });
-    sight.observe(box.current);
+    }, { rootMargin: "200px" });
+    sight.observe(element);
     return () => {
       size.disconnect();
       sight.disconnect();
