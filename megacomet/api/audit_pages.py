@@ -129,20 +129,26 @@ def _backwards(fd: int, end: int) -> Iterator[tuple[int, bytes | None]]:
     the end is dropped, and where the reading ended is told as its beginning. What is left of it is passed over with the
     next page, as a blank line is.
     """
+    if not end:
+        return
+    is_rest = False
+    if os.pread(fd, 1, end - 1) == b"\n":
+        end -= 1
+    else:
+        is_rest = end < os.fstat(fd).st_size
     tail, at, is_first = b"", end, True
-    is_rest = 0 < end < os.fstat(fd).st_size and os.pread(fd, 1, end - 1) != b"\n"
     for _ in range(MOST_PIECES):
         begin = max(0, at - PIECE_BYTES)
         data = os.pread(fd, at - begin, begin)
         if len(data) < at - begin:
             return  # it is being cut off
+        at = begin
         tail, *lines = (data + tail).split(b"\n")
-        start = end + 1
         for line in reversed(lines):
-            start -= len(line) + 1
-            yield start, b"" if is_rest else line
+            end -= len(line)
+            yield end, b"" if is_rest else line
+            end -= 1
             is_first = is_rest = False
-        end, at = end if is_first else start - 1, begin
         if not at:
             yield 0, b"" if is_rest else tail
             return

@@ -112,7 +112,7 @@ class Reader:
 
     def write_live(self, data: bytes) -> None:
         """Send figures, unless it has these; while it does not read, only the newest wait."""
-        if data is self._live:
+        if not data or data is self._live:
             return
         self._live = data
         self._is_live_due = self.stalled is not None
@@ -266,13 +266,13 @@ class Readers:
                 reader.end()
             elif reader.stalled is not None and now - reader.stalled >= STALL_S:
                 self._cut_off(reader)
-            elif reader.wants_stats or reader.wants_live:
+            else:
                 if reader.wants_stats:
                     self._write(reader, stats)
                 if reader.wants_live:
                     reader.write_live(live)
-            elif now - reader.written >= PING_S:
-                self._write(reader, _PING)
+                if now - reader.written >= PING_S:
+                    self._write(reader, _PING)
 
     def _cut_off(self, reader: Reader) -> None:
         self._log.info("a reader of events takes nothing: cut off")
