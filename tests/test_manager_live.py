@@ -38,6 +38,12 @@ SERIES = (
 )
 
 
+class Link(FakeLink):
+    """A link that knows whose it is."""
+
+    number = -1
+
+
 class FakeLinks(doubles.FakeLinks):
     """The links, and all that stand."""
 
@@ -104,7 +110,8 @@ class LiveTests(SynchronousTestCase):
         counts = self.counts[number] = said(**{"answered": {}, "uptime_s": 60.0, **changed})
         if number not in self.links.up:
             self.supervisor.worker_up(number, pid)
-            self.links.up[number] = FakeLink(counts)
+            link = self.links.up[number] = Link(counts)
+            link.number = number
         self.links.up[number].counts = counts
         self.links.tally.told(number, pid, counts)
 
@@ -234,6 +241,28 @@ class LiveTests(SynchronousTestCase):
             rates = self.frame()["rates"]
             self.assertTrue(0 <= min(rates.values()) <= max(rates.values()) <= 10_000, rates)
             self.assertTrue(10 <= rates["out"] <= 20.0, rates)
+
+    def test_a_worker_hangs(self) -> None:
+        """One that hangs cannot say how late it is: it is as late as its beat, and what it does is not known."""
+        self.both_tell()
+        self.live.frame()
+        for _ in range(4):
+            self.clock.advance(1)
+            self.tells(1, 101, **{**self.counts[1], "uptime_s": self.counts[1]["uptime_s"] + 1})
+            frame = self.frame()
+        assert frame["lag_ms"] == 3000
+        assert [(each["lag_ms"], each["out"]) for each in frame["workers"]] == [(3000, None), (1, 0)]
+
+    def test_workers_that_were_taken_over(self) -> None:
+        """What they did under another manager is no rate of this one's: none is told until they have told more."""
+        self.live.start()
+        self.clock.advance(1)
+        self.both_tell(uptime_s=3600.0, messages=10**9)
+        self.clock.advance(1)
+        assert set(self.frame()["rates"].values()) == {None}
+        self.works(3, messages=5)
+        assert self.frame()["rates"]["out"] == 10.0
+        assert self.trends()["series"]["out"] == [None, None]
 
     def test_it_is_made_once(self) -> None:
         """However many ask within a second, they are given the same; and then another."""

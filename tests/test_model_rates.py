@@ -25,9 +25,16 @@ def look(at_s: float, own: tuple[float, ...] = (0,) * len(OF_MANAGER), **workers
     return Look(at_s, own, {int(name[1:]): each for name, each in workers.items()})
 
 
+def between(before: Look, now: Look) -> Happened:
+    """What happened between looks that tell it."""
+    done = happened(before, now)
+    assert done is not None
+    return done
+
+
 def test_a_worker() -> None:
     """What it counted is divided by what passed on its own clock, not by the time between the looks."""
-    done = happened(look(10, w0=told(100, 60.0, 5, 100)), look(11.4, w0=told(100, 62.0, 9, 150)))
+    done = between(look(10, w0=told(100, 60.0, 5, 100)), look(11.4, w0=told(100, 62.0, 9, 150)))
     assert done.workers == {0: (2, 25, 0, 0, 0)}
     assert (done.rates["accepts"], done.rates["out"]) == (2, 25)
 
@@ -35,44 +42,42 @@ def test_a_worker() -> None:
 def test_the_manager() -> None:
     """Its own counts are of the moment; what both count is added."""
     before, now = look(10, (4, 1, 10, 0.5), w0=told(100, 60)), look(12, (8, 2, 20, 1), w0=told(100, 61, 0, 0, 0, 7, 1))
-    rates = happened(before, now).rates
+    rates = between(before, now).rates
     assert rates == {"in": 2, "refused": 7.5, "requests": 6, "cpu": 0.25, "accepts": 0, "out": 0, "bytes_out": 0}
 
 
 def test_no_beat_between() -> None:
     """A worker that has told nothing new has done nothing, and divides by nothing."""
     same = told(100, 60, 5)
-    assert happened(look(10, w0=same), look(11, w0=same)) == Happened(
-        dict.fromkeys([*OF_WORKERS, *OF_MANAGER], 0.0), {}
-    )
+    assert between(look(10, w0=same), look(11, w0=same)) == Happened(dict.fromkeys([*OF_WORKERS, *OF_MANAGER], 0.0), {})
 
 
 def test_a_successor() -> None:
     """What the dead one told last and what its successor has done lie between the looks; the sum never falls."""
     before = look(10, w0=told(100, 3600, 50, took=(1, 2)))
     now = look(12, w0=told(101, 0.5, 58, took=(1, 2, 3)))
-    assert happened(before, now).workers == {0: (4, 0, 0, 0, 0)}
+    assert between(before, now).workers == {0: (4, 0, 0, 0, 0)}
     assert latencies(before, now) == [0, 0, 3, *[0] * (CLASSES - 3)]
 
 
 def test_a_new_worker() -> None:
     """One that was born between the looks did all that it did there."""
-    assert happened(look(10), look(15, w0=told(100, 4.0, 10))).workers == {0: (2, 0, 0, 0, 0)}
-    assert happened(look(10), look(15, w0=told(100, 5 + BORN_S, 10))).workers == {0: (2, 0, 0, 0, 0)}
+    assert between(look(10), look(15, w0=told(100, 4.0, 10))).workers == {0: (2, 0, 0, 0, 0)}
+    assert between(look(10), look(15, w0=told(100, 5 + BORN_S, 10))).workers == {0: (2, 0, 0, 0, 0)}
 
 
 def test_a_worker_that_is_older_than_the_manager() -> None:
     """What it did under another manager is nobody's rate: its first figures are where it begins."""
     first, second = look(15, w0=told(100, 3600, 10**9)), look(20, w0=told(100, 3605, 10**9 + 50))
-    assert happened(look(10), first).workers == {}
+    assert happened(look(10), first) is None
     assert latencies(look(10), first) == []
-    assert happened(first, second).workers == {0: (10, 0, 0, 0, 0)}
+    assert between(first, second).workers == {0: (10, 0, 0, 0, 0)}
 
 
 def test_a_worker_that_is_gone() -> None:
     """One that has told something and has no successor yet has done nothing more."""
     before, now = look(10, w0=told(100, 60, 5), w1=told(101, 60, 5)), look(12, w0=told(100, 62, 7), w1=told(101, 60, 5))
-    assert happened(before, now).workers == {0: (1, 0, 0, 0, 0)}
+    assert between(before, now).workers == {0: (1, 0, 0, 0, 0)}
 
 
 # -- beside a plain model
@@ -116,7 +121,7 @@ def test_workers_that_die(acts: list[tuple[int, str]], phases: list[float], ever
         if n % every == 0:
             found = {f"w{n}": told(w.last[0], w.last[1], w.last[2]) for n, w in enumerate(workers) if w.last}
             now = look(second, **found)
-            done = happened(before, now)
+            done = between(before, now)
             assert min(done.rates.values()) >= 0
             for number, (rate, *_) in done.workers.items():
                 grown = now.workers[number].counted[0] - (
@@ -141,3 +146,16 @@ def test_looking_back() -> None:
     assert looks.back(10.5) is None
     looks.add(look(4000.0))
     assert looks.back(10) is made[-1]
+
+
+def test_silence() -> None:
+    """How long a worker has told nothing is known from the looks; another process begins anew."""
+    looks = Looks(10)
+    assert looks.silent_s(0) == 0
+    looks.add(look(0.0))
+    assert looks.silent_s(0) == 0
+    for at_s, uptime_s in ((1.0, 5.0), (2.0, 6.0), (3.0, 6.0), (4.5, 6.0)):
+        looks.add(look(at_s, w0=told(100, uptime_s), w1=told(101, at_s)))
+    assert (looks.silent_s(0), looks.silent_s(1)) == (2.5, 0)
+    looks.add(look(5.0, w0=told(102, 6.0)))
+    assert looks.silent_s(0) == 0
