@@ -362,6 +362,7 @@ class LiveTests(SynchronousTestCase):
         series = self.trends()["series"]
         assert series["out"] == [None, 20.0, None, None, None, None, 416.0]
         assert series["connections_poll"] == [2, 2, None, None, None, 2, 2]
+        assert series["lag_ms"] == [1, 1, None, None, None, 1, 1]
 
     def test_an_hour(self) -> None:
         """More than an hour is not kept, and the body is made once a step."""

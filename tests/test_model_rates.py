@@ -151,11 +151,15 @@ def test_looking_back() -> None:
 def test_silence() -> None:
     """How long a worker has told nothing is known from the looks; another process begins anew."""
     looks = Looks(10)
-    assert looks.silent_s(0) == 0
+    assert looks.silent_s(0, 2) == 0
     looks.add(look(0.0))
-    assert looks.silent_s(0) == 0
+    assert looks.silent_s(0, 2) == 0
     for at_s, uptime_s in ((1.0, 5.0), (2.0, 6.0), (3.0, 6.0), (4.5, 6.0)):
         looks.add(look(at_s, w0=told(100, uptime_s), w1=told(101, at_s)))
-    assert (looks.silent_s(0), looks.silent_s(1)) == (2.5, 0)
+    assert (looks.silent_s(0, 2), looks.silent_s(1, 2)) == (2.5, 0)
     looks.add(look(5.0, w0=told(102, 6.0)))
-    assert looks.silent_s(0) == 0
+    assert looks.silent_s(0, 2) == 0
+    looks.add(look(8.0, w0=told(102, 6.0)))
+    assert looks.silent_s(0, 2) == 0
+    looks.add(look(9.0, w0=told(102, 6.0)))
+    assert (looks.silent_s(0, 2), looks.silent_s(0, 3)) == (1, 4)

@@ -236,7 +236,7 @@ class Live:
 
     def _late_s(self, number: int) -> float:
         """Return how late a worker's beat is at least, seconds: one that hangs does not say so itself."""
-        return max(0.0, self._looks.silent_s(number) - BEAT_S)
+        return max(0.0, self._looks.silent_s(number, STEP_S * _LATE) - BEAT_S)
 
     def _figures(self, done: Happened | None) -> _Figures:
         shown, manager = self._shown, self._shown.manager

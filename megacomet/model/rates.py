@@ -134,14 +134,19 @@ class Looks:
         last = self._looks[-1].at_s if self._looks else 0.0
         return next((look for look in reversed(self._looks) if last - look.at_s >= seconds), None)
 
-    def silent_s(self, number: int) -> float:
-        """Return for how long at least a worker has told nothing, seconds; of one that is not known 0."""
+    def silent_s(self, number: int, apart_s: float) -> float:
+        """Return for how long at least a worker has told nothing, seconds.
+
+        Args:
+            number: of the worker; of one that is not known it is 0.
+            apart_s: looks that are further apart tell nothing: who looks was held up itself, or the machine slept.
+        """
         if not self._looks or (told := self._looks[-1].workers.get(number)) is None:
             return 0.0
         since = self._looks[-1].at_s
         for look in reversed(self._looks):
             was = look.workers.get(number)
-            if was is None or (was.pid, was.uptime_s) != (told.pid, told.uptime_s):
+            if since - look.at_s > apart_s or was is None or (was.pid, was.uptime_s) != (told.pid, told.uptime_s):
                 break
             since = look.at_s
         return self._looks[-1].at_s - since
