@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from megacomet.api.audit import FILE_NAME, AuditLog
-from megacomet.api.audit_pages import MOST_PIECES, PIECE_BYTES, AuditPages
+from megacomet.api.audit_pages import MOST_LINES, MOST_PIECES, PIECE_BYTES, AuditPages
 from megacomet.errors import PeerError
 from tests.doors import PUSH_KEY, READ_KEY, Doors, get
 
@@ -184,6 +184,15 @@ def test_a_line_that_is_too_long(path: Path, size: int) -> None:
     found = list(pages(path))
     assert [n for each in found for n in numbers(each)] == [3, 1, 0]
     assert sum(each["unreadable"] for each in found) == 1
+
+
+@pytest.mark.parametrize("line", [b"\n", b"x\n", b"  \n"])
+def test_many_short_lines(path: Path, line: bytes) -> None:
+    """A page looks at so many lines at most, and the next one goes on behind them."""
+    path.write_bytes(lines(1) + line * (2 * MOST_LINES + 5))
+    found = list(pages(path))
+    assert [len(numbers(each)) for each in found] == [0, 0, 1]
+    assert sum(each["unreadable"] for each in found) == (2 * MOST_LINES + 5 if line == b"x\n" else 0)
 
 
 _lines = st.lists(st.integers(0, 300).map(lambda size: lines(7, size=size)) | st.sampled_from([b"\n", b"bad\n"]))

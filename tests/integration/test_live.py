@@ -45,7 +45,9 @@ def test_a_console(tmp_path: Path) -> None:
         first = next(seen)
         assert (len(first["workers"]), first["rates"]["out"]) == (WORKERS, None)
         clients = [poll(server, number) for number in range(POLLS)]
-        waited = next(frame for frame, _ in zip(seen, range(FRAMES), strict=False) if frame["connections"]["poll"] == POLLS)
+        waited = next(
+            frame for frame, _ in zip(seen, range(FRAMES), strict=False) if frame["connections"]["poll"] == POLLS
+        )
         assert waited["epoch"] == first["epoch"]
         for number, client in enumerate(clients):
             assert b"200 OK" in server.push({"client": f"client{number}", "data": "hello"})
