@@ -17,6 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from megacomet import __version__
+from megacomet.link import BEAT_S
 from megacomet.manager.looks import Counted
 from megacomet.manager.main import Manager
 from megacomet.manager.workforce import Workforce
@@ -210,7 +211,7 @@ class Live:
                 **{name: counts[name] for name in ("messages", "waiting", "channels", "bytes")},
                 max_bytes=shown.store.max_bytes,
             ),
-            workers=[_worker(info, max(1, shown.limit - RESERVE), done) for info in infos],
+            workers=[_worker(info, max(1, shown.limit - RESERVE), done, self._late_s(info.worker)) for info in infos],
             broadcasts=shown.broadcasts(),
         )
 
@@ -233,6 +234,10 @@ class Live:
         before = self._looks.back(seconds)
         return before if before is not None and look.at_s - before.at_s < seconds + STEP_S * _LATE else None
 
+    def _late_s(self, number: int) -> float:
+        """Return how late a worker's beat is at least, seconds: one that hangs does not say so itself."""
+        return max(0.0, self._looks.silent_s(number, STEP_S * _LATE) - BEAT_S)
+
     def _figures(self, done: Happened | None) -> _Figures:
         shown, manager = self._shown, self._shown.manager
         own = shown.counted.vitals.counts()
@@ -240,7 +245,7 @@ class Live:
         for link in manager.links.all():
             if said := link.counts:
                 cpu += said["cpu_share"]
-                lag_s = max(lag_s, said["lag_s"])
+                lag_s = max(lag_s, said["lag_s"], self._late_s(link.number))
                 open_ += sum(said["rows"].values())
         if done is not None:
             cpu += done.rates["cpu"]
@@ -305,7 +310,7 @@ def _latency(counts: Sequence[float]) -> Latency:
     return Latency(*(None if each is None else round(each * 1000, 3) for each in (p50, p99)))
 
 
-def _worker(info: WorkerInfo, room: int, done: Happened | None) -> LiveWorker:
+def _worker(info: WorkerInfo, room: int, done: Happened | None, late_s: float) -> LiveWorker:
     rates: Mapping[str, float] = {}
     if done is not None and info.worker in done.workers and info.open is not None:
         rates = dict(zip(OF_WORKERS, (round(rate, 1) for rate in done.workers[info.worker]), strict=True))
@@ -316,7 +321,7 @@ def _worker(info: WorkerInfo, room: int, done: Happened | None) -> LiveWorker:
         open=info.open,
         room=room,
         cpu=info.cpu_share,
-        lag_ms=None if info.lag_s is None else round(info.lag_s * 1000, 3),
+        lag_ms=None if info.lag_s is None else round(max(info.lag_s, late_s) * 1000, 3),
         memory=info.memory_bytes,
         restarts=info.restarts,
         accepts=rates.get("accepts"),
