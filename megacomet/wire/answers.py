@@ -171,11 +171,13 @@ class History(Struct, frozen=True):
         messages: in the order that was asked for.
         position: from where to ask for what comes behind them.
         gap: whether something after the position asked from is, or may be, no longer kept.
+        more: whether a bound cut the list off.
     """
 
     messages: list[HistoryMessage]
     position: Position
     gap: bool
+    more: bool
 
 
 class Removed(Struct, frozen=True):
