@@ -97,15 +97,14 @@ function choices(all, entries, of, chosen) {
 
 const COLUMNS = [
   { key: "time", label: "When", short: true, cell: (entry) => html`<${Time} at=${entry.time} focusable=${false} />` },
-  { key: "key", label: "Who", cell: (entry) => (entry.key === null ? html`<span class="muted">${MACHINE}</span>` : html`<${Name} name=${entry.key} most=${32} />`) },
-  { key: "deed", label: "What", wide: true, cell: (entry) => html`<${Deed} entry=${entry} />` },
+  { key: "key", label: "Who", short: true, cell: (entry) => (entry.key === null ? html`<span class="muted">${MACHINE}</span>` : html`<${Name} name=${entry.key} most=${32} />`) },
+  { key: "deed", label: "What", wide: true, cell: (entry) => html`<${What} entry=${entry} />` },
   { key: "result", label: "Result", short: true, cell: (entry) => html`<${State} tone=${entry.result === "done" ? "ok" : "bad"}>${entry.result}</${State}>` },
   { key: "address", label: "From", short: true, cell: (entry) => html`<span class="mono">${entry.address ?? "–"}</span>` },
-  { key: "more", label: "Details", hideLabel: true, cell: (entry) => html`<${More} entry=${entry} />` },
 ];
 
-function More({ entry }) {
+function What({ entry }) {
   const [open, setOpen] = useState(false);
-  return html`<button type="button" class="button is-quiet" aria-expanded=${open ? "true" : "false"} aria-label=${`Details of ${entry.action}, ${exact(entry.time)}`} onClick=${() => setOpen(!open)}>Details</button>
+  return html`<${Deed} entry=${entry} /> <button type="button" class="button is-quiet" aria-expanded=${open ? "true" : "false"} aria-label=${`Details of ${entry.action}, ${exact(entry.time)}`} onClick=${() => setOpen(!open)}>Details</button>
     ${open && html`<div class="audit-more"><p class="muted">${exact(entry.time)}</p><${Json} value=${restOf(entry)} /></div>`}`;
 }

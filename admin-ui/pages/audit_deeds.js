@@ -12,6 +12,8 @@ const DEEDS = {
   "restart-worker": (e) => html`Restarted worker ${e.worker}.`,
   "drain-worker": (e) => html`Drained worker ${e.worker} at ${number(e.per_s)} connections a second.`,
   "undrain-worker": (e) => html`Brought worker ${e.worker} back.`,
+  "sign-in": (e) => (e.result === "done" ? html`Signed in to the console, scope ${e.scope}.` : html`Tried to sign in to the console.${e.passed_over > 0 ? ` So did ${counted(e.passed_over, "other attempt")} of this address before.` : ""}`),
+  "sign-out": () => "Signed out of the console.",
   "reload-keys": (e) => html`Read the keys anew${changedKeys(e)}${e.why ? `: ${e.why}` : ""}.`,
   broadcast: (e) => html`Broadcast to ${to(e.channel)}: ${counted(e.connections, "connection")} at ${number(e.per_s)} a second.`,
   "pause-broadcast": (e) => html`Paused the broadcast <span class="mono">${e.id}</span>.`,

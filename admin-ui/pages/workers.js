@@ -98,8 +98,8 @@ function columnsOf(mayChange, onDrain, onRestart) {
 
 function Load({ open, room }) {
   return html`<span class="workers-load">
-    <span>${number(open)}</span>
     <${Meter} label="Open of its room" parts=${[[open, open > room * BUSY ? "warn" : "accent"]]} whole=${room} />
+    <span>${number(open)}</span>
     <span class="muted">of ${number(room)}</span>
   </span>`;
 }
@@ -107,9 +107,11 @@ function Load({ open, room }) {
 function Deeds({ row, onDrain, onRestart }) {
   const restart = html`<button type="button" class="button is-quiet" aria-label=${`Restart worker ${row.worker}`} onClick=${() => onRestart(row)}>Restart</button>`;
   if (row.state === "up") {
-    return html`<button type="button" class="button is-quiet" aria-label=${`Drain worker ${row.worker}`} onClick=${() => onDrain(row)}>Drain</button>${restart}`;
+    return html`<span class="workers-deeds">
+      <button type="button" class="button is-quiet" aria-label=${`Drain worker ${row.worker}`} onClick=${() => onDrain(row)}>Drain</button>${restart}
+    </span>`;
   }
-  if (row.drain) return html`<${BringBack} worker=${row.worker} quiet />${restart}`;
+  if (row.drain) return html`<span class="workers-deeds"><${BringBack} worker=${row.worker} quiet />${restart}</span>`;
   return row.pid === null || row.state === "restarting" ? null : restart;
 }
 
