@@ -11,8 +11,10 @@ import { Deed, restOf } from "./audit_deeds.js";
 const PAGE = 100;
 /** Who it was when it was no key. */
 const MACHINE = "the machine itself";
+/** Who it was when it came from elsewhere. */
+const NOBODY = "no valid key";
 
-const who = (entry) => entry.key ?? MACHINE;
+const who = (entry) => entry.key ?? (entry.address === null ? MACHINE : NOBODY);
 
 export function Audit({ query }) {
   // The scope that may change something is also the one that may read who has.
@@ -97,7 +99,7 @@ function choices(all, entries, of, chosen) {
 
 const COLUMNS = [
   { key: "time", label: "When", short: true, cell: (entry) => html`<${Time} at=${entry.time} focusable=${false} />` },
-  { key: "key", label: "Who", short: true, cell: (entry) => (entry.key === null ? html`<span class="muted">${MACHINE}</span>` : html`<${Name} name=${entry.key} most=${32} />`) },
+  { key: "key", label: "Who", short: true, cell: (entry) => (entry.key === null ? html`<span class="muted">${who(entry)}</span>` : html`<${Name} name=${entry.key} most=${32} />`) },
   { key: "deed", label: "What", wide: true, cell: (entry) => html`<${What} entry=${entry} />` },
   { key: "result", label: "Result", short: true, cell: (entry) => html`<${State} tone=${entry.result === "done" ? "ok" : "bad"}>${entry.result}</${State}>` },
   { key: "address", label: "From", short: true, cell: (entry) => html`<span class="mono">${entry.address ?? "–"}</span>` },
@@ -105,6 +107,6 @@ const COLUMNS = [
 
 function What({ entry }) {
   const [open, setOpen] = useState(false);
-  return html`<${Deed} entry=${entry} /> <button type="button" class="button is-quiet" aria-expanded=${open ? "true" : "false"} aria-label=${`Details of ${entry.action}, ${exact(entry.time)}`} onClick=${() => setOpen(!open)}>Details</button>
-    ${open && html`<div class="audit-more"><p class="muted">${exact(entry.time)}</p><${Json} value=${restOf(entry)} /></div>`}`;
+  return html`<div><${Deed} entry=${entry} /> <button type="button" class="button is-quiet" aria-expanded=${open ? "true" : "false"} aria-label=${`Details of ${entry.action}, ${exact(entry.time)}`} onClick=${() => setOpen(!open)}>Details</button>
+    ${open && html`<div class="audit-more"><p class="muted">${exact(entry.time)}</p><${Json} value=${restOf(entry)} /></div>`}</div>`;
 }

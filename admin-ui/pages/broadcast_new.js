@@ -37,7 +37,7 @@ export function NewBroadcast({ channel, onClose, onBegun }) {
         <${JsonField} label="Message, as JSON" rows=${7} value=${form.data} error=${problem?.status === 413 ? sentenceOf(problem.detail) : refused("data")} onValue=${(data) => change({ data })} onValid=${setIsJson} />
       </div>
       <div class="stack">
-        <${Field} label="Connections a second" error=${refused("per_s")} hint="Others' messages go before it at any rate.">
+        <${Field} label="Connections a second" error=${refused("per_s")} hint="Direct messages go ahead of it at any rate.">
           <${Input} inputmode="numeric" class="input-short" value=${form.per_s} onValue=${(value) => change({ per_s: value })} />
         </${Field}>
         <${Field} label="Kept for, seconds" error=${refused("ttl")} hint="For who comes back meanwhile. Empty: as is usual for the channel. 0: only for who is connected.">

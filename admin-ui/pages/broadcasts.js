@@ -62,7 +62,7 @@ const COLUMNS = [
   { key: "state", label: "State", short: true, cell: (row) => html`<${BroadcastState} state=${row.state} />` },
   { key: "target", label: "To", wide: true, cell: (row) => html`<${Target} channel=${row.channel} />` },
   { key: "written", label: "Written", numeric: true, cell: (row) => number(row.written) },
-  { key: "of", label: "Of", numeric: true, cell: (row) => html`${number(row.connections)} <span class="muted">${percent(row.connections ? row.written / row.connections : null)}</span>` },
+  { key: "of", label: "Of", numeric: true, cell: (row) => html`<span>${number(row.connections)} <span class="muted">${percent(row.connections ? row.written / row.connections : null)}</span></span>` },
   { key: "lost", label: "Lost", numeric: true, cell: (row) => number(row.lost) },
   { key: "rate", label: "Rate", numeric: true, cell: (row) => rate(row.per_s) },
   { key: "bytes", label: "Each", numeric: true, cell: (row) => bytes(row.bytes) },

@@ -84,7 +84,7 @@ function columnsOf(mayChange, onDrain, onRestart) {
     { key: "state", label: "State", short: true, sortable: true, cell: (row) => html`<${WorkerState} state=${row.state} />` },
     { key: "open", label: "Connections", numeric: true, sortable: true, cell: (row) => html`<${Load} open=${row.open} room=${row.room} />` },
     { key: "accepts", label: "Accepts", numeric: true, sortable: true, cell: (row) => rate(row.accepts) },
-    { key: "out", label: "Messages out", numeric: true, sortable: true, cell: (row) => rate(row.out) },
+    { key: "out", label: "Out", numeric: true, sortable: true, cell: (row) => rate(row.out) },
     { key: "cpu", label: "CPU", numeric: true, sortable: true, cell: (row) => high(row.cpu > BUSY, percent(row.cpu)) },
     { key: "lag", label: "Loop lag", numeric: true, sortable: true, cell: (row) => high(row.lag_ms > LATE_MS, millis(row.lag_ms)) },
     { key: "memory", label: "Memory", numeric: true, sortable: true, cell: (row) => bytes(row.memory) },
