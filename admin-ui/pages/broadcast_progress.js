@@ -41,7 +41,7 @@ function Broadcast({ broadcast: b, mayChange, onChanged, onCancel }) {
   const eta = secondsLeft(left, measured || null, b.per_s);
   const told = [b.lost > 0 && `${number(b.lost)} lost`, `${number(left)} left`];
   if (b.state === "running") told.push(`${rate(measured)} of ${rate(b.per_s)}`, `about ${duration(Math.ceil(eta))} to go`);
-  else told.push(`${duration(Math.ceil(eta))} to go when it goes on, at ${rate(b.per_s)}`);
+  else told.push(`${duration(Math.ceil(eta))} to go when it is resumed; until then only who is sent something newer gets it first`);
   return html`<li class="under-way-item">
     <div>
       <div class="under-way-head"><strong><${Target} channel=${b.channel} /></strong> <${BroadcastState} state=${b.state} /></div>

@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { html } from "../html.js";
-import { jsonProblem } from "../json-check.js";
+import { faultOf, faultWords } from "../jsontext.js";
 import { Field, TextArea } from "./field.js";
 
 /** Whoever is in the middle of a word is not told that it is none. */
@@ -13,9 +13,9 @@ const PAUSE_MS = 400;
  *   `onValid`: told at once with each change; `error`: what the server says, when there is nothing else wrong
  */
 export function JsonField({ label, value, onValue, onValid, hint, error = "", ...rest }) {
-  const problem = useMemo(() => jsonProblem(value), [value]);
-  const told = useRested(value.trim() && problem ? `Line ${problem.line}, column ${problem.column}: ${problem.why}.` : "");
-  useEffect(() => onValid?.(problem === null), [problem === null]);
+  const fault = useMemo(() => faultOf(value), [value]);
+  const told = useRested(value.trim() && fault ? faultWords(fault) : "");
+  useEffect(() => onValid?.(fault === null), [fault === null]);
   return html`<${Field} label=${label} hint=${hint} error=${told || error}>
     <${TextArea} class="json-field" dir="ltr" value=${value} onValue=${onValue} ...${rest} />
   </${Field}>`;

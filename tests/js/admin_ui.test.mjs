@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import * as format from "../../admin-ui/format.js";
+import { Paces, secondsLeft } from "../../admin-ui/pace.js";
 import { encoded, href, parse } from "../../admin-ui/router.js";
 import { condensed, KINDS, sentence, TYPES } from "../../admin-ui/sentences.js";
 import { NAMES, Trends } from "../../admin-ui/trends.js";
@@ -180,4 +181,20 @@ test("a chart begins one point before its left side, so that its line comes in f
   const trends = new Trends();
   for (const t of [1000, 1001, 1002, 1003]) trends.append(frame(t));
   assert.deepEqual(trends.since(1002, ["cpu"])[0], [1001, 1002, 1003]);
+});
+
+test("what is under way has the pace of its last five seconds, and none before two were seen", () => {
+  const paces = new Paces();
+  paces.add(100, [["a", 0]]);
+  assert.equal(paces.perS("a"), null);
+  paces.add(101, [["a", 40], ["b", 7]]);
+  assert.equal(paces.perS("a"), 40);
+  for (let time = 102; time <= 110; time++) paces.add(time, [["a", 40 + (time - 101) * 10]]);
+  assert.equal(paces.perS("a"), 10);
+  assert.equal(paces.perS("b"), null, "what is over is forgotten");
+  paces.add(111, [["a", 3]]);
+  assert.equal(paces.perS("a"), null, "what begins anew is measured anew");
+});
+test("how long it takes is told by the measured pace, and before there is one by the one that was asked for", () => {
+  assert.deepEqual([secondsLeft(100, 50, 10), secondsLeft(100, null, 10), secondsLeft(0, null, 10), secondsLeft(5, 0, 10)], [2, 10, 0, null]);
 });
