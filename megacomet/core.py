@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from megacomet.api.access import Access
+from megacomet.api.audit_pages import AuditPages
 from megacomet.api.site import Behind, Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.console.assembly import Membership, make_console
@@ -19,8 +20,12 @@ from megacomet.listeners import Listeners
 from megacomet.manager.adoption import Adoption, highest_descriptor
 from megacomet.manager.events import Events
 from megacomet.manager.links import Links
+from megacomet.manager.live import Live, Shown, no_broadcasts
+from megacomet.manager.looks import Counted
 from megacomet.manager.lookup import Lookup
+from megacomet.manager.machine import available_bytes, elapsed_s
 from megacomet.manager.main import Manager
+from megacomet.manager.tapping import Tapping
 from megacomet.manager.vitals import Vitals
 from megacomet.manager.watch import Watch
 from megacomet.manager.workforce import Workforce
@@ -51,6 +56,7 @@ class Ground:
         nonce: hexadecimal; what workers show at the link.
         is_inherited: whether an earlier manager's zygote has the same.
         identity: what workers are made from.
+        started: when the server did, Unix time.
     """
 
     state: StateDir
@@ -62,6 +68,12 @@ class Ground:
     nonce: str
     is_inherited: bool
     identity: str
+    started: float
+
+    @property
+    def since(self) -> str:
+        """When the server started, RFC 3339."""
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.started))
 
     def room(self, capacity: int) -> int:
         """Return how many connections there is room for; `capacity` is the setting."""
@@ -86,6 +98,7 @@ class Core:
     vitals: Vitals
     dropped: Counter[str]
     site: Site
+    live: Live
 
 
 def make_core(
@@ -109,6 +122,10 @@ def make_core(
     links.publisher = publisher = Publisher(
         router, links, ground.access.audit, reactor, time.monotonic, settings.message_bytes
     )
+    vitals, dropped = Vitals(reactor, time.monotonic), Counter[str]()
+    counted = Counted(manager, router, vitals, lambda: site)
+    room = ground.room(settings.capacity)
+    live = Live(reactor, _shown(room, ground, counted, store, workforce, events))
     site = make_site(
         settings,
         Behind(
@@ -120,18 +137,41 @@ def make_core(
             readiness=manager,
             workers=workforce,
             events=events,
+            tap=Tapping(store, time.time),
             sources=sources,
             metrics=Page(lambda: readings(measured), time.monotonic),
             console=make_console(ground.membership, ground.access.keys, ground.access.audit, time.time, time.monotonic),
+            live=live,
+            audit_pages=AuditPages(ground.access.audit_path),
         ),
         reactor,
     )
     watch = Watch(reactor, events.tell, links=links.all, site_refused=site.refused, store_refused=store.refused)
     manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))
-    vitals, dropped = Vitals(reactor, time.monotonic), Counter[str]()
-    rest = (dropped, time.time(), ground.room(settings.capacity), ground.limit, time.monotonic)
+    rest = (dropped, ground.started, room, ground.limit, time.monotonic)
     measured = Sources(manager, router, store, workforce, vitals, site, *rest)
-    return Core(store, router, links, manager, events, watch, vitals, dropped, site)
+    return Core(store, router, links, manager, events, watch, vitals, dropped, site, live)
+
+
+def _shown(
+    room: int, ground: Ground, counted: Counted, store: MemoryStore, workforce: Workforce, events: Events
+) -> Shown:
+    return Shown(
+        manager=counted.manager,
+        store=store,
+        workforce=workforce,
+        counted=counted,
+        started=ground.since,
+        epoch=events.epoch,
+        room=room,
+        limit=ground.limit,
+        cores=len(os.sched_getaffinity(0)),
+        available=available_bytes,
+        broadcasts=no_broadcasts,
+        now=time.monotonic,
+        elapsed=elapsed_s,
+        unix_s=time.time,
+    )
 
 
 def _make_links(reactor: Any, router: Router, manager: Manager, ground: Ground) -> Links:

@@ -130,7 +130,8 @@ class Server(MultiService):
         nonce = found.nonce if found is not None else secrets.token_hex(16)
         if found is not None:
             self._log.info("{workers} workers of an earlier manager are taken over", workers=found.workers)
-        return Ground(state, access, membership, workers, limit, listeners, nonce, found is not None, identity)
+        inherited = found is not None
+        return Ground(state, access, membership, workers, limit, listeners, nonce, inherited, identity, self._started)
 
     def _refuse(self, error: StartError) -> NoReturn:
         """End the start with one line, not a traceback; twistd removes its pid file and tells who waits for it."""
@@ -176,6 +177,7 @@ class Server(MultiService):
             tell=core.events.tell,
         )
         supervisor.zygote, self._nursery.family = self._nursery, supervisor
+        core.live.start()
         self._nursery.start(running=ground.is_inherited)
 
     def _birth(self, ground: Ground) -> Birth:
@@ -218,20 +220,18 @@ class Server(MultiService):
         doors = dict.fromkeys(
             Door(f"unix:{each.path}" if each.path else each.label, each.kind) for each in ground.listeners.addresses
         )
-        told = Whereabouts(os.getpid(), __version__, self._since(), [*doors, *own_addresses(self._settings)])
+        told = Whereabouts(os.getpid(), __version__, ground.since, [*doors, *own_addresses(self._settings)])
         try:
             whereabouts.write(ground.state.path, told)
         except OSError as e:
             self._log.warn("where the server listens could not be told in {path}: {why}", path=ground.state.path, why=e)
 
-    def _since(self) -> str:
-        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._started))
-
     def _stats(self) -> Stats:
-        core = self._core
+        core, ground = self._core, self._ground
+        assert ground is not None
         return Stats(
             version=__version__,
-            started=self._since(),
+            started=ground.since,
             connections=core.manager.connections(),
             messages={"in": sum(core.router.published.values()), "out": core.links.written},
             store=core.store.counts(),
@@ -262,6 +262,7 @@ class Server(MultiService):
         core.links.stop()
         core.watch.stop()
         core.vitals.stop()
+        core.live.stop()
         await self._link_port.stopListening()
         self._log_pipe.close()
         ground.listeners.remove_paths()

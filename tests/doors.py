@@ -12,6 +12,8 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 
+from megacomet.api.audit import FILE_NAME
+from megacomet.api.audit_pages import AuditPages
 from megacomet.api.site import Behind, Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.console.doors import Console
@@ -22,8 +24,9 @@ from megacomet.errors import PeerError, Refused
 from megacomet.manager.events import Events
 from megacomet.model.keys import Keys
 from megacomet.model.listing import span_of
-from megacomet.model.message import Publication, Published
+from megacomet.model.message import Message, Publication, Published
 from megacomet.model.position import Since
+from megacomet.model.ranking import Place, format_place
 from megacomet.model.receipts import Receipt
 from megacomet.model.views import (
     ChannelPage,
@@ -152,6 +155,32 @@ class FakeManager:
         )
 
 
+class FakeLive:
+    """Figures that are other ones when the test says so.
+
+    Attributes:
+        figures: of this moment; the same object until the test makes another.
+        made: how often they were asked for.
+        failure: raised instead.
+    """
+
+    def __init__(self) -> None:
+        self.figures = b'{"n":0}'
+        self.made = 0
+        self.failure: Exception | None = None
+
+    def frame(self) -> bytes:
+        """Return the figures."""
+        self.made += 1
+        if self.failure is not None:
+            raise self.failure
+        return self.figures
+
+    def trends(self) -> bytes:
+        """Return some points."""
+        return b'{"step_s":5,"end":null,"series":{}}'
+
+
 class FakePage:
     """A page of metrics that tells what was asked for."""
 
@@ -265,16 +294,27 @@ class FakeLookup:
         listed = [Listed(name, *self.channels[name]) for name in names[:limit]]
         return ChannelPage(listed, listed[-1].channel if len(names) > limit else None)
 
+    async def ranked(self, prefix: bytes, after: Place | None, limit: int) -> ChannelPage:
+        """Return the channels that come next by subscribers."""
+        await self._ask("ranked", prefix, after, limit)
+        span = span_of(prefix, b"")
+        places = sorted(Place(-self.channels[name][0], name) for name in span.names_in(self.channels, span.end))
+        places = [place for place in places if after is None or place > after]
+        listed = [Listed(place.channel, *self.channels[place.channel]) for place in places[:limit]]
+        return ChannelPage(listed, format_place(places[limit - 1]) if len(places) > limit else None)
+
     async def channel(self, channel: bytes) -> ChannelView:
         """Return what it knows of a channel."""
         await self._ask("channel", channel)
         subscribers, messages = self.channels.get(channel, (0, 0))
         return ChannelView(channel, subscribers, messages, self.waiting if is_mailbox(channel) else None, b"e1-7")
 
-    async def history(self, channel: bytes, since: Since | None, limit: int, newest_first: bool) -> HistoryView:
+    async def history(
+        self, channel: bytes, since: Since | None, before: Since | None, limit: int, newest_first: bool
+    ) -> HistoryView:
         """Return all that was published."""
-        await self._ask("history", channel, since, limit, newest_first)
-        return HistoryView(self.past, b"e1-9", gap=True)
+        await self._ask("history", channel, since, before, limit, newest_first)
+        return HistoryView(self.past, b"e1-9", gap=True, more=False)
 
     async def clear(self, channel: bytes) -> int:
         """Forget all that was published."""
@@ -303,6 +343,32 @@ PAGES = Files(
     {b"/console/@1f/app.js": File(b"text/javascript; charset=utf-8", b"a" * 100, b"zipped", "app")},
     b'{"imports":{}}',
 )
+
+
+class FakeTap:
+    """Gives what the test publishes to those who listen in on the channel."""
+
+    epoch = b"e1"
+    unix_s = 784111777.0
+
+    def __init__(self) -> None:
+        self.head = 0
+        self.takers: list[tuple[bytes, Callable[[Message, float], None]]] = []
+
+    def listen(self, channel: bytes, take: Callable[[Message, float], None]) -> None:
+        """Give it to one more."""
+        self.takers.append((channel, take))
+
+    def unlisten(self, channel: bytes, take: Callable[[Message, float], None]) -> None:
+        """Give it to one less."""
+        self.takers.remove((channel, take))
+
+    def publish(self, channel: bytes, data: bytes) -> None:
+        """Publish a message."""
+        self.head += 1
+        for listens_to, take in list(self.takers):
+            if listens_to == channel:
+                take(Message(self.head, channel, data), self.unix_s)
 
 
 class Transport(StringTransport):
@@ -416,6 +482,8 @@ class Doors:
         self.workers = FakeWorkers()
         self.events = Events("boot", lambda: 784111777.0)
         self.metrics = FakePage()
+        self.live = FakeLive()
+        self.tap = FakeTap()
         of_settings = Settings(**{"state_dir": "/nowhere"} | settings)
         keys = self.keys = Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")])
         self.signed_out = FakeSignedOut()
@@ -433,9 +501,12 @@ class Doors:
                 readiness=self.manager,
                 workers=self.workers,
                 events=self.events,
+                tap=self.tap,
                 sources=dict.fromkeys(ROWS, BUILT_IN),
                 metrics=self.metrics,
                 console=Console(PAGES, self.sessions, keys, self.audit, self.clock.seconds, self.clock.seconds),
+                live=self.live,
+                audit_pages=AuditPages(f"{of_settings.state_dir}/{FILE_NAME}"),
             ),
             self.clock,
         )

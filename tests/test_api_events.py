@@ -9,7 +9,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from megacomet.api.events import BACKLOG_BYTES, MOST_READERS, PING_S, RETRY_MS, STALL_S
+from megacomet.api.events import MOST_READERS
+from megacomet.api.reader import BACKLOG_BYTES, PING_S, RETRY_MS, STALL_S
 
 from .doors import PUSH_KEY, READ_KEY, Connection, Doors, Transport, get
 from .event_stream import Event, EventStream

@@ -106,7 +106,7 @@ def test_who_left_during_the_search_is_nobody(desk: Desk) -> None:
     client = desk.house.get("/comet/events?channel=zz")
     desk.cost_s = 1e-3
     outcome = desk.ask(ListChannels(b"z", b"", 9))
-    listing = desk.looking._searches[0].listing
+    listing = desk.looking._searches[0].task
     while not listing.names:
         step(desk.house.clock)
     client.close()
@@ -137,7 +137,7 @@ def test_a_search_that_fails_does_not_stop_the_others(desk: Desk, monkeypatch: p
     """Whoever asked is told, and the next one has its turn."""
     desk.cost_s = 1e-3
     first, second = desk.ask(ListChannels(b"", b"", 9)), desk.ask(ListChannels(b"", b"", 9))
-    monkeypatch.setattr(desk.looking._searches[0].listing, "work", lambda is_over: 1 // 0)
+    monkeypatch.setattr(desk.looking._searches[0].task, "work", lambda is_over: 1 // 0)
     desk.cost_s = 0
     desk.house.pump()
     assert first[0].check(ZeroDivisionError)

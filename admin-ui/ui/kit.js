@@ -6,6 +6,7 @@ export { Chart } from "./chart.js";
 export { ConfirmDialog, Dialog } from "./dialog.js";
 export { Checkbox, Field, Input, SearchField, Select, TextArea } from "./field.js";
 export { Json } from "./json.js";
+export { JsonField } from "./json-field.js";
 export { Copy, Name } from "./name.js";
 export { EmptyState, ErrorNotice, Loading, Notice, sentenceOf } from "./notices.js";
 export { PageHead, Section, useTitle } from "./page.js";

@@ -28,6 +28,7 @@ class Access:
     Attributes:
         keys: those that are accepted; always this object.
         audit: the audit log.
+        audit_path: where it is.
     """
 
     _log = Logger()
@@ -56,7 +57,8 @@ class Access:
             raise StartError(f"the API keys cannot be used: {e}") from None
         self._own = digest_of(own.encode())
         self.keys = Keys([(own, ADMIN)], self._named)
-        self.audit = AuditLog(os.path.join(settings.state_dir, audit.FILE_NAME), now, uid, gid)
+        self.audit_path = os.path.join(settings.state_dir, audit.FILE_NAME)
+        self.audit = AuditLog(self.audit_path, now, uid, gid)
 
     def _load(self) -> tuple[str, tuple[NamedKey, ...]]:
         """Return the server's own key and those with names; raise `KeyFileError` or `StartError`."""

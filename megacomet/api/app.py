@@ -14,16 +14,19 @@ from werkzeug.exceptions import MethodNotAllowed, NotFound
 
 from megacomet.api import operations, workers
 from megacomet.api.acts import act
+from megacomet.api.audit_pages import AuditPages
 from megacomet.api.channels import Channels
 from megacomet.api.clients import IClients, client_in, client_json
 from megacomet.api.events import Readers
 from megacomet.api.health import HEALTHY, TEXT, IReadiness, readiness_answer
+from megacomet.api.live import ILive
 from megacomet.api.metrics import Scrapes
 from megacomet.api.openapi import document_json
 from megacomet.api.operation import Operation
 from megacomet.api.page import page_headers, page_html
 from megacomet.api.request import Request
 from megacomet.api.stats import IStats, stats_json
+from megacomet.api.tails import Tails
 from megacomet.errors import PeerError, WrongMethod
 from megacomet.names import mailbox_of
 from megacomet.publishing.publisher import Publisher
@@ -80,8 +83,11 @@ class Api:
         readiness: IReadiness,
         staff: workers.IWorkers,
         readers: Readers,
+        tails: Tails,
         scrapes: Scrapes,
         config: bytes,
+        live: ILive,
+        audit_pages: AuditPages,
     ) -> None:
         self._publisher = publisher
         self._channels = channels
@@ -90,8 +96,11 @@ class Api:
         self._readiness = readiness
         self._workers = staff
         self._readers = readers
+        self._tails = tails
         self._scrapes = scrapes
         self._config = config
+        self._live = live
+        self._audit_pages = audit_pages
 
     @_door(app, operations.PUSH_ONE)
     def push(self, request: Request) -> Deferred[None] | None:
@@ -112,7 +121,7 @@ class Api:
 
     @_door(app, operations.LIST_CHANNELS)
     def channels(self, request: Request) -> Deferred[None]:
-        """List channels by name."""
+        """List channels, by name or by subscribers."""
         return _reply(request, self._channels.page(request.args))
 
     @_door(app, operations.READ_CHANNEL)
@@ -129,6 +138,11 @@ class Api:
     def clear(self, request: Request) -> Deferred[None]:
         """Drop what is kept of a channel."""
         return act(request, "clear-history", self._channels.clear(request.path))
+
+    @_door(app, operations.TAIL_CHANNEL)
+    def tail(self, request: Request) -> Deferred[None] | None:
+        """Tell what is published to a channel, as it is published."""
+        return self._tails.serve(request)
 
     @_door(app, operations.READ_CLIENT)
     def client(self, request: Request) -> Deferred[None]:
@@ -148,6 +162,16 @@ class Api:
     def stats(self, request: Request) -> None:
         """Tell the server's numbers."""
         request.reply(200, stats_json(self._stats.stats()))
+
+    @_door(app, operations.READ_TRENDS)
+    def trends(self, request: Request) -> None:
+        """Tell how the figures went."""
+        request.reply(200, self._live.trends())
+
+    @_door(app, operations.READ_AUDIT)
+    def audit(self, request: Request) -> None:
+        """Tell who has changed what."""
+        request.reply(200, self._audit_pages.page(request.args))
 
     @_door(app, operations.READ_CONFIG)
     def config(self, request: Request) -> None:

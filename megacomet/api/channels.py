@@ -5,16 +5,16 @@ It must not know where the answers come from: that is `IChannels`.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from msgspec import UNSET, Raw
 
 from megacomet.api.acts import Act
+from megacomet.api.query import Query, last_of, limit_in
 from megacomet.errors import PeerError
-from megacomet.model.position import Since, parse_since
+from megacomet.model.position import Since, parse_before, parse_since
+from megacomet.model.ranking import Place, parse_place
 from megacomet.model.views import ChannelPage, ChannelView, HistoryView
 from megacomet.names import check_channel, check_prefix
 from megacomet.wire.answers import (
@@ -28,15 +28,8 @@ from megacomet.wire.answers import (
 )
 from megacomet.wire.http import split_path
 
-#: Channels of a page, messages of a history: unless asked for, ...
-LIMIT: Final = 100
-#: ... and at most: a thousand take the manager some milliseconds.
-MOST_LIMIT: Final = 1000
-
-_COUNT: Final = re.compile(rb"[0-9]{1,4}").fullmatch
-
-#: A query: by name all the values that were given.
-Query = Mapping[bytes, list[bytes]]
+#: What a list may be sorted by; the first unless asked for.
+SORTS: Final = ("name", "subscribers")
 
 
 class IChannels(Protocol):
@@ -45,11 +38,16 @@ class IChannels(Protocol):
     async def page(self, prefix: bytes, after: bytes, limit: int) -> ChannelPage:
         """Return the channels that come next by name; raise `PeerError` when a worker does not answer."""
 
+    async def ranked(self, prefix: bytes, after: Place | None, limit: int) -> ChannelPage:
+        """Return the channels that come next by subscribers; raise `PeerError` when a worker does not answer."""
+
     async def channel(self, channel: bytes) -> ChannelView:
         """Return how a channel stands; raise `PeerError` when a worker does not answer."""
 
-    async def history(self, channel: bytes, since: Since | None, limit: int, newest_first: bool) -> HistoryView:
-        """Return what is kept of a channel."""
+    async def history(
+        self, channel: bytes, since: Since | None, before: Since | None, limit: int, newest_first: bool
+    ) -> HistoryView:
+        """Return what is kept of a channel behind one position and before another."""
 
     async def clear(self, channel: bytes) -> int:
         """Drop what is kept of a channel, and return how many messages that were."""
@@ -63,10 +61,11 @@ class Channels:
 
     async def page(self, query: Query) -> bytes:
         """`GET /api/channels`."""
-        after = _last(query, b"after")
-        page = await self._channels.page(
-            check_prefix(_last(query, b"prefix")), after and check_channel(after), _limit(query)
-        )
+        prefix, after, limit = check_prefix(last_of(query, b"prefix")), last_of(query, b"after"), limit_in(query)
+        if _by_subscribers(query):
+            page = await self._channels.ranked(prefix, parse_place(after), limit)
+        else:
+            page = await self._channels.page(prefix, after and check_channel(after), limit)
         channels = [ListedChannel(text(each.channel), each.subscribers, each.messages) for each in page.channels]
         return as_json(ChannelList(channels, None if page.after is None else text(page.after)))
 
@@ -81,12 +80,13 @@ class Channels:
         """`GET /api/channels/{c}/history`."""
         view = await self._channels.history(
             channel_in(path),
-            parse_since(_last(query, b"since")),
-            _limit(query),
-            _last(query, b"reverse") == b"1",
+            parse_since(last_of(query, b"since")),
+            parse_before(last_of(query, b"before")),
+            limit_in(query),
+            last_of(query, b"reverse") == b"1",
         )
         messages = [HistoryMessage(text(each.id), Raw(each.data), time_text(each.published)) for each in view.messages]
-        return as_json(History(messages, text(view.position), view.gap))
+        return as_json(History(messages, text(view.position), view.gap, view.more))
 
     async def clear(self, path: bytes) -> Act:
         """`DELETE /api/channels/{c}/history`."""
@@ -114,14 +114,8 @@ def time_text(unix_s: float) -> str:
     return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _last(query: Query, name: bytes) -> bytes:
-    return query.get(name, (b"",))[-1]
-
-
-def _limit(query: Query) -> int:
-    asked = _last(query, b"limit")
-    if not asked:
-        return LIMIT
-    if _COUNT(asked) is None or not 1 <= int(asked) <= MOST_LIMIT:
-        raise PeerError("bad-request", f"a limit is a whole number from 1 to {MOST_LIMIT}")
-    return int(asked)
+def _by_subscribers(query: Query) -> bool:
+    asked = last_of(query, b"sort").decode("ascii", "replace") or SORTS[0]
+    if asked not in SORTS:
+        raise PeerError("bad-request", f"channels are sorted by one of these: {', '.join(SORTS)}")
+    return asked == SORTS[1]

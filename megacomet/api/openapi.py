@@ -31,7 +31,7 @@ _RESPONSES: Final = "#/components/responses/"
 _HEADERS: Final = "#/components/headers/"
 #: What is described once, for all who refer to it.
 _NAMED: Final = {"Channel": Channel, "Client": Client, "Position": Position, "Time": Time}
-_FIELD: Final = re.compile(r"([a-z_]+(?:, [a-z_]+)*): (.*)").fullmatch
+_FIELD: Final = re.compile(r"([a-z_0-9]+(?:, [a-z_0-9]+)*): (.*)").fullmatch
 #: Headers of an answer by its status, beside X-Request-Id; all are always there.
 _BY_STATUS: Final = {401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
 _TEXT: Final = f"""\
@@ -134,6 +134,7 @@ def _shapes() -> Iterator[Any]:
         for answer in operation.answers:
             if answer.shape is not None:
                 yield from answer.shape if isinstance(answer.shape, tuple) else (answer.shape,)
+            yield from answer.events.values()
         if operation.takes is not None:
             yield operation.takes.shape
 
@@ -211,12 +212,13 @@ def _responses(operation: Operation, refs: _Refs, responses: Json) -> Json:
 
 
 def _answer(operation: Operation, answer: Answer, refs: _Refs) -> Json:
+    content: Json = {} if answer.shape is None else {"schema": refs.of(answer.shape)}
+    if answer.events:  # OpenAPI 3.1 has no word for what a stream is made of
+        content["x-events"] = {name: refs.of(shape) for name, shape in answer.events.items()}
     return {
         "description": answer.text,
         "headers": _named(["X-Request-Id"] if operation.path.startswith("/api") else []),
-        "content": {
-            answer.type.decode().partition(";")[0]: {} if answer.shape is None else {"schema": refs.of(answer.shape)}
-        },
+        "content": {answer.type.decode().partition(";")[0]: content},
     }
 
 

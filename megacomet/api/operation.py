@@ -75,12 +75,14 @@ class Answer:
         text: what it means.
         shape: its type, as JSON, or a tuple of those that it may have; None: it is no JSON.
         type: its content type.
+        events: of one that is a stream of events, the types of those whose data is described, by their names.
     """
 
     status: int
     text: str
     shape: Any = None
     type: bytes = JSON
+    events: Mapping[str, Any] = {}
 
 
 @attrs.frozen

@@ -9,17 +9,22 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from megacomet.api.channels import LIMIT, MOST_LIMIT
-from megacomet.api.events import EVENTS, MOST_READERS
+from megacomet.api.channels import SORTS
+from megacomet.api.events import MOST_READERS
 from megacomet.api.health import TEXT
 from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.operation import Answer, Given, Operation, Takes
+from megacomet.api.query import LIMIT, MOST_LIMIT
+from megacomet.api.reader import EVENTS
 from megacomet.api.stats import Stats
+from megacomet.api.tails import MOST_MESSAGES, MOST_TAILS
 from megacomet.model.keys import ADMIN, PUSH, READ
+from megacomet.model.ranking import MOST
 from megacomet.names import CHANNEL_MAX_BYTES, NAME_PATTERN, POSITION_PATTERN
 from megacomet.publishing.publisher import RECEIPT_S
 from megacomet.wire import keyless
 from megacomet.wire.answers import (
+    AuditPage,
     BatchDone,
     ChannelInfo,
     ChannelList,
@@ -34,7 +39,8 @@ from megacomet.wire.answers import (
 )
 from megacomet.wire.batch import MAX_BATCH_ERRORS
 from megacomet.wire.cutoff import CUT_OFF_RULES, CutOffBody
-from megacomet.wire.described import CHANNEL_RULES, Channel, Client
+from megacomet.wire.described import AFTER_RULES, Channel, Client
+from megacomet.wire.live import LiveFrame, TrendList
 from megacomet.wire.push import BATCH_PATH, BATCH_TYPES, PUSH_PATH, PUSH_RULES, PUSH_TYPES, PushBody
 from megacomet.wire.requests import JSON
 from megacomet.wire.workers import MOST_PER_S, PER_S, DrainBody, WorkerList, WorkerState
@@ -45,8 +51,11 @@ _Number = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 _Limit = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MOST_LIMIT, "default": LIMIT})]
 _OR_NOTHING: Final = {"minLength": 0, "pattern": NAME_PATTERN.replace("+$", "*$")}
 _Prefix = Annotated[str, Meta(extra_json_schema={"maxLength": CHANNEL_MAX_BYTES} | _OR_NOTHING)]
-_After = Annotated[str, Meta(extra_json_schema=CHANNEL_RULES | _OR_NOTHING)]
+_After = Annotated[str, Meta(extra_json_schema=AFTER_RULES | _OR_NOTHING)]
+_Sort = Annotated[str, Meta(extra_json_schema={"enum": ["", *SORTS], "default": SORTS[0]})]
 _Since = Annotated[str, Meta(extra_json_schema={"pattern": f"^(oldest|{POSITION_PATTERN})?$"})]
+_Position = Annotated[str, Meta(extra_json_schema={"pattern": f"^({POSITION_PATTERN})?$"})]
+_Before = Annotated[str, Meta(extra_json_schema={"pattern": "^([0-9]{1,20}-[0-9]{1,19})?$"})]
 _One = Annotated[str, Meta(examples=["1"])]
 
 _CHANNEL: Final = Given("channel", "path", Channel, "The channel, as one percent-encoded segment.")
@@ -103,13 +112,15 @@ LIST_CHANNELS: Final = Operation(
     "/api/channels",
     READ,
     CHANNELS,
-    "List channels by name",
-    "Those that somebody hears or of which messages are kept; mailboxes only with a prefix that begins with `@`.",
+    "List channels, by name or by subscribers",
+    "Those that somebody hears or of which messages are kept; mailboxes only with a prefix that begins with `@`. By "
+    f"subscribers, the first {MOST:,}: the most first, then by name.",
     (Answer(200, "A page of channels", ChannelList),),
     (
+        Given("sort", "query", _Sort, "What they are sorted by."),
         Given("prefix", "query", _Prefix, "Only channels whose names begin with it."),
         Given("limit", "query", _Limit, "So many at most."),
-        Given("after", "query", _After, "Only channels behind this name: the `after` of the page before."),
+        Given("after", "query", _After, "Only what comes behind: the `after` of the page before. By name, any name."),
     ),
     codes=("bad-name",),
 )
@@ -138,9 +149,24 @@ READ_HISTORY: Final = Operation(
         _CHANNEL,
         Given("since", "query", _Since, "Only what comes behind a position; `oldest`, or nothing: all that is kept."),
         Given("limit", "query", _Limit, "So many messages at most."),
+        Given("before", "query", _Position, "Only what comes before a position: the `id` of a message."),
         Given("reverse", "query", _One, "`1`: the newest message first."),
     ),
     codes=("bad-name", "bad-position"),
+)
+TAIL_CHANNEL: Final = Operation(
+    "tailChannel",
+    "GET",
+    "/api/channels/{channel}/tail",
+    READ,
+    CHANNELS,
+    "Tell what is published to a channel, as it is published",
+    f"Server-sent events, for as long as the reader stays and reads; {MOST_TAILS} tails at most. It is no subscriber: "
+    f"nothing is counted, and nothing taken out of a mailbox. The data of the event `messages` is the newest "
+    f"{MOST_MESSAGES} messages since the event before, and how many were skipped.",
+    (Answer(200, "The messages, without an end", type=EVENTS),),
+    (_CHANNEL,),
+    codes=("bad-name",),
 )
 CLEAR_HISTORY: Final = Operation(
     "clearHistory",
@@ -247,11 +273,37 @@ FOLLOW_EVENTS: Final = Operation(
     SERVER,
     "Tell what happens, as it happens",
     f"Server-sent events, for as long as the reader stays and reads; {MOST_READERS} readers at most.",
-    (Answer(200, "The events, without an end", type=EVENTS),),
+    (Answer(200, "The events, without an end", type=EVENTS, events={"stats": Stats, "live": LiveFrame}),),
     (
         Given("stats", "query", _One, "`1`: the event `stats` comes each second."),
+        Given("live", "query", _One, "`1`: the event `live`, what a console shows, comes at once and each second."),
+        Given("kept", "query", _One, "`1`: who does not go on behind an event begins with all those that are kept."),
         Given("lastEventId", "query", str, "Go on behind this event, where there is no header for it."),
         Given("Last-Event-ID", "header", str, "Go on behind this event."),
+    ),
+)
+READ_TRENDS: Final = Operation(
+    "readTrends",
+    "GET",
+    "/api/trends",
+    READ,
+    SERVER,
+    "Tell how the server's figures went over the last hour",
+    "",
+    (Answer(200, "All series", TrendList),),
+)
+READ_AUDIT: Final = Operation(
+    "readAudit",
+    "GET",
+    "/api/audit",
+    ADMIN,
+    SERVER,
+    "Tell who has changed what",
+    "The audit log backwards. A page may be shorter than asked for and not be the last.",
+    (Answer(200, "A page of entries", AuditPage),),
+    (
+        Given("limit", "query", _Limit, "So many at most."),
+        Given("before", "query", _Before, "Only older entries: the `before` of the page before."),
     ),
 )
 DESCRIBE: Final = Operation(
@@ -308,8 +360,9 @@ READINESS: Final = Operation(
 
 OPERATIONS: Final = (
     *(PUSH_ONE, BATCH),
-    *(LIST_CHANNELS, READ_CHANNEL, READ_HISTORY, CLEAR_HISTORY),
+    *(LIST_CHANNELS, READ_CHANNEL, READ_HISTORY, CLEAR_HISTORY, TAIL_CHANNEL),
     *(READ_CLIENT, DISCONNECT),
     *(LIST_WORKERS, RESTART, DRAIN, UNDRAIN),
-    *(READ_STATS, READ_CONFIG, FOLLOW_EVENTS, DESCRIBE, DOCS, METRICS, HEALTH, READINESS),
+    *(READ_STATS, READ_TRENDS, READ_CONFIG, FOLLOW_EVENTS, READ_AUDIT),
+    *(DESCRIBE, DOCS, METRICS, HEALTH, READINESS),
 )

@@ -169,8 +169,12 @@ class _Page:
                 yield escape(status), f"<p>{links}</p>"
 
     def _shape(self, media: Json, kind: str = "") -> str:
-        told = self._told(media["schema"]) if "schema" in media else ""
-        return told if kind in ("", "application/json") else f"<p class=what>{escape(kind)}</p>"
+        if kind in ("", "application/json"):
+            return self._told(media["schema"]) if "schema" in media else ""
+        events = ", ".join(
+            f"<code>{escape(name)}</code>: {self._type(schema)}" for name, schema in media.get("x-events", {}).items()
+        )
+        return f"<p class=what>{escape(kind)}{f'; data of {events}' if events else ''}</p>"
 
     # -- errors and types
 

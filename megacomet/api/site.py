@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -21,18 +21,22 @@ from twisted.web.resource import IResource
 from megacomet.api import operations
 from megacomet.api.app import Api
 from megacomet.api.audit import IAudit
+from megacomet.api.audit_pages import AuditPages
 from megacomet.api.channel import Channel
 from megacomet.api.channels import Channels, IChannels
 from megacomet.api.clients import IClients
 from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
+from megacomet.api.live import ILive
 from megacomet.api.metrics import PATH as METRICS_PATH
 from megacomet.api.metrics import IPage, Scrapes
 from megacomet.api.needs import Body, IConsole
 from megacomet.api.operation import Operation
+from megacomet.api.reader import Audience
 from megacomet.api.request import Request
 from megacomet.api.settings import config_json
 from megacomet.api.stats import IStats, stats_json
+from megacomet.api.tails import ITap, Tails
 from megacomet.api.workers import IWorkers
 from megacomet.errors import PeerError
 from megacomet.model.keys import Keys
@@ -78,7 +82,7 @@ class Site(server.Site):
         *,
         keys: Keys,
         audit: IAudit,
-        readers: Readers,
+        audiences: Sequence[Audience[Any]],
         bodies: Mapping[bytes, Body],
         keyed: frozenset[bytes],
         console: IConsole,
@@ -91,7 +95,7 @@ class Site(server.Site):
         self.bodies = bodies
         self.keyed = keyed
         self.console = console
-        self._readers = readers
+        self._audiences = audiences
         self.keep_alive_s = keep_alive_s
         self.head_timeout_s = head_timeout_s
         self.channels: set[Channel] = set()
@@ -136,7 +140,8 @@ class Site(server.Site):
 
     def stop(self) -> Deferred[None]:
         """Close what is idle now, and the rest behind its answer; fires when all connections are gone."""
-        self._readers.stop()
+        for audience in self._audiences:
+            audience.stop()
         for channel in list(self.channels):
             channel.end()
         if not self.channels:
@@ -184,9 +189,12 @@ class Behind:
         readiness: whether every worker listens.
         workers: how they stand, and what may be done with them.
         events: what happens.
+        tap: what is published.
         sources: where each of the settings came from.
         metrics: the page of the metrics.
         console: answers under `/console`.
+        live: the figures that a console shows.
+        audit_pages: what the audit log has.
     """
 
     publisher: Publisher
@@ -197,9 +205,12 @@ class Behind:
     readiness: IReadiness
     workers: IWorkers
     events: IEvents
+    tap: ITap
     sources: Mapping[str, str]
     metrics: IPage
     console: IConsole
+    live: ILive
+    audit_pages: AuditPages
 
 
 def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site:
@@ -210,7 +221,8 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
         behind: what the doors lead to.
         reactor: for timers.
     """
-    readers = Readers(behind.events, reactor, lambda: stats_json(behind.stats.stats()))
+    readers = Readers(behind.events, reactor, lambda: stats_json(behind.stats.stats()), behind.live.frame)
+    tails = Tails(behind.tap, reactor)
     api = Api(
         behind.publisher,
         Channels(behind.lookup),
@@ -219,15 +231,18 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
         behind.readiness,
         behind.workers,
         readers,
+        tails,
         Scrapes(behind.metrics, settings.metrics_open),
         config_json(settings, behind.sources),
+        behind.live,
+        behind.audit_pages,
     )
     return Site(
         api.app.resource(),
         reactor,
         keys=behind.keys,
         audit=behind.audit,
-        readers=readers,
+        audiences=(readers, tails),
         bodies=_bodies(behind.publisher, ENVELOPE_BYTES + settings.message_bytes),
         keyed=frozenset() if settings.metrics_open else frozenset((METRICS_PATH,)),
         console=behind.console,

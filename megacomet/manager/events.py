@@ -35,7 +35,11 @@ class Event:
 
 
 class Events:
-    """All events of the manager since its start."""
+    """All events of the manager since its start.
+
+    Attributes:
+        epoch: of this start.
+    """
 
     _log = Logger()
 
@@ -46,7 +50,7 @@ class Events:
             unix_s: the time of the day.
             kept: how many are kept.
         """
-        self._epoch = epoch
+        self.epoch = epoch
         self._unix_s = unix_s
         self._kept: deque[Event] = deque(maxlen=kept)
         self._number = 0
@@ -61,7 +65,7 @@ class Events:
         """
         time = datetime.fromtimestamp(self._unix_s(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._number += 1
-        event = Event(f"{self._epoch}-{self._number}", name, msgspec.json.encode({"time": time, **data}))
+        event = Event(f"{self.epoch}-{self._number}", name, msgspec.json.encode({"time": time, **data}))
         self._kept.append(event)
         for listener in tuple(self._listeners):
             try:
@@ -72,7 +76,7 @@ class Events:
     @property
     def last_id(self) -> str:
         """The id of the last event; of the state before the first one, when there is none yet."""
-        return f"{self._epoch}-{self._number}"
+        return f"{self.epoch}-{self._number}"
 
     def after(self, id_: str) -> list[Event] | None:
         """Return the events behind one.
@@ -84,12 +88,17 @@ class Events:
             None when some of them are not kept any more, or when the id is of another start, or none.
         """
         epoch, _, number = id_.rpartition("-")
-        if epoch != self._epoch or not number.isdecimal():
+        if epoch != self.epoch or not number.isdecimal():
             return None
         missed = self._number - int(number)
         if not 0 <= missed <= len(self._kept):
             return None
         return list(self._kept)[len(self._kept) - missed :]
+
+    @property
+    def kept(self) -> list[Event]:
+        """All events that are kept, the oldest first."""
+        return list(self._kept)
 
     def listen(self, listener: Callable[[Event], None]) -> None:
         """Have a listener told of every event from now on."""

@@ -5,7 +5,7 @@ The manager has no names of those who listen: it asks the workers that the direc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from twisted.internet.defer import Deferred
@@ -14,9 +14,11 @@ from twisted.internet.task import deferLater
 from megacomet.manager.asking import ask
 from megacomet.manager.downlink import Downlink
 from megacomet.manager.links import Links
+from megacomet.manager.ranking import Rankings
 from megacomet.model.listing import Page, merge, span_of
 from megacomet.model.polls import ANSWER_BYTES
 from megacomet.model.position import Since, format_position
+from megacomet.model.ranking import Place, behind, format_place
 from megacomet.model.router import Router
 from megacomet.model.store import IMessageStore, Past
 from megacomet.model.views import (
@@ -48,6 +50,7 @@ class Lookup:
         self._router = router
         self._links = links
         self._unix_s = unix_s
+        self._rankings = Rankings(links, self._idle)
 
     async def page(self, prefix: bytes, after: bytes, limit: int) -> ChannelPage:
         """Return the channels that come next by name.
@@ -59,10 +62,28 @@ class Lookup:
         found = [looking.decode_names(answer) for _, answer in answers]
         pages = [Page(each.names, each.more) for each in found]
         merged = merge([*pages, await self._kept(prefix, after, limit)], limit)
+        return self._listed(merged.names, merged.after)
+
+    async def ranked(self, prefix: bytes, after: Place | None, limit: int) -> ChannelPage:
+        """Return the channels that come next by their subscribers.
+
+        Raises:
+            PeerError: `overloaded`: a worker does not answer.
+        """
+        places = behind(await self._rankings.first(prefix), after)
+        page = places[:limit]
+        more = format_place(page[-1]) if len(places) > limit else None
+        return self._listed([(place.channel, -place.fewer) for place in page], more)
+
+    def _listed(self, counted: Sequence[tuple[bytes, int]], after: bytes | None) -> ChannelPage:
+        """Return a page; those that had something when they were found and have nothing now are left out."""
         now = self._links.clock()
-        channels = [Listed(name, count, self._store.held(name, now).messages) for name, count in merged.names]
-        # Those that had something when they were found and have nothing now are left out.
-        return ChannelPage([each for each in channels if each.subscribers or each.messages], merged.after)
+        channels = [Listed(name, count, self._store.held(name, now).messages) for name, count in counted]
+        return ChannelPage([each for each in channels if each.subscribers or each.messages], after)
+
+    async def _idle(self, prefix: bytes, most: int) -> Sequence[bytes]:
+        """Return the first channels by name of which messages are kept."""
+        return [name for name, _ in (await self._kept(prefix, b"", most)).names]
 
     async def _kept(self, prefix: bytes, after: bytes, limit: int) -> Page:
         """Return the page of the channels of which messages are kept."""
@@ -87,11 +108,16 @@ class Lookup:
             position=format_position(self._store.epoch, self._store.head),
         )
 
-    async def history(self, channel: bytes, since: Since | None, limit: int, newest_first: bool) -> HistoryView:
+    async def history(
+        self, channel: bytes, since: Since | None, before: Since | None, limit: int, newest_first: bool
+    ) -> HistoryView:
         """Return what is kept of a channel; see `IMessageStore.history`."""
         answered: Deferred[Past] = Deferred()
         now = self._links.clock()
-        self._store.history(channel, since, limit, ANSWER_BYTES, now, answered.callback, newest_first=newest_first)
+        # Of another life of the log nothing is kept, so nothing is before its positions.
+        end = None if before is None else before.offset if before.epoch == self._store.epoch else 0
+        done, order = answered.callback, newest_first
+        self._store.history(channel, since, limit, ANSWER_BYTES, now, done, before=end, newest_first=order)
         past = await answered
         is_cut = past.more and not newest_first
         epoch, began = self._store.epoch, self._unix_s() - now
@@ -101,6 +127,7 @@ class Lookup:
             ],
             position=format_position(epoch, past.messages[-1].offset if is_cut else past.head),
             gap=past.gap,
+            more=past.more,
         )
 
     async def clear(self, channel: bytes) -> int:

@@ -94,14 +94,13 @@ class Manager:
         """
         if now >= self._measured + MEASURE_S:
             self._measured = now
-            found = dict(self.memory_of(now))
-            zygote = self._zygote()
-            self._memory = {
-                "manager": found.pop(os.getpid()),
-                "zygote": found.pop(zygote, 0),
-                "workers": sum(found.values()),
-            }
+            self._memory = self.parts_of(self.memory_of(now))
         return self._memory
+
+    def parts_of(self, found: Mapping[int, int]) -> Mapping[str, int]:
+        """Return what `memory_of` has found by role."""
+        own, zygote = found[os.getpid()], found.get(self._zygote(), 0)
+        return {"manager": own, "zygote": zygote, "workers": sum(found.values()) - own - zygote}
 
     def memory_of(self, now: float) -> Mapping[int, int]:
         """Return the same by process: the manager's own, the zygote's, and the workers'."""

@@ -43,6 +43,14 @@ class Tally:
             self._past.setdefault(number, Counter()).update(_flat(last[1]))
         self._last[number] = pid, counts
 
+    def last(self, number: int) -> tuple[int, Mapping[str, Any]] | None:
+        """Return pid and counts as a worker has told them last, None: none ever has."""
+        return self._last.get(number)
+
+    def past(self, number: int) -> Counter[Key] | None:
+        """Return what those before a worker have counted, None: it is the first."""
+        return self._past.get(number)
+
     def of(self, number: int) -> Counter[Key]:
         """Return all that a worker and those before it have counted."""
         counted = Counter(self._past.get(number, ()))

@@ -59,9 +59,14 @@ class Workforce:
 
     # -- look
 
-    def look(self) -> Sequence[WorkerInfo]:
-        """Return how all workers stand, by number."""
-        memory = self._manager.memory_of(self._now())
+    def look(self, memory: Mapping[int, int] | None = None) -> Sequence[WorkerInfo]:
+        """Return how all workers stand, by number.
+
+        Args:
+            memory: bytes by process; None: it is measured.
+        """
+        if memory is None:
+            memory = self._manager.memory_of(self._now())
         return [self._info(place, memory) for place in self._manager.supervisor.places]
 
     def _info(self, place: Place, memory: Mapping[int, int]) -> WorkerInfo:

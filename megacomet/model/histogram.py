@@ -6,6 +6,7 @@ Workers count in them and tell the manager once a second; it adds them up as the
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from typing import Final
 
 #: The longest time of each class, seconds; the last class has what took longer. From what a parked connection is
@@ -35,3 +36,23 @@ class Histogram:
     def told(self) -> dict[str, object]:
         """Return it as JSON knows it."""
         return {"counts": list(self.counts), "sum_s": round(self.sum_s, 6)}
+
+
+def quantile(counts: Sequence[float], share: float) -> float | None:
+    """Return the time that so large a part of all took at most, seconds; None: there were none.
+
+    Within a class they are taken to be spread evenly, the first one begins at nothing. Of the last class it is only
+    known that they took longer than the longest bound, which is returned then.
+
+    Args:
+        counts: by class.
+        share: 0.5 for the median.
+    """
+    rank = share * sum(counts)
+    below = 0.0
+    for n, count in enumerate(counts[: len(BOUNDS_S)]):
+        if count and below + count >= rank:
+            shortest = BOUNDS_S[n - 1] if n else 0.0
+            return shortest + (BOUNDS_S[n] - shortest) * (rank - below) / count
+        below += count
+    return BOUNDS_S[-1] if sum(counts) else None

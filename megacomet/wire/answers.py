@@ -6,14 +6,14 @@ they say `null` and not None.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from megacomet.errors import CATALOGUE
-from megacomet.wire.described import Channel, Client, Count, Position, Time
+from megacomet.wire.described import After, Channel, Client, Count, Position, Time
 
 _CODES: Final = [{"const": code, "title": title} for code, (_, title) in CATALOGUE.items()]
 
@@ -124,12 +124,12 @@ class ChannelList(Struct, frozen=True):
     """A page of channels.
 
     Attributes:
-        channels: in the order of their names.
+        channels: in the order that was asked for.
         after: what the next page is asked for with; `null`: this is the last.
     """
 
     channels: list[ListedChannel]
-    after: Channel | None
+    after: After | None
 
 
 class ChannelInfo(Struct, frozen=True):
@@ -171,11 +171,13 @@ class History(Struct, frozen=True):
         messages: in the order that was asked for.
         position: from where to ask for what comes behind them.
         gap: whether something after the position asked from is, or may be, no longer kept.
+        more: whether a bound cut the list off.
     """
 
     messages: list[HistoryMessage]
     position: Position
     gap: bool
+    more: bool
 
 
 class Removed(Struct, frozen=True):
@@ -232,16 +234,42 @@ class Disconnected(Struct, frozen=True):
     disconnected: Count
 
 
+#: A line of the audit log, as it stands there.
+AuditEntry = Annotated[Raw, Meta(extra_json_schema={"type": "object", "required": ["time", "action", "result"]})]
+
+
+class AuditPage(Struct, frozen=True):
+    """What was changed, and by whom.
+
+    Attributes:
+        entries: of the audit log, the newest first.
+        before: what the page of older ones is asked for with; `null`: this is the last.
+        unreadable: lines that were passed over, since they are no entries.
+    """
+
+    entries: Sequence[AuditEntry]
+    before: str | None
+    unreadable: Count
+
+
 class SettingInForce(Struct, frozen=True):
     """A setting.
 
     Attributes:
         value: in force; a secret is `(hidden)`.
         source: where it came from: `built-in`, a file, a variable or the `command line`.
+        default: the built-in value.
+        unit: `s`, `bytes` or nothing.
+        text: what it does.
+        zero: what 0, or nothing, means; empty: it means nothing special, or is not allowed.
     """
 
     value: Any
     source: str
+    default: Any
+    unit: str
+    text: str
+    zero: str
 
 
 #: The settings in force, by name.

@@ -30,6 +30,17 @@ Channel = Annotated[
         extra_json_schema=CHANNEL_RULES,
     ),
 ]
+#: What stands before the name of the last channel of a page, where the pages are by subscribers: a number and a dash.
+_PLACE_BYTES: Final = 11
+AFTER_RULES: Final[dict[str, object]] = {**CHANNEL_RULES, "maxLength": CHANNEL_MAX_BYTES + _PLACE_BYTES}
+After = Annotated[
+    str,
+    Meta(
+        description="Where a page ended; opaque but for that.",
+        examples=["news", "12-news"],
+        extra_json_schema=AFTER_RULES,
+    ),
+]
 Client = Annotated[
     str,
     Meta(

@@ -42,7 +42,35 @@ class FindConnections(msgspec.Struct, frozen=True, tag=3, array_like=True):
     limit: int
 
 
-Question = ListChannels | CountListeners | FindConnections
+class TakeCensus(msgspec.Struct, frozen=True, tag=4, array_like=True):
+    """How many channels with listeners are there? Answered by an int, which may be a few too many.
+
+    Whoever asks goes on with `CountBins`; see `megacomet.model.ranking`.
+
+    Attributes:
+        prefix: that they begin with.
+        modulus: what their bins are reckoned with. It stands for this question in those that follow.
+    """
+
+    prefix: bytes
+    modulus: int
+
+
+class CountBins(msgspec.Struct, frozen=True, tag=5, array_like=True):
+    """How many connections hear the channels of some bins? Answered by a number for each name; once for each bin.
+
+    Attributes:
+        modulus: of the `TakeCensus` that was asked before.
+        first: bin.
+        end: the bin behind the last.
+    """
+
+    modulus: int
+    first: int
+    end: int
+
+
+Question = ListChannels | CountListeners | FindConnections | TakeCensus | CountBins
 
 
 class Names(msgspec.Struct, frozen=True, array_like=True):
@@ -75,7 +103,10 @@ class Connection(msgspec.Struct, frozen=True, array_like=True):
     backlog_bytes: int
 
 
-Answer = Names | int | list[Connection]
+#: Listeners by channel.
+Counts = dict[bytes, int]
+
+Answer = Names | int | list[Connection] | Counts
 
 _encode: Final = msgspec.msgpack.Encoder().encode
 _decode_question: Final = msgspec.msgpack.Decoder(Question).decode
@@ -83,6 +114,7 @@ _decode_question: Final = msgspec.msgpack.Decoder(Question).decode
 decode_names: Final = msgspec.msgpack.Decoder(Names).decode
 decode_count: Final = msgspec.msgpack.Decoder(int).decode
 decode_connections: Final = msgspec.msgpack.Decoder(list[Connection]).decode
+decode_counts: Final = msgspec.msgpack.Decoder(Counts).decode
 
 
 def encode(value: Question | Answer) -> bytes:

@@ -1,6 +1,7 @@
 """What the manager asks about the listeners of this worker: which channels, how many hear one, who they are.
 
 Owns the time that this may take: a search goes on a slice at a time, one search after the other. It changes nothing.
+Between two questions it keeps one census (`megacomet.model.ranking`), the last one, for as long as an answer may take.
 """
 
 from __future__ import annotations
@@ -8,15 +9,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
+from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from megacomet import peers
 from megacomet.link import LOOK_S, LinkRefused
-from megacomet.model.listing import Listing, span_of
+from megacomet.model.listing import Listing, Span, span_of
+from megacomet.model.ranking import BINS, Census, Counting
 from megacomet.model.session import Session, is_frozen, thaw
 from megacomet.model.subscriptions import Subscriptions
 from megacomet.names import EVERYONE
@@ -26,9 +29,15 @@ from megacomet.wire import looking
 from megacomet.worker.openings import Opening, transport_of
 
 
+class _ITask(Protocol):
+    def work(self, is_over: Callable[[], bool]) -> bool:
+        """Go on until `is_over` says so; tells whether it is done."""
+
+
 @attrs.frozen
 class _Search:
-    listing: Listing
+    task: _ITask
+    told: Callable[[], looking.Answer]
     asked_at: float
     answer: Deferred[bytes]
 
@@ -59,6 +68,9 @@ class Looking:
         self._clock = clock
         self._unix_s = unix_s
         self._searches: deque[_Search] = deque()
+        self._census: Census | None = None
+        self._modulus = 0
+        self._forgetting: IDelayedCall | None = None
 
     def look(self, question: bytes) -> Deferred[bytes]:
         """Return the answer to a question, both as in `wire.looking`.
@@ -66,11 +78,16 @@ class Looking:
         It fails with `LinkRefused` when the manager has given it up by now.
 
         Raises:
+            LinkRefused: a census is not known any more.
             ValueError: the question is none.
         """
         asked = looking.decode_question(question)
         if isinstance(asked, looking.ListChannels):
-            return self._begin(asked)
+            return self._list(asked)
+        if isinstance(asked, looking.TakeCensus):
+            return self._take_census(asked)
+        if isinstance(asked, looking.CountBins):
+            return self._count_bins(asked)
         if isinstance(asked, looking.CountListeners):
             return succeed(looking.encode(self._count(asked.channel)))
         found = islice(self._listeners.of(asked.channel), asked.limit)
@@ -81,27 +98,62 @@ class Looking:
 
     # -- lists
 
-    def _begin(self, asked: looking.ListChannels) -> Deferred[bytes]:
+    def _list(self, asked: looking.ListChannels) -> Deferred[bytes]:
         span = span_of(asked.prefix, asked.after)
-        listing = Listing(span, asked.limit, self._parts(span.has_mailboxes))
-        search = _Search(listing, self._clock(), Deferred())
+        listing = Listing(span, asked.limit, self._parts(span))
+        return self._begin(
+            listing, lambda: looking.Names([(name, self._count(name)) for name in listing.names], listing.more)
+        )
+
+    def _parts(self, span: Span) -> Iterator[Iterable[bytes]]:
+        everyone = (EVERYONE,) if self._count(EVERYONE) else ()
+        return chain((everyone,), self._listeners.parts(has_mailboxes=span.has_mailboxes))
+
+    def _take_census(self, asked: looking.TakeCensus) -> Deferred[bytes]:
+        span = span_of(asked.prefix, b"")
+        census = Census(span, asked.modulus, self._parts(span))
+
+        def taken() -> int:
+            self._forget()
+            self._census, self._modulus = census, asked.modulus
+            self._forgetting = self._reactor.callLater(LOOK_S, self._forget)
+            return census.found
+
+        return self._begin(census, taken)
+
+    def _count_bins(self, asked: looking.CountBins) -> Deferred[bytes]:
+        if self._census is None or self._forgetting is None or asked.modulus != self._modulus:
+            raise LinkRefused("this census is not known any more")
+        counting = Counting(self._census.take(asked.first, asked.end), self._count)
+        if asked.end >= BINS:
+            self._forget()
+        else:
+            self._forgetting.reset(LOOK_S)
+        return self._begin(counting, lambda: counting.counts)
+
+    def _forget(self) -> None:
+        """Forget the census: all of it was told, or whoever wanted it has gone."""
+        self._census = None
+        if self._forgetting is not None and self._forgetting.active():
+            self._forgetting.cancel()
+        self._forgetting = None
+
+    def _begin(self, task: _ITask, told: Callable[[], looking.Answer]) -> Deferred[bytes]:
+        """Have something done in slices; `told` gives the answer when it is."""
+        search = _Search(task, told, self._clock(), Deferred())
         self._searches.append(search)
         if len(self._searches) == 1:
             self._go_on()
         return search.answer
-
-    def _parts(self, has_mailboxes: bool) -> Iterator[Iterable[bytes]]:
-        everyone = (EVERYONE,) if self._count(EVERYONE) else ()
-        return chain((everyone,), self._listeners.parts(has_mailboxes=has_mailboxes))
 
     def _go_on(self) -> None:
         """Search on for a slice: the oldest first, since the manager gives up the oldest first."""
         search = self._searches[0]
         try:
             if self._clock() - search.asked_at > LOOK_S:
-                raise LinkRefused("nobody waits for this page any more")
-            is_over = search.listing.work(timed(self._clock))
-            answer = looking.encode(self._names(search.listing)) if is_over else b""
+                raise LinkRefused("nobody waits for this answer any more")
+            is_over = search.task.work(timed(self._clock))
+            answer = looking.encode(search.told()) if is_over else b""
         except Exception:
             self._searches.popleft()
             search.answer.errback(Failure())
@@ -111,9 +163,6 @@ class Looking:
                 search.answer.callback(answer)
         if self._searches:
             self._reactor.callLater(0, self._go_on)
-
-    def _names(self, listing: Listing) -> looking.Names:
-        return looking.Names([(name, self._count(name)) for name in listing.names], listing.more)
 
     # -- connections
 

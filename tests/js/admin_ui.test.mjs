@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 
 import * as format from "../../admin-ui/format.js";
+import { Paces, secondsLeft } from "../../admin-ui/pace.js";
 import { encoded, href, parse } from "../../admin-ui/router.js";
 import { condensed, KINDS, sentence, TYPES } from "../../admin-ui/sentences.js";
 import { snapshot } from "../../admin-ui/snapshot.js";
@@ -198,4 +199,20 @@ test("where the live stream is held back, figures that were asked for make a fra
   assert.deepEqual([next.epoch, next.room, next.workers[0].room], ["e", 100, 50]);
   const other = snapshot({ ...stats, started: "2026-11-28T10:00:00Z" }, workers, trend, live);
   assert.notEqual(other.epoch, "e");
+});
+
+test("what is under way has the pace of its last five seconds, and none before two were seen", () => {
+  const paces = new Paces();
+  paces.add(100, [["a", 0]]);
+  assert.equal(paces.perS("a"), null);
+  paces.add(101, [["a", 40], ["b", 7]]);
+  assert.equal(paces.perS("a"), 40);
+  for (let time = 102; time <= 110; time++) paces.add(time, [["a", 40 + (time - 101) * 10]]);
+  assert.equal(paces.perS("a"), 10);
+  assert.equal(paces.perS("b"), null, "what is over is forgotten");
+  paces.add(111, [["a", 3]]);
+  assert.equal(paces.perS("a"), null, "what begins anew is measured anew");
+});
+test("how long it takes is told by the measured pace, and before there is one by the one that was asked for", () => {
+  assert.deepEqual([secondsLeft(100, 50, 10), secondsLeft(100, null, 10), secondsLeft(0, null, 10), secondsLeft(5, 0, 10)], [2, 10, 0, null]);
 });
