@@ -32,7 +32,7 @@ export function Client({ name }) {
     reload();
     setTurn((count) => count + 1);
   };
-  const head = html`<${PageHead} title=${`Client ${spelled(name)}`} show=${html`<${Name} name=${name} most="0" copy />`}
+  const head = html`<${PageHead} title=${`Client ${spelled(name)}`} show=${html`<${Name} name=${name} most=${0} copy />`}
     about=${html`<a href=${href("channels", mailboxOf(name))}>Its mailbox</a> as a channel, with history and live tail`}>
     ${mayChange && known && html`<${Button} kind="danger" onClick=${() => setCutting(true)}>Cut off…</${Button}>`}
   </${PageHead}>`;
@@ -61,10 +61,15 @@ export function Client({ name }) {
 
 /** A client as the API tells it; one that is not connected, and for which nothing waits, has no connections. */
 async function look(name, signal) {
+  const gone = { client: name, waiting: 0, connections: [] };
+  // The mailbox is asked first: to find nobody is no error, but a browser writes down each 404 as one.
   try {
+    const box = await api.get(api.path("channels", mailboxOf(name)), { signal });
+    if (!box.subscribers && !box.waiting) return gone;
     return await api.get(api.path("clients", name), { signal });
   } catch (problem) {
-    if (problem.status === 404 && problem.code === "not-found") return { client: name, waiting: 0, connections: [] };
+    if (problem.status === 404 && problem.code === "not-found") return gone;
+    if (problem.code === "bad-name") problem.detail = problem.detail.replace(/^a channel\b/, "an id");
     throw problem;
   }
 }
