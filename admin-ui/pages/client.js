@@ -49,11 +49,11 @@ export function Client({ name }) {
     ${known && html`
       <${Standing} name=${name} client=${data} since=${since} />
       <div class=${`channel-parts ${mayChange ? "" : "is-alone"}`}>
-        ${mayChange && html`<div class="channel-side"><${Section} title="Send it a message"><${Publish} target=${{ client: name }} onPublished=${changed} /></${Section}></div>`}
         <div class="channel-main">
           <${Connections} client=${data} loading=${loading} />
           ${data.waiting > 0 || turn > 0 ? html`<${History} key="waits" name=${mailboxOf(name)} waiting turn=${`${turn}/${data.waiting}`} title="What waits for it" />` : null}
         </div>
+        ${mayChange && html`<div class="channel-side"><${Section} title="Send it a message"><${Publish} target=${{ client: name }} onPublished=${changed} /></${Section}></div>`}
       </div>
       ${cutting && html`<${CutOff} name=${name} count=${data.connections.length} onClose=${close} />`}
     `}`;
@@ -112,7 +112,7 @@ function Connections({ client, loading }) {
   const perWorker = new Map();
   for (const { worker } of connections) perWorker.set(worker, (perWorker.get(worker) ?? 0) + 1);
   const cut = [...perWorker.values()].some((count) => count >= MOST_TOLD);
-  return html`<${Section} title="Connections" note=${connections.length ? counted(connections.length, "connection") : ""}>
+  return html`<${Section} title="Connections">
     <${Table} label="Connections" columns=${COLUMNS} rows=${connections} rowKey=${(row) => `${row.worker} ${row.transport} ${row.address} ${row.since}`}
       loading=${loading} empty=${html`<p class="muted">None.</p>`} />
     ${cut && html`<p class="muted">Only the first ${MOST_TOLD} of each worker are told. <a href=${href("channels", mailboxOf(client.client))}>Its mailbox</a> counts all.</p>`}
