@@ -88,7 +88,7 @@ async function failed() {
   redial = setTimeout(async () => {
     // An EventSource does not say why it was refused. When it was the session, this tells, and the page asks for the key.
     await resume();
-    if (session.get().state === "in" && !document.hidden) open();
+    if (!source && session.get().state === "in" && !document.hidden) open();
   }, wait * (0.75 + Math.random() / 2));
 }
 

@@ -29,16 +29,17 @@ export function Chart({ title, unit = "", series, columns, from, to, format, axi
   view.current = { from, to, drawn, least, axis, seen: view.current.seen ?? true };
 
   useEffect(() => {
-    const made = plotOf(box.current, { series, stacked, height, group, view, onCursor: setAt });
+    const element = box.current;
+    const made = plotOf(element, { series, stacked, height, group, view, onCursor: setAt });
     plot.current = made;
-    const size = new ResizeObserver(() => made.setSize({ width: box.current.clientWidth, height }));
-    size.observe(box.current);
+    const size = new ResizeObserver(() => made.setSize({ width: Math.max(1, element.clientWidth), height }));
+    size.observe(element);
     // What is out of sight is not drawn.
     const sight = new IntersectionObserver(([entry]) => {
       view.current.seen = entry.isIntersecting;
       if (entry.isIntersecting) made.setData(view.current.drawn);
     }, { rootMargin: "200px" });
-    sight.observe(box.current);
+    sight.observe(element);
     return () => {
       size.disconnect();
       sight.disconnect();
