@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from tests.integration.server import LINE_S, Server
 from tests.integration.test_keys import audit_of, megacomet, new_key
+from tests.integration.test_processes import user_for_a_server
 from tests.test_wheel import build, sources
 
 __all__ = ["sources"]  # a fixture
@@ -157,6 +158,26 @@ def test_the_manager_is_killed(tmp_path: Path) -> None:
         third.lines
     )
     third.kill_all()
+
+
+def test_without_privileges(tmp_path: Path) -> None:
+    """With --uid the server's user has the secrets that root has made, and sign-outs are remembered."""
+    user = user_for_a_server()
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    state = tmp_path / "state"
+    with Server(state, *OPTIONS, twistd=[f"--uid={user}"]) as server:
+        stays, left = Browser(server), Browser(server)
+        for browser in (stays, left):
+            assert browser.sign_in(server.key).status == 200
+        assert left.ask("DELETE", "/console/session").status == 204
+    with Server(state, *OPTIONS, twistd=[f"--uid={user}"]) as server:
+        for browser, status in ((stays, 200), (left, 401)):
+            again = Browser(server)
+            again.cookie = browser.cookie
+            assert again.ask("GET", "/console/session").status == status
+        for name in ("console-secret", "console-signed-out"):
+            assert (state / name).stat().st_uid == user
 
 
 def test_attempts_on_the_admin_address(tmp_path: Path) -> None:
