@@ -44,7 +44,7 @@ function scaled(value, steps) {
   return [factor === 1 && Number.isInteger(value) ? number(value) : three(value / factor), unit];
 }
 
-const COUNTS = [[1, ""], [1e4 / 10, "k"], [1e6, "M"], [1e9, "G"]];
+const COUNTS = [[1, ""], [KILO, "k"], [1e6, "M"], [1e9, "G"]];
 const SIZES = [[1, "B"], [KILO, "kB"], [1e6, "MB"], [1e9, "GB"], [1e12, "TB"]];
 const DELAYS = [[1e-3, "µs"], [1, "ms"], [1e3, "s"], [6e4, "min"]];
 
@@ -55,6 +55,11 @@ function joined([value, unit]) {
 /** "812", "1.28 k", "140 k", "1.28 M": for axes and other narrow places. */
 export function compact(value) {
   return joined(scaled(value, COUNTS));
+}
+
+/** Without zeros behind the point that tell nothing on an axis: "50.0 k" is "50 k", "1.50 kB" is "1.5 kB". */
+export function tidy(text) {
+  return text.replace(/(\.\d*?)0+(?!\d)/, (all, kept) => (kept === "." ? "" : kept));
 }
 
 /** ["12.3", "kB"] */
@@ -157,7 +162,7 @@ export function counted(count, one, many = `${one}s`) {
 // Marks that turn or hide what stands beside them, and what has no shape at all. The joiners of emoji (U+200C, U+200D)
 // and the selectors of their variants stay, between other characters: names of people and emoji are written with them.
 // eslint-disable-next-line no-control-regex
-const UNSEEN = /[\u0000-\u0020\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\u{e0000}-\u{e0fff}]/u;
+const UNSEEN = /[\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200b\u200e\u200f\u2028-\u202f\u205f-\u206f\u3000\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\u{e0000}-\u{e0fff}]/u;
 
 /**
  * A name in pieces: [{text, unseen}], where `unseen` pieces are written out ("U+202E").

@@ -56,12 +56,12 @@ function shut() {
 function open() {
   shut();
   if (session.get().state !== "in") return;
-  source = new EventSource(api.url("/events", { live: 1, ...(lastId ? { lastEventId: lastId } : { kept: 1 }) }));
+  source = new EventSource(api.url("/events", { live: 1, kept: 1, lastEventId: lastId }));
   source.addEventListener("live", (event) => framed(JSON.parse(event.data)));
   source.addEventListener("position", noted);
   source.addEventListener("gap", (event) => {
     noted(event);
-    add({ id: event.lastEventId, type: "gap", time: serverNow(), data: {} });
+    add({ id: `gap-${serverNow()}`, type: "gap", time: serverNow(), data: {} });
   });
   for (const type of TYPES) source.addEventListener(type, happened);
   source.onerror = failed;
@@ -110,7 +110,7 @@ function add(event) {
 
 function flush() {
   const known = new Set(events.get().map((each) => each.id));
-  const fresh = pending.reverse().filter((each) => each.type === "gap" || !known.has(each.id));
+  const fresh = pending.reverse().filter((each) => !known.has(each.id));
   pending = [];
   events.set([...fresh, ...events.get()].slice(0, MOST_EVENTS));
 }

@@ -74,3 +74,29 @@ export function sentence({ type, data }) {
   const [tone, kind, text] = SENTENCES[type]?.(data) ?? ["", "server", `${plain(type)} ${plain(JSON.stringify(data))}`];
   return { tone, kind, text };
 }
+
+/** Events of these types may come each second, and mean the same as the one before. */
+const REPEATED = new Set(["clients-slow", "requests-refused", "messages-refused"]);
+
+/**
+ * The newest events, `most` of them; those that only repeat one of the minute after them are counted there instead.
+ * @param {{id: string, type: string, time: number, data: any}[]} events newest first
+ * @returns {{event: any, more: number, since: number}[]} `more`: how many more of its type there were since `since`
+ */
+export function condensed(events, most) {
+  const out = [];
+  const newest = new Map();
+  for (const event of events) {
+    const held = REPEATED.has(event.type) ? newest.get(event.type) : undefined;
+    if (held && held.since - event.time < 60) {
+      held.more += 1;
+      held.since = event.time;
+      continue;
+    }
+    if (out.length === most) break;
+    const entry = { event, more: 0, since: event.time };
+    out.push(entry);
+    newest.set(event.type, entry);
+  }
+  return out;
+}

@@ -60,7 +60,7 @@ export class Trends {
    * stays, since a manager that has just begun knows nothing of it.
    */
   load(told) {
-    const length = told.series[NAMES[0]]?.length ?? 0;
+    const length = told.end === null ? 0 : (told.series[NAMES[0]]?.length ?? 0);
     const known = (i) => NAMES.some((name) => told.series[name]?.[i] != null);
     let first = 0;
     while (first < length && !known(first)) first += 1;

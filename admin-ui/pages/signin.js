@@ -40,7 +40,10 @@ export function SignIn() {
   };
   const error = problem ? refusal(problem, waitS) : "";
   return html`<main class="signin">
-    <h1 class="signin-mark">MegaComet</h1>
+    <div>
+      <h1 class="signin-mark">MegaComet</h1>
+      <p class="signin-host">Console of ${location.host}</p>
+    </div>
     ${reason && !problem && html`<${Notice}>${sentenceOf(reason)}</${Notice}>`}
     <form class="stack" onSubmit=${submit}>
       <input type="text" name="username" autocomplete="username" value="MegaComet" hidden readonly />

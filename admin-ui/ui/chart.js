@@ -1,5 +1,5 @@
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { clock, UNKNOWN } from "../format.js";
+import { clock, tidy, UNKNOWN } from "../format.js";
 import { html } from "../html.js";
 import { useStore } from "../store.js";
 import { theme } from "../theme.js";
@@ -18,7 +18,7 @@ import { plotOf, stackedOf } from "./plot.js";
  *   `columns`: [unix seconds, values of the first series, …], oldest first; null: not known, a gap; `from`, `to`: unix
  *   seconds of its sides; `format`: of the legend, `axis`: of the axis (the same without it); `least`: its top is not below
  */
-export function Chart({ title, unit = "", series, columns, from, to, format, axis = format, stacked = false, height = 140, group, least = 0 }) {
+export function Chart({ title, unit = "", series, columns, from, to, format, axis = (value) => tidy(format(value)), stacked = false, height = 140, group, least = 0 }) {
   const box = useRef(null);
   const plot = useRef(null);
   const view = useRef({});
@@ -37,7 +37,7 @@ export function Chart({ title, unit = "", series, columns, from, to, format, axi
     const sight = new IntersectionObserver(([entry]) => {
       view.current.seen = entry.isIntersecting;
       if (entry.isIntersecting) made.setData(view.current.drawn);
-    });
+    }, { rootMargin: "200px" });
     sight.observe(box.current);
     return () => {
       size.disconnect();

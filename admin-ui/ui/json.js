@@ -18,9 +18,8 @@ export function Json({ value, text, line = false, first = line ? 200 : FIRST }) 
   // Not between the halves of a surrogate pair.
   const end = cut && /[\ud800-\udbff]/.test(whole[shown - 1]) ? shown - 1 : shown;
   const part = useMemo(
-    () => visible(whole.slice(0, end).replace(/[\n ]/g, (each) => (each === "\n" ? "\ue000" : "\ue001"))).map((piece) =>
-      piece.unseen ? html`<span class="name-unseen">${piece.text}</span>` : piece.text.replace(/\ue000/g, "\n").replace(/\ue001/g, " "),
-    ),
+    () => whole.slice(0, end).split("\n").flatMap((row, i) => [i ? "\n" : "", ...visible(row).map((piece) =>
+      piece.unseen ? html`<span class="name-unseen">${piece.text}</span>` : piece.text)]),
     [whole, end],
   );
   return html`<div>

@@ -52,7 +52,7 @@ export function plotOf(box, { series, stacked, height, group, view, onCursor }) 
   const options = {
     width: Math.max(1, box.clientWidth),
     height,
-    padding: [6, 8, 0, 0],
+    padding: [6, 14, 0, 0],
     legend: { show: false },
     select: { show: false },
     cursor: {
@@ -71,7 +71,7 @@ export function plotOf(box, { series, stacked, height, group, view, onCursor }) 
         incrs: [30, 60, 120, 300, 600, 900, 1200, 1800, 3600], values: (u, splits) => splits.map((time) => clock(time).slice(0, 5)),
       },
       {
-        stroke: ink, font, size: AXIS_WIDTH, gap: 6, space: 34, grid: { stroke: grid, width: 1 }, ticks: { show: false },
+        stroke: ink, font, size: AXIS_WIDTH, gap: 6, space: 26, grid: { stroke: grid, width: 1 }, ticks: { show: false },
         values: (u, splits) => splits.map((value) => view.current.axis(value)),
       },
     ],
