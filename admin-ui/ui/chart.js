@@ -31,7 +31,8 @@ export function Chart({ title, unit = "", series, columns, from, to, format, axi
   useEffect(() => {
     const made = plotOf(box.current, { series, stacked, height, group, view, onCursor: setAt });
     plot.current = made;
-    const size = new ResizeObserver(() => made.setSize({ width: box.current.clientWidth, height }));
+    // Between the end of the page and the end of this effect there is no box any more.
+    const size = new ResizeObserver(() => box.current && made.setSize({ width: box.current.clientWidth, height }));
     size.observe(box.current);
     // What is out of sight is not drawn.
     const sight = new IntersectionObserver(([entry]) => {

@@ -143,6 +143,10 @@ class Tab:
         """Wait until it is."""
         expect(self.page.get_by_role("navigation", name="Pages")).to_be_visible()
 
+    def is_signed_out(self) -> None:
+        """Wait until the key is asked for."""
+        expect(self.page.get_by_label("API key")).to_be_visible()
+
     def is_live(self) -> None:
         """Wait until what is shown comes from the server each second."""
         expect(self.page.get_by_role("status").get_by_text("live", exact=True)).to_be_visible()
@@ -163,7 +167,10 @@ class Watch:
         self._host = host
         context.add_init_script(_TELL_BREACHES)
         context.on("console", self._said)
-        context.on("weberror", lambda error: self.faults.append(f"exception: {error.error}"))
+        context.on(
+            "weberror",
+            lambda error: self.faults.append(f"exception: {getattr(error.error, 'stack', None) or error.error}"),
+        )
         context.on("request", self._asked)
 
     def _said(self, message: ConsoleMessage) -> None:
@@ -206,6 +213,11 @@ class Tabs:
         if scope is not None:
             tab.is_signed_in()
         return tab
+
+    def sign_in(self, tab: Tab, scope: str = "admin") -> None:
+        """Sign a tab in that has no session, and load it again."""
+        self.begin_session(tab.context, self._site.key(scope))
+        tab.load().is_signed_in()
 
     def begin_session(self, context: BrowserContext, key: str) -> None:
         """Sign in without the page, for tests of something else."""
