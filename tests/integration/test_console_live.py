@@ -15,6 +15,8 @@ from tests.integration.server import Server
 EVENTS = "**/console/api/events?*"
 #: What the browser says of requests that nobody answers.
 NO_ANSWER = "net::ERR_.* at .*/console/(api|session)"
+#: The second is what a browser calls a machine that has no network but the loopback.
+LOST = re.compile("No connection to the server for|This browser is offline")
 CLIENTS = 40
 
 
@@ -40,7 +42,7 @@ def test_a_chart_moves_while_clients_come(tabs: Tabs, site: Site) -> None:
         expect(chart).to_be_visible()
         assert canvas(tab) != before
         site.push("c1", "hello")
-        messages = tab.page.get_by_role("img", name=re.compile(r"^Chart: Messages\..*between 0 /s and [1-9]"))
+        messages = tab.page.get_by_role("img", name=re.compile(r"^Chart: Messages\..*between 0 .s and (?!0 )"))
         expect(messages).to_be_visible()
     expect(connections(tab)).to_have_text("0")
 
@@ -61,7 +63,7 @@ def test_the_server_is_killed_and_begins_anew(browser: Browser, tmp_path: Path) 
             tab.expects(NO_ANSWER)
             tab.expects("status of 503")
             first.kill("manager")
-            tab.sees("No connection to the server for")
+            tab.sees(LOST)
             expect(connections(tab)).to_have_text(str(CLIENTS))  # what it knows is not thrown away
             second.launch().wait_ready()
             second.adopt(first)
@@ -84,23 +86,23 @@ def test_the_live_stream_is_refused(tabs: Tabs) -> None:
     tab.expects(NO_ANSWER)
     tab.context.route(EVENTS, lambda route: route.abort())
     tabs.sign_in(tab)
-    tab.sees("No connection to the server for")
+    tab.sees(LOST)
     tab.go("#/workers")
     expect(tab.page).to_have_title("Workers · MegaComet")
     tab.context.unroute(EVENTS)
-    tab.button("Try now").click()
     tab.is_live()
 
 
 def test_the_live_stream_is_held_back(tabs: Tabs) -> None:
-    """A proxy takes the request and lets nothing through: the page says what that may be, and asks again by itself."""
+    """A proxy takes the request and lets nothing through: the page says what that may be, and asks again at once when one wants."""
     tab = tabs.open(None)
     held: list[Route] = []
-    tab.context.route(EVENTS, held.append)
+    tab.context.route(EVENTS, lambda route: held.append(route))
     tabs.sign_in(tab)
     tab.sees("Nothing has come from the server for")
-    assert held
-    tab.context.unroute(EVENTS)
+    with tab.page.expect_request(EVENTS):
+        tab.button("Try now").click()
+    tab.context.unroute(EVENTS)  # what is held goes on
     tab.is_live()
 
 
@@ -110,6 +112,8 @@ def test_offline_and_back(tabs: Tabs, site: Site) -> None:
     expect(connections(tab)).to_have_text("0")
     tab.expects(NO_ANSWER)
     tab.context.set_offline(True)
+    # Where a network goes its streams break. The one that Chromium plays leaves those that are open, but no new one.
+    tab.page.evaluate("dispatchEvent(new Event('online'))")
     tab.sees("This browser is offline.")
     with site.streams("channel=meanwhile"):
         tab.context.set_offline(False)
@@ -128,6 +132,7 @@ def test_a_clock_that_is_wrong(tabs: Tabs, site: Site, ahead_h: int) -> None:
     expect(tab.page.get_by_text(re.compile(r", up \d+\s(s|min)\b"))).to_be_visible()
     times = tab.page.locator("main time")
     expect(times.first).to_be_visible()
-    assert all(re.match(r"now|\d+\s(s|min) ago", text) for text in times.all_inner_texts())
+    wrong = [text for text in times.all_inner_texts() if not re.fullmatch(r"now|\d+\s(s|min) ago", text)]
+    assert not wrong
     off_s = tab.page.evaluate("Date.now() / 1000") - time.time()
     assert abs(off_s - ahead_h * 3600) < 600
