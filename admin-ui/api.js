@@ -39,8 +39,13 @@ export function useSession(token, ended = onEnd) {
   onEnd = ended;
 }
 
-/** A path of the API; each part is one segment: path("channels", "a/b", "history") is "/channels/a%2Fb/history". */
+/**
+ * A path of the API; each part is one segment: path("channels", "a/b", "history") is "/channels/a%2Fb/history".
+ * @throws {ApiProblem} a part is "." or "..", which no name is and which no browser would send as it stands
+ */
 export function path(...parts) {
+  const dots = parts.find((part) => part === "." || part === "..");
+  if (dots) throw new ApiProblem({ status: 400, code: "bad-name", detail: `a name is not '${dots}'` });
   return "/" + parts.map((part) => encoded(String(part))).join("/");
 }
 
@@ -53,12 +58,13 @@ export function url(where, query = {}) {
 
 /**
  * @param {string} where path of the API, made by `path`
- * @param {{query?: Record<string, unknown>, signal?: AbortSignal}} [options]
+ * @param {{query?: Record<string, unknown>, signal?: AbortSignal, parse?: (text: string) => any}} [options]
+ *   `parse`: instead of JSON.parse
  * @returns {Promise<any>} the JSON that came back; null without a body
  * @throws {ApiProblem}
  */
-export function get(where, { query, signal } = {}) {
-  return send("GET", url(where, query), undefined, signal);
+export function get(where, { query, signal, parse } = {}) {
+  return send("GET", url(where, query), undefined, signal, parse);
 }
 
 /** As `get`; `body` is sent as JSON. A string in `raw` is sent as it is, and must be JSON. */
@@ -78,9 +84,9 @@ export const session = {
   end: () => send("DELETE", SESSION),
 };
 
-async function send(method, address, body, signal) {
+async function send(method, address, body, signal, parse) {
   try {
-    return await once(method, address, body, signal);
+    return await once(method, address, body, signal, parse);
   } catch (problem) {
     if (problem.status === 401) onEnd(problem);
     // Another tab may have begun a new session meanwhile, which has another token and the same cookie.
@@ -99,7 +105,7 @@ async function tokenIsNew() {
   return csrf !== before;
 }
 
-async function once(method, address, body, signal) {
+async function once(method, address, body, signal, parse = JSON.parse) {
   const headers = { Accept: "application/json" };
   if (method !== "GET") headers["X-CSRF-Token"] = csrf;
   if (body !== undefined) headers["Content-Type"] = "application/json";
@@ -112,7 +118,7 @@ async function once(method, address, body, signal) {
     if (error.name === "AbortError") throw error;
     throw new ApiProblem({ title: "No answer", detail: "The server did not answer. It may be restarting, or the network is away." });
   }
-  const told = parsed(text);
+  const told = parsed(text, parse);
   if (answer.ok && (told !== undefined || text === "")) return told ?? null;
   const retryAfter = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
   throw new ApiProblem(problemOf(answer, told), Number.isFinite(retryAfter) ? retryAfter : null);
@@ -124,9 +130,9 @@ function problemOf(answer, told) {
   return told && typeof told === "object" ? { ...told, status } : { status, title: answer.statusText };
 }
 
-function parsed(text) {
+function parsed(text, parse) {
   try {
-    return JSON.parse(text);
+    return parse(text);
   } catch {
     return undefined;
   }

@@ -6,29 +6,33 @@ import { useCallback, useEffect, useRef, useState } from "preact/hooks";
  * @template T
  * @param {(signal: AbortSignal) => Promise<T>} load
  * @param {unknown[]} inputs loads again when one of them changes
- * @param {{everyS?: number}} [options] everyS: loads again so many seconds after each answer, while the tab is seen
+ * @param {{everyS?: number, keep?: boolean}} [options] everyS: loads again so many seconds after each answer, while the
+ *   tab is seen; keep: `data` stays until there is an answer, also when `inputs` change
  * @returns {{data: T | null, problem: Error | null, loading: boolean, reload: () => void, set: (data: T) => void}}
  *   `data` stays while it is loaded again, also when that fails; it is null again when `inputs` change.
  */
-export function useLoad(load, inputs, { everyS = 0 } = {}) {
+export function useLoad(load, inputs, { everyS = 0, keep = false } = {}) {
   const [state, setState] = useState({ data: null, problem: null, loading: true });
   const [turn, setTurn] = useState(0);
   const last = useRef({ inputs: null });
 
   useEffect(() => {
     const control = new AbortController();
-    const changed = !last.current.inputs || inputs.some((each, i) => !Object.is(each, last.current.inputs[i]));
+    const changed = !keep && last.current.inputs && inputs.some((each, i) => !Object.is(each, last.current.inputs[i]));
     last.current.inputs = inputs;
     setState((was) => ({ data: changed ? null : was.data, problem: changed ? null : was.problem, loading: true }));
     let timer;
     const run = async () => {
+      let isRefused = false;
       try {
         const data = await load(control.signal);
         if (!control.signal.aborted) setState({ data, problem: null, loading: false });
       } catch (problem) {
+        // What is no request is none the next time either.
+        isRefused = problem.status === 400;
         if (!control.signal.aborted) setState((was) => ({ data: was.data, problem, loading: false }));
       }
-      if (everyS && !control.signal.aborted) timer = setTimeout(again, everyS * 1000);
+      if (everyS && !isRefused && !control.signal.aborted) timer = setTimeout(again, everyS * 1000);
     };
     const again = () => (document.hidden ? document.addEventListener("visibilitychange", run, { once: true, signal: control.signal }) : run());
     run();

@@ -18,6 +18,7 @@ function plain(name) {
 
 function reasons(told) {
   const sorted = Object.entries(told ?? {}).sort((a, b) => b[1] - a[1]);
+  if (sorted.length === 1) return REASONS[sorted[0][0]] ?? plain(sorted[0][0]);
   return sorted.map(([code, count]) => `${number(count)} ${REASONS[code] ?? plain(code)}`).join(", ");
 }
 

@@ -3,6 +3,9 @@
 import * as api from "./api.js";
 import { createStore, useStore } from "./store.js";
 
+/** In this browser's storage while there may be a session: without it nobody has to be asked, and no refusal is counted. */
+const MARK = "megacomet-signed-in";
+
 /**
  * @typedef {{state: "unknown" | "out" | "in", reason: string, problem: Error | null, name: string, scope: "read" | "admin" | "", expires: number, skewS: number}} Session
  * `reason`: why somebody who was signed in is not any more; `skewS`: how far the server's clock is ahead of this one.
@@ -17,27 +20,58 @@ export function useMayChange() {
   return useStore(session, (who) => who.scope === "admin");
 }
 
+function mark(there) {
+  try {
+    if (there) localStorage.setItem(MARK, "1");
+    else localStorage.removeItem(MARK);
+  } catch {
+    // Storage may be forbidden; then the server is asked.
+  }
+}
+
+function isMarked() {
+  try {
+    return localStorage.getItem(MARK) !== null;
+  } catch {
+    return true;
+  }
+}
+
 function begun(told) {
+  mark(true);
   api.useSession(told.csrf, ended);
   const skewS = told.now - Date.now() / 1000;
   session.set({ ...NOBODY, state: "in", name: told.name, scope: told.scope, expires: told.expires, skewS });
 }
 
-function ended(problem) {
+/** Nobody is signed in any more; `reason`: why, for the one who was. */
+function out(reason = "") {
   api.useSession("");
-  if (session.get().state === "in") {
-    session.set({ ...NOBODY, reason: problem.detail || "The session has ended." });
-  }
+  mark(false);
+  session.set({ ...NOBODY, reason });
 }
 
-/** Go on with the session that the browser still has. */
+function ended(problem) {
+  if (session.get().state === "in") out(problem.detail || "The session has ended.");
+}
+
+/**
+ * Go on with the session that the browser still has.
+ * @returns {Promise<boolean>} whether the server answered
+ */
 export async function resume() {
+  const isIn = session.get().state === "in";
+  if (!isIn && !isMarked()) {
+    session.set({ ...NOBODY });
+    return true;
+  }
   try {
     begun(await api.session.look());
+    return true;
   } catch (problem) {
-    if (problem.status === 401 && session.get().state === "in") ended(problem);
-    else if (problem.status === 401) session.set({ ...NOBODY });
-    else if (session.get().state !== "in") session.set({ ...NOBODY, state: "unknown", problem });
+    if (problem.status === 401) out(isIn ? problem.detail || "The session has ended." : "");
+    else if (!isIn) session.set({ ...NOBODY, state: "unknown", problem });
+    return problem.status !== 0;
   }
 }
 
@@ -49,8 +83,7 @@ export async function signIn(key) {
 /** Ends the session on the server too, so that its cookie is worth nothing any more. */
 export async function signOut() {
   await api.session.end();
-  api.useSession("");
-  session.set({ ...NOBODY, reason: "You have signed out." });
+  out("You have signed out.");
 }
 
 // The cookie is renewed by looking, long before it ends, for as long as the page is open.

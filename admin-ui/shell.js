@@ -24,6 +24,7 @@ const PHASES = {
   connecting: ["", "connecting"],
   live: ["ok", "live"],
   stale: ["warn", "no news"],
+  held: ["warn", "every 5 s"],
   lost: ["bad", "not connected"],
   offline: ["bad", "offline"],
   paused: ["", "paused"],
@@ -49,7 +50,7 @@ export function Shell({ page, children }) {
     </header>
     <main id="main" class="shell-main" ref=${main} tabindex="-1">
       <${Banner} />
-      ${children}
+      <${Old}>${children}</${Old}>
     </main>
     <${Toasts} />
   `;
@@ -97,6 +98,12 @@ function User() {
   </div>`;
 }
 
+/** The page; what is old is not shown as if it were of now. */
+function Old({ children }) {
+  const old = useStore(live, (now) => now.frame !== null && !["live", "held", "paused"].includes(now.phase));
+  return html`<div class=${`page ${old ? "is-old" : ""}`}>${children}</div>`;
+}
+
 /** What is wrong with the connection, or that the server is another one since a moment ago. */
 function Banner() {
   const { phase, lostAt, restartedAt, at } = useStore(live);
@@ -109,15 +116,21 @@ function Banner() {
   const since = lostAt === null ? "" : duration(now - lostAt);
   const old = at ? ` What is shown is from ${clock(at)}.` : "";
   const again = html`<${Button} kind="quiet" onClick=${retry}>Try now</${Button}>`;
-  if (phase === "offline") return html`<div class="banner"><${Notice} tone="warn">This browser is offline.${old} It goes on by itself.</${Notice}></div>`;
-  if (phase === "lost") {
+  if (phase === "lost" || phase === "offline") {
+    const why = phase === "offline" ? "this browser says that it is offline" : "it may be restarting";
     return html`<div class="banner"><${Notice} tone="warn" action=${again} role="note">
-      No connection to the server for ${since}; it may be restarting.${old} It is tried again and again.
+      No connection to the server for ${since}; ${why}.${old} It is tried again and again.
     </${Notice}></div>`;
   }
   if (phase === "stale") {
     return html`<div class="banner"><${Notice} tone="warn" action=${again} role="note">
-      Nothing has come from the server for ${since}.${old} If this stays, something in between may hold the live stream back: a proxy that buffers.
+      Nothing has come from the server for ${since}.${old} It is dialled again.
+    </${Notice}></div>`;
+  }
+  if (phase === "held") {
+    return html`<div class="banner"><${Notice} tone="warn" action=${again} role="note">
+      The server answers, but its live stream does not come through: a proxy that buffers may hold it back, or too many consoles are
+      open. Figures are asked for every 5 s instead; events are missing.
     </${Notice}></div>`;
   }
   if (restartedAt && phase === "live") {

@@ -309,10 +309,12 @@ class FakeLookup:
         subscribers, messages = self.channels.get(channel, (0, 0))
         return ChannelView(channel, subscribers, messages, self.waiting if is_mailbox(channel) else None, b"e1-7")
 
-    async def history(self, channel: bytes, since: Since | None, limit: int, newest_first: bool) -> HistoryView:
+    async def history(
+        self, channel: bytes, since: Since | None, before: Since | None, limit: int, newest_first: bool
+    ) -> HistoryView:
         """Return all that was published."""
-        await self._ask("history", channel, since, limit, newest_first)
-        return HistoryView(self.past, b"e1-9", gap=True)
+        await self._ask("history", channel, since, before, limit, newest_first)
+        return HistoryView(self.past, b"e1-9", gap=True, more=False)
 
     async def clear(self, channel: bytes) -> int:
         """Forget all that was published."""

@@ -580,10 +580,10 @@ class StoreContract:
 
     # -- looking and clearing
 
-    def history(self, store, channel, since=None, *, limit=1000, max_bytes=10**6, now=T0, newest_first=False) -> Past:
+    def history(self, store, channel, since=None, *, limit=1000, max_bytes=10**6, now=T0, **more) -> Past:
         """Look at a history and return it, which comes exactly once."""
         answers = []
-        store.history(channel, since, limit, max_bytes, now, answers.append, newest_first=newest_first)
+        store.history(channel, since, limit, max_bytes, now, answers.append, **more)
         self.settle(store)
         (past,) = answers
         return past
@@ -646,6 +646,30 @@ class StoreContract:
         assert self.history(store, channel, Since(b"other", 1), newest_first=newest_first).gap
         assert self.history(store, channel, Since(store.epoch, 2), now=T0 + 60).gap
         assert not self.history(store, channel, OLDEST, now=T0 + 60).gap
+
+    @pytest.mark.parametrize("channel", [b"a", MAILBOX])
+    @pytest.mark.parametrize(
+        ("since", "before", "offsets"),
+        [(0, 9, [2, 4]), (0, 4, [2]), (2, 5, [4]), (2, 3, []), (4, 2, []), (0, 1, []), (0, 0, [])],
+    )
+    def test_a_history_before_a_position(self, store, channel, since, before, offsets):
+        """What lies between the two, whether there is a message at them or not; in the order that was asked for."""
+        for n in range(4):
+            self.push(store, channel if n % 2 else b"b")
+        asked = Since(store.epoch, since)
+        for newest_first, wanted in ((False, offsets), (True, offsets[::-1])):
+            past = self.history(store, channel, asked, before=before, newest_first=newest_first)
+            assert ([m.offset for m in past.messages], past.more) == (wanted, False)
+
+    def test_a_history_is_paged_back_to_its_oldest(self, store):
+        """Each page begins before the last message of the one that came before it."""
+        for _ in range(5):
+            self.push(store, b"a")
+        pages, before = [], None
+        while not pages or pages[-1].more:
+            pages.append(self.history(store, b"a", before=before, limit=2, newest_first=True))
+            before = pages[-1].messages[-1].offset
+        assert [[m.offset for m in page.messages] for page in pages] == [[5, 4], [3, 2], [1]]
 
     def test_the_history_of_a_mailbox_is_what_waits(self, store):
         """Without a position: nobody who looks wants to search for it among what has arrived."""

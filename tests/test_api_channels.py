@@ -153,7 +153,7 @@ def test_every_name_has_its_path(name: str) -> None:
     answer = connection.send(get(path_of(name, "history"), method="DELETE")).answer()
     assert answer.status == 200
     raw = name.encode()
-    assert doors.lookup.asked == [("channel", raw), ("history", raw, None, 100, False), ("clear", raw)]
+    assert doors.lookup.asked == [("channel", raw), ("history", raw, None, None, 100, False), ("clear", raw)]
 
 
 @pytest.mark.parametrize(
@@ -214,22 +214,23 @@ def test_a_history() -> None:
     answer = doors.ask(get("/api/channels/news/history"))
     assert answer.body == (
         b'{"messages":[{"id":"e1-1","data":{"b":1,"a":[1.0,1e400]},"time":"2025-11-28T04:00:00.000Z"},'
-        b'{"id":"e1-2","data":"\xc3\xbc\\u2028","time":"2025-11-28T04:00:00.123Z"}],"position":"e1-9","gap":true}'
+        b'{"id":"e1-2","data":"\xc3\xbc\\u2028","time":"2025-11-28T04:00:00.123Z"}],"position":"e1-9","gap":true,"more":false}'
     )
 
 
 @pytest.mark.parametrize(
     ("query", "asked"),
     [
-        ("", (None, 100, False)),
-        ("since=&limit=&reverse=", (None, 100, False)),
-        ("since=oldest", (OLDEST, 100, False)),
-        ("since=3kx9-12&limit=7&reverse=1", (Since(b"3kx9", 12), 7, True)),
-        ("reverse=0", (None, 100, False)),
+        ("", (None, None, 100, False)),
+        ("since=&before=&limit=&reverse=", (None, None, 100, False)),
+        ("since=oldest", (OLDEST, None, 100, False)),
+        ("since=3kx9-12&limit=7&reverse=1", (Since(b"3kx9", 12), None, 7, True)),
+        ("before=3kx9-12&reverse=1", (None, Since(b"3kx9", 12), 100, True)),
+        ("reverse=0", (None, None, 100, False)),
     ],
 )
 def test_what_a_history_is_asked_for_with(query: str, asked: tuple[Any, ...]) -> None:
-    """From a position on, so many, the newest first."""
+    """From a position on, before another one, so many, the newest first."""
     doors = Doors()
     assert doors.ask(get(f"/api/channels/news/history?{query}")).status == 200
     assert doors.lookup.asked == [("history", b"news", *asked)]

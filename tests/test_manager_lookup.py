@@ -188,8 +188,15 @@ class ChannelTests(LookupTestCase):
 class HistoryTests(LookupTestCase):
     """What is kept of a channel."""
 
-    def history(self, since: Since | None = None, limit: int = 100, newest_first: bool = False) -> HistoryView:
-        view: HistoryView = self.successResultOf(self.begin(self.lookup.history(NEWS, since, limit, newest_first)))
+    def history(
+        self,
+        since: Since | None = None,
+        limit: int = 100,
+        newest_first: bool = False,
+        before: Since | None = None,
+    ) -> HistoryView:
+        asked = self.lookup.history(NEWS, since, before, limit, newest_first)
+        view: HistoryView = self.successResultOf(self.begin(asked))
         return view
 
     def test_pages(self) -> None:
@@ -201,7 +208,7 @@ class HistoryTests(LookupTestCase):
         first = self.history(limit=2)
         times = [(m.id, m.data, m.published) for m in first.messages]
         self.assertEqual(times, [(b"e1-1", b'"news"', UNIX_S - 30), (b"e1-2", b'"news"', UNIX_S - 20)])
-        self.assertEqual((first.position, first.gap), (b"e1-2", False))
+        self.assertEqual((first.position, first.gap, first.more), (b"e1-2", False, True))
         second = self.history(Since(b"e1", 2), limit=2)
         self.assertEqual([m.id for m in second.messages], [b"e1-3"])
         self.assertEqual(second.position, b"e1-4")
@@ -212,6 +219,13 @@ class HistoryTests(LookupTestCase):
         view = self.history(limit=2, newest_first=True)
         self.assertEqual([m.id for m in view.messages], [b"e1-3", b"e1-2"])
         self.assertEqual(view.position, b"e1-3")
+
+    def test_back_from_a_position(self) -> None:
+        """What is older than it; of another life of the log nothing is known, so nothing is older."""
+        self.publish(NEWS, NEWS, NEWS)
+        view = self.history(newest_first=True, before=Since(b"e1", 3))
+        self.assertEqual(([m.id for m in view.messages], view.more), ([b"e1-2", b"e1-1"], False))
+        self.assertEqual(self.history(before=Since(b"other", 3)).messages, [])
 
     def test_gaps(self) -> None:
         """Whoever asks from a position is told that something is gone; whoever asks for the oldest is not."""

@@ -26,29 +26,22 @@ export function Chart({ title, unit = "", series, columns, from, to, format, axi
   const [said, setSaid] = useState("");
   const dark = useStore(theme, (now) => now.dark);
   const drawn = useMemo(() => (stacked ? stackedOf(columns) : columns), [columns, stacked]);
-  view.current = { from, to, drawn, least, axis, seen: view.current.seen ?? true };
+  view.current = { from, to, drawn, least, axis };
 
   useEffect(() => {
-    const made = plotOf(box.current, { series, stacked, height, group, view, onCursor: setAt });
+    const element = box.current;
+    const made = plotOf(element, { series, stacked, height, group, view, onCursor: setAt });
     plot.current = made;
-    // Between the end of the page and the end of this effect there is no box any more.
-    const size = new ResizeObserver(() => box.current && made.setSize({ width: box.current.clientWidth, height }));
-    size.observe(box.current);
-    // What is out of sight is not drawn.
-    const sight = new IntersectionObserver(([entry]) => {
-      view.current.seen = entry.isIntersecting;
-      if (entry.isIntersecting) made.setData(view.current.drawn);
-    }, { rootMargin: "200px" });
-    sight.observe(box.current);
+    const size = new ResizeObserver(() => made.setSize({ width: Math.max(1, element.clientWidth), height }));
+    size.observe(element);
     return () => {
       size.disconnect();
-      sight.disconnect();
       made.destroy();
     };
   }, [dark, height, stacked, group, series.length]);
 
   useEffect(() => {
-    if (view.current.seen) plot.current.setData(drawn);
+    plot.current.setData(drawn);
   }, [drawn, from, to]);
 
   const last = lastKnown(columns);

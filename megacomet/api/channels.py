@@ -13,7 +13,7 @@ from msgspec import UNSET, Raw
 from megacomet.api.acts import Act
 from megacomet.api.query import Query, last_of, limit_in
 from megacomet.errors import PeerError
-from megacomet.model.position import Since, parse_since
+from megacomet.model.position import Since, parse_before, parse_since
 from megacomet.model.ranking import Place, parse_place
 from megacomet.model.views import ChannelPage, ChannelView, HistoryView
 from megacomet.names import check_channel, check_prefix
@@ -44,8 +44,10 @@ class IChannels(Protocol):
     async def channel(self, channel: bytes) -> ChannelView:
         """Return how a channel stands; raise `PeerError` when a worker does not answer."""
 
-    async def history(self, channel: bytes, since: Since | None, limit: int, newest_first: bool) -> HistoryView:
-        """Return what is kept of a channel."""
+    async def history(
+        self, channel: bytes, since: Since | None, before: Since | None, limit: int, newest_first: bool
+    ) -> HistoryView:
+        """Return what is kept of a channel behind one position and before another."""
 
     async def clear(self, channel: bytes) -> int:
         """Drop what is kept of a channel, and return how many messages that were."""
@@ -79,11 +81,12 @@ class Channels:
         view = await self._channels.history(
             channel_in(path),
             parse_since(last_of(query, b"since")),
+            parse_before(last_of(query, b"before")),
             limit_in(query),
             last_of(query, b"reverse") == b"1",
         )
         messages = [HistoryMessage(text(each.id), Raw(each.data), time_text(each.published)) for each in view.messages]
-        return as_json(History(messages, text(view.position), view.gap))
+        return as_json(History(messages, text(view.position), view.gap, view.more))
 
     async def clear(self, path: bytes) -> Act:
         """`DELETE /api/channels/{c}/history`."""

@@ -54,6 +54,7 @@ _Prefix = Annotated[str, Meta(extra_json_schema={"maxLength": CHANNEL_MAX_BYTES}
 _After = Annotated[str, Meta(extra_json_schema=AFTER_RULES | _OR_NOTHING)]
 _Sort = Annotated[str, Meta(extra_json_schema={"enum": ["", *SORTS], "default": SORTS[0]})]
 _Since = Annotated[str, Meta(extra_json_schema={"pattern": f"^(oldest|{POSITION_PATTERN})?$"})]
+_Position = Annotated[str, Meta(extra_json_schema={"pattern": f"^({POSITION_PATTERN})?$"})]
 _Before = Annotated[str, Meta(extra_json_schema={"pattern": "^([0-9]{1,20}-[0-9]{1,19})?$"})]
 _One = Annotated[str, Meta(examples=["1"])]
 
@@ -148,6 +149,7 @@ READ_HISTORY: Final = Operation(
         _CHANNEL,
         Given("since", "query", _Since, "Only what comes behind a position; `oldest`, or nothing: all that is kept."),
         Given("limit", "query", _Limit, "So many messages at most."),
+        Given("before", "query", _Position, "Only what comes before a position: the `id` of a message."),
         Given("reverse", "query", _One, "`1`: the newest message first."),
     ),
     codes=("bad-name", "bad-position"),

@@ -108,11 +108,16 @@ class Lookup:
             position=format_position(self._store.epoch, self._store.head),
         )
 
-    async def history(self, channel: bytes, since: Since | None, limit: int, newest_first: bool) -> HistoryView:
+    async def history(
+        self, channel: bytes, since: Since | None, before: Since | None, limit: int, newest_first: bool
+    ) -> HistoryView:
         """Return what is kept of a channel; see `IMessageStore.history`."""
         answered: Deferred[Past] = Deferred()
         now = self._links.clock()
-        self._store.history(channel, since, limit, ANSWER_BYTES, now, answered.callback, newest_first=newest_first)
+        # Of another life of the log nothing is kept, so nothing is before its positions.
+        end = None if before is None else before.offset if before.epoch == self._store.epoch else 0
+        done, order = answered.callback, newest_first
+        self._store.history(channel, since, limit, ANSWER_BYTES, now, done, before=end, newest_first=order)
         past = await answered
         is_cut = past.more and not newest_first
         epoch, began = self._store.epoch, self._unix_s() - now
@@ -122,6 +127,7 @@ class Lookup:
             ],
             position=format_position(epoch, past.messages[-1].offset if is_cut else past.head),
             gap=past.gap,
+            more=past.more,
         )
 
     async def clear(self, channel: bytes) -> int:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from itertools import chain, islice, takewhile
+from itertools import chain, islice
 from typing import Final
 
 from zope.interface import implementer
@@ -257,16 +257,15 @@ class MemoryStore:
         now: float,
         done: Callable[[Past], None],
         *,
+        before: int | None = None,
         newest_first: bool = False,
     ) -> None:
         """See `IMessageStore.history`."""
         row = self._row(channel, now)
         start, told_from = self._start(since or OLDEST)
         kept: Iterable[Kept] = ()
-        if row is not None and newest_first:
-            kept = takewhile(lambda kept: kept.offset > start, reversed(row.messages))
-        elif row is not None:
-            kept = row.after(start, len(row.messages))
+        if row is not None:
+            kept = row.between(start, before, newest_first=newest_first)
         if since is None and is_mailbox(channel):
             kept = (kept for kept in kept if kept.claims != WRITTEN)
         found = list(islice(kept, limit + 1))

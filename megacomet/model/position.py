@@ -47,6 +47,17 @@ def parse_since(text: bytes) -> Since | None:
     return Since(epoch, int(offset) if b"." not in offset else -1)
 
 
+def parse_before(text: bytes) -> Since | None:
+    """Parse what somebody gave as `before`; None (no bound) for b"".
+
+    Raises:
+        BadPosition: the text is no position.
+    """
+    if text and not is_position(text):
+        raise BadPosition("before is a position, which looks like 3kx9-1207")
+    return parse_since(text)
+
+
 def format_position(epoch: bytes, offset: int) -> bytes:
     """Format a position for a client."""
     return b"%b-%d" % (epoch, offset)

@@ -121,6 +121,15 @@ class Row:
         first = 0 if messages[0].offset > offset else bisect_right(messages, offset, key=by_offset)
         return islice(messages, first, first + most)
 
+    def between(self, offset: int, end: int | None, *, newest_first: bool = False) -> Iterable[Kept]:
+        """Return the messages after an offset and before another one; without `end` all after it."""
+        messages = self.messages
+        first = bisect_right(messages, offset, key=by_offset)
+        last = len(messages) if end is None else bisect_left(messages, end, key=by_offset)
+        if newest_first:
+            return islice(reversed(messages), len(messages) - last, max(len(messages) - last, len(messages) - first))
+        return islice(messages, first, max(first, last))
+
     def remove(self, kept: Kept) -> None:
         """Take one message off."""
         messages = self.messages

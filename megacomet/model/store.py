@@ -154,9 +154,12 @@ class IMessageStore(Interface):
         now: float,
         done: Callable[[Past], None],
         *,
+        before: int | None = None,
         newest_first: bool = False,
     ) -> None:
         """Call `done` with what is kept of a channel after `since`, for somebody who looks and is no reader.
+
+        With `before` only what has a lower offset.
 
         Without a position: all of a channel, and of a mailbox what waits or is on its way. At least one message is
         given when there is one, however large.

@@ -78,11 +78,13 @@ class HistoryView:
         messages: in the order that was asked for.
         position: from where to ask for what comes behind them.
         gap: whether something after the position asked from is, or may be, no longer kept.
+        more: whether a bound cut the list off.
     """
 
     messages: Sequence[PastMessage]
     position: bytes
     gap: bool
+    more: bool
 
 
 class Connected(NamedTuple):

@@ -171,11 +171,13 @@ class History(Struct, frozen=True):
         messages: in the order that was asked for.
         position: from where to ask for what comes behind them.
         gap: whether something after the position asked from is, or may be, no longer kept.
+        more: whether a bound cut the list off.
     """
 
     messages: list[HistoryMessage]
     position: Position
     gap: bool
+    more: bool
 
 
 class Removed(Struct, frozen=True):
@@ -256,10 +258,18 @@ class SettingInForce(Struct, frozen=True):
     Attributes:
         value: in force; a secret is `(hidden)`.
         source: where it came from: `built-in`, a file, a variable or the `command line`.
+        default: the built-in value.
+        unit: `s`, `bytes` or nothing.
+        text: what it does.
+        zero: what 0, or nothing, means; empty: it means nothing special, or is not allowed.
     """
 
     value: Any
     source: str
+    default: Any
+    unit: str
+    text: str
+    zero: str
 
 
 #: The settings in force, by name.
