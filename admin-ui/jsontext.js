@@ -31,6 +31,11 @@ export function faultOf(text) {
   }
 }
 
+/** A fault as a sentence, with where it is. */
+export function faultWords({ line, column, words }) {
+  return `Line ${line}, column ${column}: ${words[0].toLowerCase()}${words.slice(1)}.`;
+}
+
 class Fault extends Error {
   constructor(at, words) {
     super(words);

@@ -14,8 +14,16 @@ def test_all_settings() -> None:
     answer = Doors(ping_s=7.0).ask(get("/api/config", key=READ_KEY))
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     settings = Settings(state_dir="/nowhere", ping_s=7.0)
-    assert answer.json() == json.loads(as_json(settings, dict.fromkeys(ROWS, BUILT_IN)))
-    assert answer.json()["ping_s"] == {"value": 7.0, "source": BUILT_IN}
+    told = {name: {"value": one["value"], "source": one["source"]} for name, one in answer.json().items()}
+    assert told == json.loads(as_json(settings, dict.fromkeys(ROWS, BUILT_IN)))
+
+
+def test_what_a_setting_does() -> None:
+    """Whoever shows the settings has no table of its own to tell what they mean."""
+    told = Doors(ping_s=7.0).ask(get("/api/config", key=READ_KEY)).json()
+    text = "Pause between signs of life on a stream or WebSocket where nothing else flows."
+    assert told["ping_s"] == {"value": 7.0, "source": BUILT_IN, "default": 25.0, "unit": "s", "text": text, "zero": ""}
+    assert (told["port"]["default"], told["port"]["zero"]) == (80, "a free port, told in the ready line")
 
 
 def test_secrets_are_hidden() -> None:

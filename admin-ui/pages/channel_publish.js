@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api.js";
 import { bytes, counted } from "../format.js";
-import { faultOf } from "../jsontext.js";
+import { faultOf, faultWords } from "../jsontext.js";
 import { useDeed } from "../loading.js";
 import { Button, ErrorNotice, Field, html, Input, Notice, sentenceOf, TextArea } from "../ui/kit.js";
 
@@ -105,10 +105,6 @@ function useFault(text) {
     return () => clearTimeout(timer);
   }, [text]);
   return fault;
-}
-
-function faultWords({ line, column, words }) {
-  return `Line ${line}, column ${column}: ${words[0].toLowerCase() === words[0] ? words : words[0].toLowerCase() + words.slice(1)}.`;
 }
 
 function ttlError(ttl) {

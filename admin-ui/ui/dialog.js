@@ -7,7 +7,7 @@ import { ErrorNotice } from "./notices.js";
 
 /**
  * A window over the page: draw it while it is open. Escape closes it, and the focus goes back to where it was.
- * @param {{title: any, onClose: () => void, foot: any}} props `foot`: its buttons
+ * @param {{title: any, onClose: () => void, foot: any}} props `foot`: its buttons; what has the attribute data-first has the focus
  */
 export function Dialog({ title, onClose, foot, children }) {
   const box = useRef(null);
@@ -15,6 +15,7 @@ export function Dialog({ title, onClose, foot, children }) {
   useEffect(() => {
     const before = document.activeElement;
     box.current.showModal();
+    box.current.querySelector("[data-first]")?.focus();
     return () => before?.focus?.();
   }, []);
   const closed = (event) => {
@@ -32,11 +33,11 @@ export function Dialog({ title, onClose, foot, children }) {
 
 /**
  * Asks before something that cannot be taken back. It says what will happen, stands on "Cancel", and shows why it failed.
- * @param {{title: any, verb: string, deed: () => Promise<any>, onClose: (result?: any) => void, typed?: string, danger?: boolean, disabled?: boolean}} props
- *   `verb`: on the button, "Disconnect 3 connections"; children: what will happen; `typed`: a text to write first, for the
+ * @param {{title: any, verb: string, back?: string, deed: () => Promise<any>, onClose: (result?: any) => void, typed?: string, danger?: boolean, disabled?: boolean}} props
+ *   `verb`: on the button, "Disconnect 3 connections"; `back`: on the other one; children: what will happen; `typed`: a text to write first, for the
  *   gravest; `onClose(result)` after the deed, `onClose()` when it was given up
  */
-export function ConfirmDialog({ title, verb, deed, onClose, typed, danger = true, disabled = false, children }) {
+export function ConfirmDialog({ title, verb, back = "Cancel", deed, onClose, typed, danger = true, disabled = false, children }) {
   const [text, setText] = useState("");
   const { busy, problem, run } = useDeed();
   const act = () =>
@@ -45,7 +46,7 @@ export function ConfirmDialog({ title, verb, deed, onClose, typed, danger = true
       onClose(result ?? true);
     });
   const foot = html`
-    <${Button} onClick=${() => onClose()} autofocus>Cancel</${Button}>
+    <${Button} onClick=${() => onClose()} data-first>${back}</${Button}>
     <${Button} kind=${danger ? "danger primary" : "primary"} busy=${busy} disabled=${disabled || (typed && text !== typed)} onClick=${act}>${verb}</${Button}>
   `;
   return html`<${Dialog} title=${title} onClose=${() => onClose()} foot=${foot}>

@@ -22,8 +22,10 @@ export function Json({ value, text, line = false, first = line ? 200 : FIRST }) 
       piece.unseen ? html`<span class="name-unseen">${piece.text}</span>` : piece.text)]),
     [whole, end],
   );
+  // What may scroll must be reached by the keyboard, and so has a name.
+  const scrolls = line ? {} : { tabindex: 0, role: "group", "aria-label": "JSON" };
   return html`<div>
-    <code class=${`json ${line ? "is-line" : ""}`} dir="ltr">${part}${cut && "…"}</code>
+    <code class=${`json ${line ? "is-line" : ""}`} dir="ltr" ...${scrolls}>${part}${cut && "…"}</code>
     ${cut &&
     html`<button type="button" class="button is-quiet json-more" onClick=${() => setShown(shown + STEP)}>
       ${whole.length - shown > STEP ? "Show more" : "Show all"} (${bytes(whole.length - shown)} not shown)

@@ -10,10 +10,11 @@ import { EmptyState, ErrorNotice, Loading } from "./notices.js";
  * A table with its states. Narrow, each row becomes a block (or with `scroll` the table scrolls in itself).
  * @param {{label: string, columns: Column[], rows: any[] | null, rowKey: (row: any) => any, sort?: {key: string, down: boolean},
  *   onSort?: (sort: {key: string, down: boolean}) => void, loading?: boolean, problem?: Error | null, onRetry?: () => void,
- *   empty?: any, scroll?: boolean}} props
- *   `label`: what it lists, for those who hear it; `rows` null: not known yet; `empty`: title or EmptyState
+ *   empty?: any, scroll?: boolean, foot?: Record<string, any>, marked?: (row: any) => boolean}} props
+ *   `label`: what it lists, for those who hear it; `rows` null: not known yet; `empty`: title or EmptyState; `foot`: a last
+ *   row, for totals, by the keys of columns; `marked`: whether it is the row that is looked for
  */
-export function Table({ label, columns, rows, rowKey, sort, onSort, loading = false, problem, onRetry, empty = "Nothing here.", scroll = false }) {
+export function Table({ label, columns, rows, rowKey, sort, onSort, loading = false, problem, onRetry, empty = "Nothing here.", scroll = false, foot, marked }) {
   if (problem && !rows) return html`<${ErrorNotice} problem=${problem} onRetry=${onRetry} />`;
   if (!rows) return html`<${Loading} />`;
   const again = problem && html`<${ErrorNotice} problem=${problem} onRetry=${onRetry} />`;
@@ -25,7 +26,10 @@ export function Table({ label, columns, rows, rowKey, sort, onSort, loading = fa
       <table class=${`table ${scroll ? "" : "is-stacked"} ${loading && problem ? "is-old" : ""}`} aria-busy=${loading ? "true" : undefined}>
         <caption class="unseen">${label}</caption>
         <thead><tr>${columns.map((column) => html`<${Head} key=${column.key} column=${column} sort=${sort} onSort=${onSort} />`)}</tr></thead>
-        <tbody>${rows.map((row) => html`<tr key=${rowKey(row)}>${columns.map((column) => cell(column, row))}</tr>`)}</tbody>
+        <tbody>${rows.map((row) => html`<tr key=${rowKey(row)} aria-current=${marked?.(row) ? "true" : undefined}>
+          ${columns.map((column) => cell(column, column.cell(row)))}
+        </tr>`)}</tbody>
+        ${foot && html`<tfoot><tr>${columns.map((column) => cell(column, foot[column.key]))}</tr></tfoot>`}
       </table>
     </div>`;
 }
@@ -34,8 +38,8 @@ function look(column) {
   return [column.numeric && "is-numeric", column.short && "is-short", column.wide && "is-wide"].filter(Boolean).join(" ");
 }
 
-function cell(column, row) {
-  return html`<td key=${column.key} class=${look(column)} data-label=${column.hideLabel ? "" : column.label}>${column.cell(row)}</td>`;
+function cell(column, content) {
+  return html`<td key=${column.key} class=${look(column)} data-label=${column.hideLabel ? "" : column.label}>${content}</td>`;
 }
 
 function Head({ column, sort, onSort }) {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from megacomet.settings import Settings, entries
+from megacomet.settings import ROWS, Settings, entries
 from megacomet.wire.answers import SettingInForce, as_json
 
 
@@ -15,7 +15,10 @@ def config_json(settings: Settings, sources: Mapping[str, str]) -> bytes:
         settings: what is in force.
         sources: for each setting by name, where its value came from.
     """
-    in_force = {
-        name: SettingInForce(entry["value"], str(entry["source"])) for name, entry in entries(settings, sources).items()
-    }
-    return as_json(in_force)
+    return as_json({name: _told(name, entry) for name, entry in entries(settings, sources).items()})
+
+
+def _told(name: str, entry: Mapping[str, object]) -> SettingInForce:
+    row = ROWS[name]
+    about = row.about
+    return SettingInForce(entry["value"], str(entry["source"]), row.default, about.unit, about.text, about.zero)

@@ -258,10 +258,18 @@ class SettingInForce(Struct, frozen=True):
     Attributes:
         value: in force; a secret is `(hidden)`.
         source: where it came from: `built-in`, a file, a variable or the `command line`.
+        default: the built-in value.
+        unit: `s`, `bytes` or nothing.
+        text: what it does.
+        zero: what 0, or nothing, means; empty: it means nothing special, or is not allowed.
     """
 
     value: Any
     source: str
+    default: Any
+    unit: str
+    text: str
+    zero: str
 
 
 #: The settings in force, by name.
