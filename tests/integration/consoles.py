@@ -30,6 +30,9 @@ _NO_SESSION_YET: Final = r"status of 401 .*/console/session$"
 _TELL_BREACHES: Final = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));"""
 
+#: The page asks for the session only where somebody has signed in before.
+_MARK: Final = "if (location.origin !== 'null') localStorage.setItem('megacomet-signed-in', '1')"
+
 expect.set_options(timeout=SHOWN_MS)
 
 
@@ -141,7 +144,7 @@ class Tab:
 
     def is_signed_in(self) -> None:
         """Wait until it is."""
-        expect(self.page.get_by_role("navigation", name="Pages")).to_be_visible()
+        expect(self.page.get_by_role("navigation", name="Pages", exact=True)).to_be_visible()
 
     def is_signed_out(self) -> None:
         """Wait until the key is asked for."""
@@ -223,6 +226,7 @@ class Tabs:
         """Sign in without the page, for tests of something else."""
         answer = context.request.post(f"{self._site.origin}/console/session", data={"key": key})
         assert answer.ok, answer.text()
+        context.add_init_script(_MARK)
 
     def _context(self, options: dict[str, Any]) -> BrowserContext:
         context = self._browser.new_context(**options)
