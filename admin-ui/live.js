@@ -5,6 +5,7 @@ import * as api from "./api.js";
 import { learn, serverNow } from "./clock.js";
 import { TYPES } from "./sentences.js";
 import { resume, session } from "./session.js";
+import { snapshot } from "./snapshot.js";
 import { createStore } from "./store.js";
 import { Trends } from "./trends.js";
 
@@ -13,11 +14,16 @@ const STALE_MS = 4000;
 /** Whoever looks into another tab for a moment has no new stream to wait for. */
 const HIDDEN_MS = 15_000;
 const MOST_EVENTS = 1000;
+/** So many dials without a frame, though the server answers, and its stream is held back. */
+const HELD_AFTER = 2;
+/** Of the figures that are asked for then; the server takes them every 5 s. */
+const POLL_MS = 5000;
 const BACK_OFF_MS = [500, 1000, 2000, 4000, 8000];
 
 /**
- * @typedef {"connecting" | "live" | "stale" | "lost" | "offline" | "paused"} Phase
- * connecting: the first time; stale: it is open, and nothing comes; lost: it is dialled again; paused: the tab is hidden.
+ * @typedef {"connecting" | "live" | "stale" | "held" | "lost" | "offline" | "paused"} Phase
+ * connecting: the first time; stale: it is open, and nothing comes; held: the same again and again, so figures are asked
+ * for every 5 s; lost: the server does not answer; paused: the tab is hidden.
  * @typedef {{phase: Phase, frame: any, at: number, restartedAt: number | null, lostAt: number | null}} Live
  * `frame`: the newest, or null; `at`: when it came, `restartedAt`: when the server was seen to be another one,
  * `lostAt`: since when there is nothing new; unix seconds by the server's clock.
@@ -36,6 +42,7 @@ let failures = 0;
 let redial = 0;
 let watch = 0;
 let hide = 0;
+let polling = 0;
 let pending = [];
 
 function change(part) {
@@ -72,24 +79,57 @@ function open() {
 function expect() {
   clearTimeout(watch);
   watch = setTimeout(() => {
-    if (live.get().phase === "live" || live.get().phase === "connecting") lost("stale");
-    failures += 1;
-    if (failures > 1) failed();
-    else expect();
+    if (live.get().phase === "live") {
+      lost("stale");
+      expect();
+    } else failed();
   }, STALE_MS);
 }
 
-async function failed() {
+function failed() {
   shut();
   // A machine without a network still reaches itself, so the browser's opinion only says why, and stops nothing.
-  lost(navigator.onLine === false ? "offline" : "lost");
+  if (!polling) lost(navigator.onLine === false ? "offline" : "lost");
   const wait = BACK_OFF_MS[Math.min(failures, BACK_OFF_MS.length - 1)];
   failures += 1;
-  redial = setTimeout(async () => {
-    // An EventSource does not say why it was refused. When it was the session, this tells, and the page asks for the key.
-    await resume();
-    if (!source && session.get().state === "in" && !document.hidden) open();
-  }, wait * (0.75 + Math.random() / 2));
+  redial = setTimeout(dial, wait * (0.75 + Math.random() / 2));
+}
+
+async function dial() {
+  // An EventSource does not say why it was refused. When it was the session, this tells, and the page asks for the key.
+  const answered = await resume();
+  if (source || document.hidden || session.get().state !== "in") return;
+  if (!answered) {
+    unpoll();
+    failed();
+    return;
+  }
+  if (failures >= HELD_AFTER) poll();
+  open();
+}
+
+// The server answers, its stream does not come through (a proxy that buffers; too many readers): better late than never.
+function poll() {
+  if (polling) return;
+  const ask = async () => {
+    try {
+      const [stats, workers, told] = await Promise.all([api.get("/stats"), api.get("/workers"), api.get("/trends")]);
+      if (!polling) return;
+      trends.load(told);
+      const frame = snapshot(stats, workers, told, live.get().frame);
+      learn(frame.time);
+      live.set({ ...live.get(), phase: "held", frame, at: serverNow(), lostAt: null });
+    } catch {
+      // dial() sees whether the server answers, and this goes on until it says no.
+    }
+  };
+  polling = setInterval(ask, POLL_MS);
+  ask();
+}
+
+function unpoll() {
+  clearInterval(polling);
+  polling = 0;
 }
 
 function noted(event) {
@@ -118,6 +158,7 @@ function flush() {
 function framed(frame) {
   learn(frame.time);
   failures = 0;
+  unpoll();
   expect();
   const before = live.get();
   const other = before.frame !== null && before.frame.epoch !== frame.epoch;
@@ -157,6 +198,7 @@ function signed() {
   if (session.get().state === "in" && !source && !document.hidden) open();
   if (session.get().state === "out") {
     shut();
+    unpoll();
     lastId = "";
     failures = 0;
     live.set(NOTHING);
@@ -177,6 +219,7 @@ export function begin() {
     }
     hide = setTimeout(() => {
       shut();
+      unpoll();
       if (session.get().state === "in") lost("paused");
     }, HIDDEN_MS);
   });

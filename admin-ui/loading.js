@@ -23,13 +23,16 @@ export function useLoad(load, inputs, { everyS = 0, keep = false } = {}) {
     setState((was) => ({ data: changed ? null : was.data, problem: changed ? null : was.problem, loading: true }));
     let timer;
     const run = async () => {
+      let isRefused = false;
       try {
         const data = await load(control.signal);
         if (!control.signal.aborted) setState({ data, problem: null, loading: false });
       } catch (problem) {
+        // What is no request is none the next time either.
+        isRefused = problem.status === 400;
         if (!control.signal.aborted) setState((was) => ({ data: was.data, problem, loading: false }));
       }
-      if (everyS && !control.signal.aborted) timer = setTimeout(again, everyS * 1000);
+      if (everyS && !isRefused && !control.signal.aborted) timer = setTimeout(again, everyS * 1000);
     };
     const again = () => (document.hidden ? document.addEventListener("visibilitychange", run, { once: true, signal: control.signal }) : run());
     run();

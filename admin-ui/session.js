@@ -55,17 +55,24 @@ function ended(problem) {
   if (session.get().state === "in") out(problem.detail || "The session has ended.");
 }
 
-/** Go on with the session that the browser still has. */
+/**
+ * Go on with the session that the browser still has.
+ * @returns {Promise<boolean>} whether the server answered
+ */
 export async function resume() {
-  if (session.get().state !== "in" && !isMarked()) return session.set({ ...NOBODY });
+  const isIn = session.get().state === "in";
+  if (!isIn && !isMarked()) {
+    session.set({ ...NOBODY });
+    return true;
+  }
   try {
     begun(await api.session.look());
+    return true;
   } catch (problem) {
-    if (problem.status === 401 && session.get().state === "in") ended(problem);
-    else if (problem.status === 401) out();
-    else if (session.get().state !== "in") session.set({ ...NOBODY, state: "unknown", problem });
+    if (problem.status === 401) out(isIn ? problem.detail || "The session has ended." : "");
+    else if (!isIn) session.set({ ...NOBODY, state: "unknown", problem });
+    return problem.status !== 0;
   }
-  return undefined;
 }
 
 /** @throws {api.ApiProblem} when the key is not taken */

@@ -24,6 +24,7 @@ const PHASES = {
   connecting: ["", "connecting"],
   live: ["ok", "live"],
   stale: ["warn", "no news"],
+  held: ["warn", "every 5 s"],
   lost: ["bad", "not connected"],
   offline: ["bad", "offline"],
   paused: ["", "paused"],
@@ -99,7 +100,7 @@ function User() {
 
 /** The page; what is old is not shown as if it were of now. */
 function Old({ children }) {
-  const old = useStore(live, (now) => now.frame !== null && now.phase !== "live" && now.phase !== "paused");
+  const old = useStore(live, (now) => now.frame !== null && !["live", "held", "paused"].includes(now.phase));
   return html`<div class=${`page ${old ? "is-old" : ""}`}>${children}</div>`;
 }
 
@@ -123,7 +124,13 @@ function Banner() {
   }
   if (phase === "stale") {
     return html`<div class="banner"><${Notice} tone="warn" action=${again} role="note">
-      Nothing has come from the server for ${since}.${old} If this stays, something in between may hold the live stream back: a proxy that buffers.
+      Nothing has come from the server for ${since}.${old} It is dialled again.
+    </${Notice}></div>`;
+  }
+  if (phase === "held") {
+    return html`<div class="banner"><${Notice} tone="warn" action=${again} role="note">
+      The server answers, but its live stream does not come through: a proxy that buffers may hold it back, or too many consoles are
+      open. Figures are asked for every 5 s instead; events are missing.
     </${Notice}></div>`;
   }
   if (restartedAt && phase === "live") {

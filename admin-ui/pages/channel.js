@@ -20,7 +20,7 @@ export function Channel({ name }) {
     reload();
     setTurn((count) => count + 1);
   };
-  const head = html`<${PageHead} title=${`Channel ${spelled(name)}`} show=${html`<${Name} name=${name} most="0" copy />`} about=${html`<${About} name=${name} />`} />`;
+  const head = html`<${PageHead} title=${`Channel ${spelled(name)}`} show=${html`<${Name} name=${name} most=${0} copy />`} about=${html`<${About} name=${name} />`} />`;
   if (problem?.code === "bad-name") {
     return html`${head}<${EmptyState} title="No channel can have this name.">${sentenceOf(problem.detail)}</${EmptyState}>`;
   }

@@ -22,7 +22,6 @@ export function Publish({ target, onPublished }) {
   const [pressed, setPressed] = useState(false);
   const [answer, setAnswer] = useState(null);
   const { busy, problem, run, clear } = useDeed();
-  const box = useRef(null);
   const fault = useFault(text);
   const form = useRef(null);
 
@@ -38,9 +37,10 @@ export function Publish({ target, onPublished }) {
     area.setSelectionRange(at, Math.min(text.length, at + 1));
   };
   const publish = (data) => {
-    if (busy) return undefined;
+    if (busy) return;
+    setPressed(false);
     setAnswer(null);
-    return run(async () => {
+    run(async () => {
       const told = await api.post("/push", undefined, { query: { receipt: 1 }, raw: bodyOf(target, data, ttl, key) });
       setAnswer(told);
       onPublished?.(told);
@@ -67,7 +67,7 @@ export function Publish({ target, onPublished }) {
   // What is wrong is said once: as a hint while one types, as an error when it was to be sent.
   const hint = dataError ? null : html`<span class=${fault && !empty ? "publish-fault" : ""}>${said}</span>`;
   return html`<form class="publish stack" ref=${form} onSubmit=${submit} onKeyDown=${keyed}>
-    <div class="publish-data" ref=${box}>
+    <div>
       <${Field} label="Data" hint=${hint} error=${dataError}>
         <${TextArea} value=${text} onValue=${changed(setText)} rows="6" placeholder='{"text":"hello"}' dir="ltr" />
       </${Field}>

@@ -3,7 +3,9 @@ import { bytes, clock, number, visible } from "../format.js";
 import { html } from "../html.js";
 
 /** Rows beyond each edge of what is seen. */
-const SPARE = 6;
+const SPARE = 8;
+/** It is drawn anew when it was scrolled by so many rows; fewer than are to spare. */
+const STEP = 4;
 /** Characters of a message that are drawn in its line; no screen is wider. */
 const MOST = 400;
 
@@ -21,13 +23,15 @@ export function TailList({ rows, added, chosen, onChosen, empty }) {
   const [seen, setSeen] = useState({ top: 0, height: 400, row: 24 });
   const before = useRef(added);
   const first = Math.max(0, Math.floor(seen.top / seen.row) - SPARE);
-  const last = Math.min(rows.length, Math.ceil((seen.top + seen.height) / seen.row) + SPARE);
+  const last = Math.min(rows.length, Math.ceil((seen.top + seen.height) / seen.row) + STEP + SPARE);
   const drawn = [];
   for (let i = first; i < last; i++) drawn.push([i, rows[rows.length - 1 - i]]);
 
   const look = () => {
-    const { scrollTop: top, clientHeight: height } = frame.current;
+    if (!frame.current) return;
+    const { scrollTop, clientHeight: height } = frame.current;
     const row = part.current?.firstElementChild?.offsetHeight || seen.row;
+    const top = Math.floor(scrollTop / (row * STEP)) * row * STEP;
     setSeen((was) => (was.top === top && was.height === height && was.row === row ? was : { top, height, row }));
   };
   useLayoutEffect(() => {
@@ -72,7 +76,7 @@ export function TailList({ rows, added, chosen, onChosen, empty }) {
             aria-posinset=${i + 1} aria-setsize=${rows.length} onClick=${() => choose(i)}>
             <span class="tail-time">${row.time === null ? "" : stamp(row.time)}</span>
             <span class="tail-id">${row.id}</span>
-            <span class="tail-text" dir="ltr">${line(row)}</span>
+            ${line(row)}
             ${row.before !== 0 && html`<span class="tail-gap">${row.before === null ? "broken before" : `${number(row.before)} skipped before`}</span>`}
             <span class="tail-size">${bytes(row.bytes)}</span>
           </div>`,
@@ -87,7 +91,14 @@ function stamp(time) {
   return `${clock(time)}.${String(Math.floor((time % 1) * 1000 + 0.5) % 1000).padStart(3, "0")}`;
 }
 
+/** What was drawn once: the same element again is passed over when the list is drawn anew. */
+const lines = new WeakMap();
+
 function line(row) {
-  const text = row.text.length > MOST ? row.text.slice(0, MOST) : row.text;
-  return visible(text).map((piece) => (piece.unseen ? html`<span class="name-unseen">${piece.text}</span>` : piece.text)).concat(row.isCut || text !== row.text ? "…" : "");
+  if (!lines.has(row)) {
+    const text = row.text.length > MOST ? row.text.slice(0, MOST) : row.text;
+    const pieces = visible(text).map((piece) => (piece.unseen ? html`<span class="name-unseen">${piece.text}</span>` : piece.text));
+    lines.set(row, html`<span class="tail-text" dir="ltr">${pieces}${row.isCut || text !== row.text ? "…" : ""}</span>`);
+  }
+  return lines.get(row);
 }

@@ -46,7 +46,7 @@ const COLUMNS = [
     key: "channel",
     label: "Channel",
     wide: true,
-    cell: (row) => html`<${Name} name=${row.channel} to="channels" most="80" />${row.channel === EVERYONE && html` <span class="muted">everyone</span>`}`,
+    cell: (row) => html`<span><${Name} name=${row.channel} to="channels" most=${80} />${row.channel === EVERYONE && html` <span class="muted">everyone</span>`}</span>`,
   },
   { key: "subscribers", label: "Subscribers", numeric: true, cell: (row) => number(row.subscribers) },
   { key: "messages", label: "Messages kept", numeric: true, cell: (row) => number(row.messages) },

@@ -32,7 +32,7 @@ export function Client({ name }) {
     reload();
     setTurn((count) => count + 1);
   };
-  const head = html`<${PageHead} title=${`Client ${spelled(name)}`} show=${html`<${Name} name=${name} most="0" copy />`}
+  const head = html`<${PageHead} title=${`Client ${spelled(name)}`} show=${html`<${Name} name=${name} most=${0} copy />`}
     about=${html`<a href=${href("channels", mailboxOf(name))}>Its mailbox</a> as a channel, with history and live tail`}>
     ${mayChange && known && html`<${Button} kind="danger" onClick=${() => setCutting(true)}>Cut off…</${Button}>`}
   </${PageHead}>`;
@@ -49,11 +49,11 @@ export function Client({ name }) {
     ${known && html`
       <${Standing} name=${name} client=${data} since=${since} />
       <div class=${`channel-parts ${mayChange ? "" : "is-alone"}`}>
-        ${mayChange && html`<div class="channel-side"><${Section} title="Send it a message"><${Publish} target=${{ client: name }} onPublished=${changed} /></${Section}></div>`}
         <div class="channel-main">
           <${Connections} client=${data} loading=${loading} />
           ${data.waiting > 0 || turn > 0 ? html`<${History} key="waits" name=${mailboxOf(name)} waiting turn=${`${turn}/${data.waiting}`} title="What waits for it" />` : null}
         </div>
+        ${mayChange && html`<div class="channel-side"><${Section} title="Send it a message"><${Publish} target=${{ client: name }} onPublished=${changed} /></${Section}></div>`}
       </div>
       ${cutting && html`<${CutOff} name=${name} count=${data.connections.length} onClose=${close} />`}
     `}`;
@@ -61,10 +61,15 @@ export function Client({ name }) {
 
 /** A client as the API tells it; one that is not connected, and for which nothing waits, has no connections. */
 async function look(name, signal) {
+  const gone = { client: name, waiting: 0, connections: [] };
+  // The mailbox is asked first: to find nobody is no error, but a browser writes down each 404 as one.
   try {
+    const box = await api.get(api.path("channels", mailboxOf(name)), { signal });
+    if (!box.subscribers && !box.waiting) return gone;
     return await api.get(api.path("clients", name), { signal });
   } catch (problem) {
-    if (problem.status === 404 && problem.code === "not-found") return { client: name, waiting: 0, connections: [] };
+    if (problem.status === 404 && problem.code === "not-found") return gone;
+    if (problem.code === "bad-name") problem.detail = problem.detail.replace(/^a channel\b/, "an id");
     throw problem;
   }
 }
@@ -107,7 +112,7 @@ function Connections({ client, loading }) {
   const perWorker = new Map();
   for (const { worker } of connections) perWorker.set(worker, (perWorker.get(worker) ?? 0) + 1);
   const cut = [...perWorker.values()].some((count) => count >= MOST_TOLD);
-  return html`<${Section} title="Connections" note=${connections.length ? counted(connections.length, "connection") : ""}>
+  return html`<${Section} title="Connections">
     <${Table} label="Connections" columns=${COLUMNS} rows=${connections} rowKey=${(row) => `${row.worker} ${row.transport} ${row.address} ${row.since}`}
       loading=${loading} empty=${html`<p class="muted">None.</p>`} />
     ${cut && html`<p class="muted">Only the first ${MOST_TOLD} of each worker are told. <a href=${href("channels", mailboxOf(client.client))}>Its mailbox</a> counts all.</p>`}

@@ -25,7 +25,7 @@ export function Clients({ query }) {
   const empty = html`<${EmptyState} title=${prefix ? `No client that is connected or waited for begins with ${spelled(prefix)}.` : "No client is connected, and nothing waits for one."}>
     A client is listed while it is connected, or while a message to it is kept. One that polls is not connected between two polls; by its id it is found all the same.
   </${EmptyState}>`;
-  return html`<${PageHead} title="Clients" />
+  return html`<${PageHead} title="Clients" about="A client is found by its id, exactly as it names itself. While you type, those are listed whose ids begin so." />
     <${Find} prefix=${prefix} onPrefix=${(text) => at({ prefix: text }, { replace: true })} />
     <div class="clients-parts">
       <${Section} title=${prefix ? html`Clients that begin with <${Name} name=${prefix} />` : "Clients that are connected or waited for"}>
@@ -39,7 +39,7 @@ export function Clients({ query }) {
 }
 
 const COLUMNS = [
-  { key: "client", label: "Client", wide: true, cell: (row) => html`<${Name} name=${clientOf(row.channel)} to="clients" most="80" />` },
+  { key: "client", label: "Client", wide: true, cell: (row) => html`<${Name} name=${clientOf(row.channel)} to="clients" most=${80} />` },
   { key: "connections", label: "Connections", numeric: true, cell: (row) => number(row.subscribers) },
   { key: "messages", label: "Messages kept", numeric: true, cell: (row) => number(row.messages) },
 ];
@@ -79,7 +79,7 @@ function Find({ prefix, onPrefix }) {
     else setError("Write the id of a client.");
   };
   return html`<form class="find-client" ref=${form} onSubmit=${open}>
-    <${Field} label="Client id" hint="Exactly as the client names itself, every character. While you type, those are listed that begin so." error=${error}>
+    <${Field} label="Client id" error=${error}>
       <${Input} type="search" value=${text} onValue=${typed} aria-keyshortcuts="/" dir="auto" />
     </${Field}>
     <${Button} type="submit" kind="primary">Open</${Button}>

@@ -4,7 +4,7 @@ import { go } from "../navigation.js";
 import { href } from "../router.js";
 import { condensed, sentence } from "../sentences.js";
 import { useStore } from "../store.js";
-import { BroadcastState, EmptyState, html, Loading, Meter, Name, PageHead, Progress, Section, Segmented, Stat, State, Time } from "../ui/kit.js";
+import { BroadcastState, EmptyState, html, Loading, Meter, Name, Progress, Section, Segmented, Stat, State, Time, useTitle } from "../ui/kit.js";
 import { Charts } from "./overview_charts.js";
 import { WorkerTiles } from "./overview_workers.js";
 
@@ -14,14 +14,14 @@ const RANGE_TITLES = { 300: "The last 5 minutes", 900: "The last 15 minutes", 36
 const RECENT = 8;
 
 export function Overview({ query }) {
+  useTitle("Overview");
   const frame = useStore(live, (now) => now.frame);
   const range = RANGES.some(([each]) => each === query.range) ? query.range : "900";
-  if (!frame) return html`<${PageHead} title="Overview" /><${Loading} what="Waiting for the server's first figures" />`;
+  if (!frame) return html`<h1 class="unseen">Overview</h1><${Loading} what="Waiting for the server's first figures" />`;
   const choose = (value) => go(href("", null, { range: value }), { replace: true });
   const up = frame.workers.filter((each) => each.state === "up").length;
   return html`
     <h1 class="unseen">Overview</h1>
-    <${Title} />
     <${Readings} frame=${frame} />
     <${Section} title=${RANGE_TITLES[range]} actions=${html`<${Segmented} label="Time that the charts show" options=${RANGES} value=${range} onValue=${choose} />`}>
       <${Charts} rangeS=${Number(range)} />
@@ -36,10 +36,6 @@ export function Overview({ query }) {
       <${WorkerTiles} workers=${frame.workers} />
     </${Section}>
   `;
-}
-
-function Title() {
-  return html`<div hidden><${PageHead} title="Overview" /></div>`;
 }
 
 function Readings({ frame }) {
@@ -93,6 +89,7 @@ function Minor({ rows }) {
 
 /** What bounds the room: the lesser of the two. */
 function Fits({ fits }) {
+  if (fits.more === null) return null;
   const byMemory = fits.memory !== null && fits.memory < fits.descriptors;
   const row = (name, value, binds) => html`<span class=${binds ? "fits-binds" : ""}>${number(value)} by ${name}${binds ? ", which binds" : ""}</span>`;
   return html`<span class="fits">${row("descriptors", fits.descriptors, !byMemory)}${row("memory", fits.memory, byMemory)}</span>`;

@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { session, signIn } from "../session.js";
 import { useStore } from "../store.js";
-import { Button, Field, html, Input, Notice, sentenceOf } from "../ui/kit.js";
+import { Button, Field, html, Input, Notice, sentenceOf, useTitle } from "../ui/kit.js";
 
 /** What the server's refusal means to somebody with a key in their hand. */
 function refusal(problem, waitS) {
@@ -21,8 +21,8 @@ export function SignIn() {
   const [problem, setProblem] = useState(null);
   const waitS = useCountdown(problem?.status === 429 ? (problem.retryAfterS ?? 60) : 0, problem);
   const field = useRef(null);
+  useTitle("Sign in");
   useEffect(() => {
-    document.title = "Sign in · MegaComet";
     field.current.focus();
   }, []);
 

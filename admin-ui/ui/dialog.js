@@ -7,7 +7,7 @@ import { ErrorNotice } from "./notices.js";
 
 /**
  * A window over the page: draw it while it is open. Escape closes it, and the focus goes back to where it was.
- * @param {{title: any, onClose: () => void, foot: any}} props `foot`: its buttons
+ * @param {{title: any, onClose: () => void, foot: any}} props `foot`: its buttons; what has the attribute data-first has the focus
  */
 export function Dialog({ title, onClose, foot, children }) {
   const box = useRef(null);
@@ -15,6 +15,7 @@ export function Dialog({ title, onClose, foot, children }) {
   useEffect(() => {
     const before = document.activeElement;
     box.current.showModal();
+    box.current.querySelector("[data-first]")?.focus();
     return () => before?.focus?.();
   }, []);
   const closed = (event) => {
@@ -45,7 +46,7 @@ export function ConfirmDialog({ title, verb, back = "Cancel", deed, onClose, typ
       onClose(result ?? true);
     });
   const foot = html`
-    <${Button} onClick=${() => onClose()} autofocus>${back}</${Button}>
+    <${Button} onClick=${() => onClose()} data-first>${back}</${Button}>
     <${Button} kind=${danger ? "danger primary" : "primary"} busy=${busy} disabled=${disabled || (typed && text !== typed)} onClick=${act}>${verb}</${Button}>
   `;
   return html`<${Dialog} title=${title} onClose=${() => onClose()} foot=${foot}>

@@ -9,7 +9,7 @@ export { Json } from "./json.js";
 export { JsonField } from "./json-field.js";
 export { Copy, Name } from "./name.js";
 export { EmptyState, ErrorNotice, Loading, Notice, sentenceOf } from "./notices.js";
-export { PageHead, Section } from "./page.js";
+export { PageHead, Section, useTitle } from "./page.js";
 export { Pager } from "./pager.js";
 export { Meter, Progress } from "./progress.js";
 export { Segmented } from "./segmented.js";

@@ -20,7 +20,7 @@ export function Name({ name, to, copy = false, most = 48 }) {
     ${pieces(begin)}${end && html`<span class="name-cut">…</span>`}${end && pieces(end)}
   </bdi>`;
   return html`<span class="name">
-    ${to ? html`<a href=${href(to, name)} aria-label=${end ? name : undefined}>${text}</a>` : text}
+    ${to ? html`<a href=${href(to, name)}>${text}</a>` : text}
     ${copy && html`<${Copy} text=${name} />`}
   </span>`;
 }

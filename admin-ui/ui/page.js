@@ -1,12 +1,17 @@
 import { useEffect } from "preact/hooks";
 import { html } from "../html.js";
 
+/** The title of the document, and so of the tab: "<title> · MegaComet". */
+export function useTitle(title) {
+  useEffect(() => void (document.title = `${title} · MegaComet`), [title]);
+}
+
 /**
  * The head of a page: its title, which is the document's too, a line about it, and what can be done (children).
  * @param {{title: string, show?: any, about?: any}} props `show`: instead of the title, for names
  */
 export function PageHead({ title, show, about, children }) {
-  useEffect(() => void (document.title = `${title} · MegaComet`), [title]);
+  useTitle(title);
   return html`<div class="page-head">
     <div class="page-title">
       <h1>${show ?? title}</h1>

@@ -12,6 +12,6 @@ export function Time({ at, focusable = true }) {
   const text = useStore(second, (now) => relative(time, now));
   if (time === null) return html`<span class="time muted">${text}</span>`;
   const when = exact(time);
-  return html`<time class="time" datetime=${new Date(time * 1000).toISOString()} title=${when} tabindex=${focusable ? 0 : undefined}
+  return html`<time class="time" datetime=${new Date(time * 1000).toISOString()} title=${when} data-exact=${when} tabindex=${focusable ? 0 : undefined}
     aria-label=${`${text}, ${when}`}>${text}</time>`;
 }

@@ -27,13 +27,11 @@ OPTIONS: Final = (*LOOPBACK, *KEPT)
 #: As the browser has it, the first look at a session of somebody who has none is an error.
 _NO_SESSION_YET: Final = r"status of 401 .*/console/session$"
 #: The policy's breaches are told in the page, and only some of them in the browser's console.
-#: What the page leaves in the browser's storage when somebody signs in there; without it nobody's session is looked for.
-_MARK_SESSION: Final = """if (location.protocol === "http:" && !sessionStorage.getItem("marked")) {
-  sessionStorage.setItem("marked", "1");
-  localStorage.setItem("megacomet-signed-in", "1");
-}"""
 _TELL_BREACHES: Final = """addEventListener("securitypolicyviolation", (event) =>
   console.error(`policy: ${event.effectiveDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));"""
+
+#: The page asks for the session only where somebody has signed in before.
+_MARK: Final = "if (location.origin !== 'null') localStorage.setItem('megacomet-signed-in', '1')"
 
 expect.set_options(timeout=SHOWN_MS)
 
@@ -146,7 +144,7 @@ class Tab:
 
     def is_signed_in(self) -> None:
         """Wait until it is."""
-        expect(self.page.get_by_role("navigation", name="Pages")).to_be_visible()
+        expect(self.page.get_by_role("navigation", name="Pages", exact=True)).to_be_visible()
 
     def is_live(self) -> None:
         """Wait until what is shown comes from the server each second."""
@@ -216,7 +214,7 @@ class Tabs:
         """Sign in without the page, for tests of something else."""
         answer = context.request.post(f"{self._site.origin}/console/session", data={"key": key})
         assert answer.ok, answer.text()
-        context.add_init_script(_MARK_SESSION)
+        context.add_init_script(_MARK)
 
     def _context(self, options: dict[str, Any]) -> BrowserContext:
         context = self._browser.new_context(**options)

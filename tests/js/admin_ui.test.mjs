@@ -7,6 +7,7 @@ import * as format from "../../admin-ui/format.js";
 import { Paces, secondsLeft } from "../../admin-ui/pace.js";
 import { encoded, href, parse } from "../../admin-ui/router.js";
 import { condensed, KINDS, sentence, TYPES } from "../../admin-ui/sentences.js";
+import { snapshot } from "../../admin-ui/snapshot.js";
 import { NAMES, Trends } from "../../admin-ui/trends.js";
 
 const spaced = (text) => text.replaceAll("\u202f", "_");
@@ -181,6 +182,23 @@ test("a chart begins one point before its left side, so that its line comes in f
   const trends = new Trends();
   for (const t of [1000, 1001, 1002, 1003]) trends.append(frame(t));
   assert.deepEqual(trends.since(1002, ["cpu"])[0], [1001, 1002, 1003]);
+});
+
+test("where the live stream is held back, figures that were asked for make a frame; a restart shows", () => {
+  const stats = { version: "1", started: "2026-11-28T09:00:00Z", connections: { poll: 1, sse: 2, stream: 3, ws: 4 }, store: { messages: 1 } };
+  const workers = [
+    { worker: 0, state: "up", pid: 7, open: 12, cpu_share: 0.5, lag_s: 0.002, memory_bytes: 9, restarts: 1, drain: null },
+    { worker: 1, state: "down", pid: null, open: null, cpu_share: null, lag_s: null, memory_bytes: null, restarts: 2, drain: null },
+  ];
+  const trend = { step_s: 5, end: 1795856500, series: { in: [null, 3], cpu: [1, 0.5] } };
+  const first = snapshot(stats, workers, trend, null);
+  assert.deepEqual([first.time, first.open, first.rates.in, first.rates.out, first.cpu], [1795856500, 12, 3, null, 0.5]);
+  assert.deepEqual([first.workers[0].lag_ms, first.workers[1].lag_ms], [2, null]);
+  const live = { started: stats.started, epoch: "e", room: 100, cores: 2, workers: [{ worker: 0, room: 50 }] };
+  const next = snapshot(stats, workers, trend, live);
+  assert.deepEqual([next.epoch, next.room, next.workers[0].room], ["e", 100, 50]);
+  const other = snapshot({ ...stats, started: "2026-11-28T10:00:00Z" }, workers, trend, live);
+  assert.notEqual(other.epoch, "e");
 });
 
 test("what is under way has the pace of its last five seconds, and none before two were seen", () => {
