@@ -33,6 +33,15 @@ _TELL_BREACHES: Final = """addEventListener("securitypolicyviolation", (event) =
 #: The page asks for the session only where somebody has signed in before.
 _MARK: Final = "if (location.origin !== 'null') localStorage.setItem('megacomet-signed-in', '1')"
 
+#: Two frames later Preact has drawn.
+_GO: Final = """async (hash) => {
+  if (location.hash !== hash) await new Promise((resolve) => {
+    addEventListener("hashchange", resolve, { once: true });
+    location.hash = hash;
+  });
+  for (const _ of [1, 2]) await new Promise((resolve) => requestAnimationFrame(resolve));
+}"""
+
 expect.set_options(timeout=SHOWN_MS)
 
 
@@ -75,7 +84,8 @@ class Site:
         """Readers of `GET /comet/events?…`; the server has them."""
         with self._connected(*(f"/comet/events?{query}" for query in queries)) as sockets:
             for each in sockets:
-                assert each.recv(4096).startswith(b"HTTP/1.1 200 ")
+                head = each.recv(4096)
+                assert head.startswith(b"HTTP/1.1 200 "), head
             yield sockets
 
     @contextmanager
@@ -117,8 +127,8 @@ class Tab:
         self._watch.expected.append(pattern)
 
     def go(self, at: str) -> Tab:
-        """Go to a page of the console by its address, `#/channels`, as a link does: without loading anything anew."""
-        self.page.evaluate("(hash) => { location.hash = hash; }", at)
+        """Go to a page of the console by its address, `#/channels`, as a link does; its first drawing is there then."""
+        self.page.evaluate(_GO, at)
         return self
 
     def load(self, at: str = "#/") -> Tab:
@@ -149,6 +159,11 @@ class Tab:
     def is_signed_out(self) -> None:
         """Wait until the key is asked for."""
         expect(self.page.get_by_label("API key")).to_be_visible()
+
+    def is_settled(self) -> None:
+        """Wait until nothing is being loaded."""
+        self.is_signed_in()
+        expect(self.main.locator(".empty[role=status], [aria-busy=true]")).to_have_count(0)
 
     def is_live(self) -> None:
         """Wait until what is shown comes from the server each second."""

@@ -94,7 +94,7 @@ def test_the_live_stream_is_refused(tabs: Tabs) -> None:
 
 
 def test_the_live_stream_is_held_back(tabs: Tabs) -> None:
-    """A proxy takes the request and lets nothing through: the page says what that may be, and asks again at once when one wants."""
+    """A proxy takes the request and lets nothing through: the page says what that may be; one can try again."""
     tab = tabs.open(None)
     held: list[Route] = []
     tab.context.route(EVENTS, lambda route: held.append(route))
