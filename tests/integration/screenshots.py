@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,29 +25,31 @@ from tests.integration.server import Server, environ
 FOLDER: Final = Path(__file__).parents[2] / "build" / "screenshots"
 CLIENTS: Final = 2000
 WORKERS: Final = 4
-#: What is seen live for so long before the pictures are taken, so that the charts have something to show.
-LIVE_MS: Final = 40_000
+#: The swarm runs for so long before the pictures are taken, so that the charts have something to show.
+LIVE_MS: Final = 120_000
+OVERVIEW: Final = "#/?range=300"
 LOOKS: Final[dict[str, dict[str, Any]]] = {
     "light": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "light"},
     "dark": {"viewport": {"width": 1440, "height": 900}, "color_scheme": "dark"},
     "narrow": {"viewport": {"width": 360, "height": 740}, "color_scheme": "light", "device_scale_factor": 2},
 }
-_TRANSPORTS: Final = ("poll", "sse", "ws")
+SWARM: Final = (
+    *("--mix", "script=2,sse=3,stream=1,ws=3", "--channels", "2", "--rooms", "200", "--hold", "3600", "--quiet"),
+    *("--publish-rooms", "50", "--push-rate", "200", "--push-connections", "2"),
+)
 
 
 @contextlib.contextmanager
 def swarm(site: Site, clients: int) -> Iterator[None]:
     """Clients on all transports, to which messages are pushed, for as long as the block lasts."""
-    with ExitStack() as stack:
-        for transport in _TRANSPORTS:
-            command = [sys.executable, "-m", "megacomet.swarm", "--url", site.origin, "--transport", transport]
-            command += ["--clients", str(clients // len(_TRANSPORTS)), "--prefix", f"{transport}-", "--hold", "3600"]
-            command += ["--push-rate", "100", "--push-connections", "2"]
-            env = {**environ(), "MEGACOMET_API_KEY": site.server.key}
-            process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            stack.callback(process.wait)
-            stack.callback(process.terminate)
+    command = [sys.executable, "-m", "megacomet.swarm", "--url", site.origin, "--clients", str(clients), *SWARM]
+    env = {**environ(), "MEGACOMET_API_KEY": site.server.key}
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    try:
         yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def take(browser: Browser, site: Site, folder: Path, names: Sequence[str], live_ms: int) -> list[str]:
@@ -59,18 +60,20 @@ def take(browser: Browser, site: Site, folder: Path, names: Sequence[str], live_
         site: the server.
         folder: it is there.
         names: of `PAGES`, or "sign-in".
-        live_ms: how long the overview is looked at before.
+        live_ms: how long the swarm runs before.
     """
     wrong = []
+    pages = {**PAGES, "overview": OVERVIEW}
     for look, options in LOOKS.items():
         tabs = Tabs(browser, site)
         tab = tabs.open(**options)
         tab.is_live()
-        tab.page.wait_for_timeout(live_ms)
+        if look == next(iter(LOOKS)):
+            tab.page.wait_for_timeout(live_ms)
         for name in names:
             if name == "sign-in":
                 continue
-            tab.go(PAGES[name]).is_settled()
+            tab.go(pages[name]).is_settled()
             if name == "overview":
                 tab.is_live()
             tab.page.screenshot(path=folder / f"{name}-{look}.png", full_page=look == "narrow")
@@ -90,7 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     p.add_argument("names", nargs="*", metavar="PAGE", help=f"some of: {', '.join(names)}; none: all of them")
     p.add_argument("--to", type=Path, default=FOLDER, metavar="FOLDER", help=f"where they go ({FOLDER})")
     p.add_argument("--clients", type=int, default=CLIENTS, help=f"how many clients are connected ({CLIENTS:,})")
-    p.add_argument("--live", type=float, default=LIVE_MS / 1000, help="seconds that the overview is looked at before")
+    p.add_argument("--live", type=float, default=LIVE_MS / 1000, help="seconds that the swarm runs before (120)")
     given = p.parse_args(arguments)
     if unknown := set(given.names) - set(names):
         p.error(f"no such page: {', '.join(sorted(unknown))}")
