@@ -169,6 +169,7 @@ const UNSEEN = /[\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\
  * @param {string} name
  */
 export function visible(name) {
+  if (!UNSEEN.test(name)) return name ? [{ text: name, unseen: false }] : [];
   const pieces = [];
   for (const character of name) {
     const unseen = UNSEEN.test(character);

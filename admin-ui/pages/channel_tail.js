@@ -43,10 +43,10 @@ export function Tail({ name }) {
     tail.resume();
     setOn(false);
   };
+  // One button that changes, so that the focus stays on it.
+  const [verb, deed] = !on ? ["Start tail", () => setOn(true)] : tail.paused ? ["Resume", act(() => tail.resume())] : ["Pause", act(() => tail.pause())];
   const actions = html`
-    ${!on && html`<${Button} kind="primary" onClick=${() => setOn(true)}>Start tail</${Button}>`}
-    ${on && !tail.paused && html`<${Button} onClick=${act(() => tail.pause())}>Pause</${Button}>`}
-    ${on && tail.paused && html`<${Button} kind="primary" onClick=${act(() => tail.resume())}>Resume</${Button}>`}
+    <${Button} kind=${verb === "Pause" ? "" : "primary"} onClick=${deed}>${verb}</${Button}>
     ${on && html`<${Button} onClick=${stop}>Stop</${Button}>`}
   `;
   const [tone, word] = STATES[stream.state];

@@ -28,6 +28,7 @@ export function TailList({ rows, added, chosen, onChosen, empty }) {
   for (let i = first; i < last; i++) drawn.push([i, rows[rows.length - 1 - i]]);
 
   const look = () => {
+    if (!frame.current) return;
     const { scrollTop, clientHeight: height } = frame.current;
     const row = part.current?.firstElementChild?.offsetHeight || seen.row;
     const top = Math.floor(scrollTop / (row * STEP)) * row * STEP;

@@ -97,7 +97,7 @@ function columnsOf(mayChange, onDrain, onRestart) {
 }
 
 function Load({ open, room }) {
-  return html`<span class="workers-load">
+  return html`<span class="workers-load" title=${`${number(open)} of ${number(room)}`}>
     <${Meter} label="Open of its room" parts=${[[open, open > room * BUSY ? "warn" : "accent"]]} whole=${room} />
     <span>${number(open)}</span>
     <span class="muted">of ${number(room)}</span>

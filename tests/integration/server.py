@@ -80,8 +80,7 @@ class Server:
             *(sys.executable, "-c", _TWISTD, "--nodaemon", f"--pidfile={self.pid_file}", *twistd, "megacomet"),
             *(f"--state-dir={state_dir}", f"--workers={workers}", *options),
         ]
-        self._env = {**os.environ, **(env or {})}
-        self._env.pop(_UNIT, None)  # ours; the server refuses to start with what is none of its settings
+        self._env = {**environ(), **(env or {})}
         self._pass_fds = pass_fds
         self._unread = b""
         self._process: subprocess.Popen[bytes] | None = None
@@ -295,6 +294,11 @@ class Server:
         with self.connect() as client:
             client.sendall(head.encode() + data)
             return read_all(client)
+
+
+def environ() -> dict[str, str]:
+    """Return the environment for our programs, which refuse to start with what is none of their settings."""
+    return {name: value for name, value in os.environ.items() if name != _UNIT}
 
 
 class LogFile:
