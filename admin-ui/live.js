@@ -43,6 +43,7 @@ let redial = 0;
 let watch = 0;
 let hide = 0;
 let polling = 0;
+let isSigned = false;
 let pending = [];
 
 function change(part) {
@@ -194,9 +195,15 @@ export function retry() {
   open();
 }
 
+// The session is told anew each time that it is looked at; only its beginning and its end count here.
 function signed() {
-  if (session.get().state === "in" && !source && !document.hidden) open();
-  if (session.get().state === "out") {
+  const { state } = session.get();
+  if (state === "in" && !isSigned) {
+    isSigned = true;
+    if (!document.hidden) open();
+  }
+  if (state === "out" && isSigned) {
+    isSigned = false;
     shut();
     unpoll();
     lastId = "";

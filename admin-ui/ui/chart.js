@@ -26,7 +26,7 @@ export function Chart({ title, unit = "", series, columns, from, to, format, axi
   const [said, setSaid] = useState("");
   const dark = useStore(theme, (now) => now.dark);
   const drawn = useMemo(() => (stacked ? stackedOf(columns) : columns), [columns, stacked]);
-  view.current = { from, to, drawn, least, axis, seen: view.current.seen ?? true };
+  view.current = { from, to, drawn, least, axis };
 
   useEffect(() => {
     const element = box.current;
@@ -34,21 +34,14 @@ export function Chart({ title, unit = "", series, columns, from, to, format, axi
     plot.current = made;
     const size = new ResizeObserver(() => made.setSize({ width: Math.max(1, element.clientWidth), height }));
     size.observe(element);
-    // What is out of sight is not drawn.
-    const sight = new IntersectionObserver(([entry]) => {
-      view.current.seen = entry.isIntersecting;
-      if (entry.isIntersecting) made.setData(view.current.drawn);
-    }, { rootMargin: "200px" });
-    sight.observe(element);
     return () => {
       size.disconnect();
-      sight.disconnect();
       made.destroy();
     };
   }, [dark, height, stacked, group, series.length]);
 
   useEffect(() => {
-    if (view.current.seen) plot.current.setData(drawn);
+    plot.current.setData(drawn);
   }, [drawn, from, to]);
 
   const last = lastKnown(columns);
