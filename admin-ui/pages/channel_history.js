@@ -22,7 +22,12 @@ export function History({ name, turn = 0, waiting = false, title = "History", on
   const mayChange = useMayChange();
   const [asking, setAsking] = useState(false);
   const { rows, more, problem, loading, at, older, reload } = useHistory(name, waiting, turn);
-  const fresh = useNewer(name, rows, at);
+  const newer = useNewer(name, rows, at);
+  const fresh = newer && rows?.length > 0;
+  // Where there is nothing, nothing is moved by what comes.
+  useEffect(() => {
+    if (newer && !fresh) reload();
+  }, [newer, fresh]);
   const end = (result) => {
     setAsking(false);
     if (!result) return;

@@ -88,7 +88,7 @@ export function Publish({ target, onPublished }) {
     <div class="row">
       <${Button} type="submit" kind="primary" busy=${busy}>${busy ? "Sending" : "Send"}</${Button}>
     </div>
-    ${problem && !FIELDS.some((field) => told(problem, field)) && html`<${ErrorNotice} problem=${problem} what="Not sent." />`}
+    ${problem && !FIELDS.some((field) => told(problem, field)) && html`<${ErrorNotice} problem=${problem} what=${failure(problem)} />`}
     <div role="status">${answer && html`<${Answer} answer=${answer} />`}</div>
   </form>`;
 }
@@ -124,6 +124,12 @@ function told(problem, field) {
   if (!problem?.of) return "";
   if (field === "data" && (problem.code === "too-large" || problem.code === "bad-json")) return sentenceOf(problem.detail);
   return sentenceOf(problem.of(field));
+}
+
+/** Without an answer, or when a worker lost its manager, the message may have been published all the same. */
+function failure({ status, code }) {
+  if (status !== 0 && code !== "overloaded") return "Not sent.";
+  return "Nobody knows whether it was sent; with an idempotency key it can be sent again without harm.";
 }
 
 function Answer({ answer }) {

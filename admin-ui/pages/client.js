@@ -91,7 +91,8 @@ function Standing({ name, client, since }) {
   const backlog = connections.reduce((sum, each) => sum + each.backlog_bytes, 0);
   return html`
     <div role="status">
-      ${!online && since && html`<div class="banner"><${Notice} tone="warn" role="note">It went offline at ${clock(since.at)}: no connection is left.</${Notice}></div>`}
+      ${!online && since && html`<div class="banner"><${Notice} tone="warn" role="note">It went offline at ${clock(since.at)}: no connection is left.
+        <span class="notice-detail">A client that polls is not connected between two polls.</span></${Notice}></div>`}
       ${!online && !since &&
       html`<div class="banner"><${Notice} role="note">
         <${Name} name=${name} /> is not connected${waiting ? `, and ${counted(waiting, "message waits", "messages wait")} for it` : ", and nothing waits for it"}.
@@ -120,9 +121,9 @@ function Connections({ client, loading }) {
 }
 
 const COLUMNS = [
-  { key: "worker", label: "Worker", cell: (row) => html`<a href=${href("workers")}>${row.worker}</a>` },
-  { key: "transport", label: "Transport", short: true, cell: (row) => html`<${Tag}>${row.transport}</${Tag}>` },
   { key: "address", label: "Address", short: true, cell: (row) => html`<span class="mono">${row.address ?? "–"}</span>` },
+  { key: "transport", label: "Transport", short: true, cell: (row) => html`<${Tag}>${row.transport}</${Tag}>` },
+  { key: "worker", label: "Worker", cell: (row) => html`<a href=${href("workers")}>${row.worker}</a>` },
   { key: "since", label: "Since", short: true, cell: (row) => html`<${Time} at=${row.since} />` },
   { key: "channels", label: "Channels", wide: true, cell: (row) => html`<${ChannelNames} names=${row.channels} />` },
   { key: "backlog", label: "Backlog", numeric: true, cell: (row) => bytes(row.backlog_bytes) },

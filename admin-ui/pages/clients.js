@@ -58,6 +58,10 @@ function Find({ prefix, onPrefix }) {
     clearTimeout(timer.current);
     timer.current = setTimeout(() => told.current(value), value ? REST_MS : 0);
   };
+  // The way back leads to what was searched for before.
+  useEffect(() => {
+    if (!form.current.contains(document.activeElement)) setText(prefix);
+  }, [prefix]);
   useEffect(() => {
     const focus = (event) => {
       const writing = event.target.closest?.("input, textarea, select, dialog[open]");

@@ -25,6 +25,11 @@ export function Name({ name, to, copy = false, most = 48 }) {
   </span>`;
 }
 
+/** What a button is called after: enough to tell it from the others. */
+function spoken(text) {
+  return shortened(text.slice(0, 200), 48).filter(Boolean).join("…");
+}
+
 /** Copies a text. */
 export function Copy({ text, label = "Copy" }) {
   const [done, setDone] = useState(false);
@@ -38,7 +43,7 @@ export function Copy({ text, label = "Copy" }) {
       toast("This browser copies only over HTTPS or from localhost; select the text instead.", "bad");
     }
   };
-  return html`<button type="button" class="button is-quiet" onClick=${copy} aria-label=${done ? "Copied" : `${label} ${text}`}>
+  return html`<button type="button" class="button is-quiet" onClick=${copy} aria-label=${done ? "Copied" : `${label} ${spoken(text)}`}>
     ${done ? "Copied" : label}
   </button>`;
 }

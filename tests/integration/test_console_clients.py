@@ -25,7 +25,7 @@ def test_a_client_is_found_sent_a_message_and_cut_off(tabs: Tabs, site: Site) ->
         tab.page.keyboard.type("e\n")
         expect(tab.page).to_have_title("Client sue · MegaComet")
         expect(connections(tab)).to_have_count(2)
-        expect(connections(tab).filter(has_text="news")).to_contain_text("sse127.0.0.1:")
+        expect(connections(tab).filter(has_text="news")).to_contain_text("127.0.0.1:")
         tab.page.get_by_label("Data", exact=True).fill('{"text":"hello"}')
         tab.button("Send").click()
         tab.sees("Sent: written to 2 connections.")
