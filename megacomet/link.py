@@ -22,7 +22,7 @@ from twisted.python.failure import Failure
 from megacomet.errors import MegaCometError
 
 #: A worker of another version than the manager's is not let in.
-PROTOCOL: Final = 7
+PROTOCOL: Final = 8
 #: Each end sends something so often, seconds.
 BEAT_S: Final = 1.0
 #: An end that was silent for so many of our own beats is given up. Beats are counted and not seconds, so that an end

@@ -219,10 +219,10 @@ class ForgetfulDirectory(Directory):
 class OvertakingHub(Hub):
     """Gives a row a later message before the fan-outs that it is in."""
 
-    def _answer(self, fd):
+    def _answer(self, fd, **more):
         fanouts, self._due.fanouts = self._due.fanouts, deque()
         try:
-            return super()._answer(fd)
+            return super()._answer(fd, **more)
         finally:
             self._due.fanouts = fanouts
             if self.keys[fd] is None:
@@ -232,7 +232,7 @@ class OvertakingHub(Hub):
 class HastyHub(Hub):
     """Tells a stream where it stands before it was given what is due to it."""
 
-    def position(self, fd):
+    def position(self, fd, **_):
         return b"%b-%d" % (self.epoch, self.head) if self.streams.is_live(fd) else b""
 
 
@@ -250,9 +250,9 @@ class ImpatientHub(Hub):
 class RepeatingHub(Hub):
     """Says of a message that was written that it was not."""
 
-    def _answer(self, fd):
+    def _answer(self, fd, **more):
         results = [(entry.result, entry.result.unwritten.copy()) for entry in self._due.to(fd)]
-        is_written = super()._answer(fd)
+        is_written = super()._answer(fd, **more)
         for result, unwritten in results:
             result.unwritten = unwritten
         return is_written
