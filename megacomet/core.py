@@ -16,6 +16,7 @@ from megacomet.api.site import Behind, Site, make_site
 from megacomet.api.stats import Stats
 from megacomet.listeners import Listeners
 from megacomet.manager.adoption import Adoption, highest_descriptor
+from megacomet.manager.broadcasts import Broadcasts
 from megacomet.manager.events import Events
 from megacomet.manager.links import Links
 from megacomet.manager.lookup import Lookup
@@ -71,6 +72,7 @@ class Core:
     """What takes messages and gives them to the workers.
 
     Attributes:
+        broadcasts: the messages that go to many at a pace.
         dropped: what the original's port drops, by reason, is counted there.
     """
 
@@ -81,6 +83,7 @@ class Core:
     events: Events
     watch: Watch
     vitals: Vitals
+    broadcasts: Broadcasts
     dropped: Counter[str]
     site: Site
 
@@ -106,11 +109,14 @@ def make_core(
     links.publisher = publisher = Publisher(
         router, links, ground.access.audit, reactor, time.monotonic, settings.message_bytes
     )
+    lookup = Lookup(store, router, links, time.time)
+    broadcasts = _make_broadcasts(manager, router, links, lookup, events)
     site = make_site(
         settings,
         Behind(
             publisher=publisher,
-            lookup=Lookup(store, router, links, time.time),
+            lookup=lookup,
+            broadcasts=broadcasts,
             keys=ground.access.keys,
             audit=ground.access.audit,
             stats=_Numbers(stats),
@@ -127,7 +133,7 @@ def make_core(
     vitals, dropped = Vitals(reactor, time.monotonic), Counter[str]()
     rest = (dropped, time.time(), ground.room(settings.capacity), ground.limit, time.monotonic)
     measured = Sources(manager, router, store, workforce, vitals, site, *rest)
-    return Core(store, router, links, manager, events, watch, vitals, dropped, site)
+    return Core(store, router, links, manager, events, watch, vitals, broadcasts, dropped, site)
 
 
 def _make_links(reactor: Any, router: Router, manager: Manager, ground: Ground) -> Links:
@@ -140,6 +146,21 @@ def _make_links(reactor: Any, router: Router, manager: Manager, ground: Ground) 
         nonce=bytes.fromhex(ground.nonce),
         uids=frozenset({os.geteuid(), ground.state.owner}),
         clock=time.monotonic,
+    )
+
+
+def _make_broadcasts(manager: Manager, router: Router, links: Links, lookup: Lookup, events: Events) -> Broadcasts:
+    async def subscribers(channel: bytes) -> int:
+        return (await lookup.channel(channel)).subscribers
+
+    return Broadcasts(
+        router,
+        links,
+        events.tell,
+        time.monotonic,
+        time.time,
+        everyone=lambda: sum(manager.connections().values()),
+        subscribers=subscribers,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
+from megacomet.api.broadcasting import BROADCAST_OPERATIONS
 from megacomet.api.channels import LIMIT, MOST_LIMIT
 from megacomet.api.events import EVENTS, MOST_READERS
 from megacomet.api.health import TEXT
@@ -310,6 +311,7 @@ OPERATIONS: Final = (
     *(PUSH_ONE, BATCH),
     *(LIST_CHANNELS, READ_CHANNEL, READ_HISTORY, CLEAR_HISTORY),
     *(READ_CLIENT, DISCONNECT),
+    *BROADCAST_OPERATIONS,
     *(LIST_WORKERS, RESTART, DRAIN, UNDRAIN),
     *(READ_STATS, READ_CONFIG, FOLLOW_EVENTS, DESCRIBE, DOCS, METRICS, HEALTH, READINESS),
 )

@@ -162,6 +162,10 @@ class Router:
         record = frames.encode(frames.CUT_OFF, flags=flags, number=cut.code, offset=cut.block_s, channel=mailbox)
         tell_all(self._links.values(), record, done)
 
+    def pause(self, offset: int, done: Callable[[int], None]) -> None:
+        """Have a message that is paced go to nobody for now; `done` is called when all workers know."""
+        tell_all(self._links.values(), frames.encode(frames.PACE, offset=offset), done)
+
     def withdraw(self, channel: bytes, offset: int, now: float, done: Callable[[int], None]) -> None:
         """Take back a message that is paced; `done` is called when it is written to nobody any more."""
         self._store.withdraw(channel, offset, now)
