@@ -302,7 +302,7 @@ def test_cancel() -> None:
     floor.passes(0.1)
     floor.told()
     floor.cancel(slow)
-    assert floor.told() == [(slow, Progress(8, 3, 0))]
+    assert floor.told() == [(slow, Progress(8, 3, 5))]
     floor.passes(60)
     assert floor.got == {0: [slow], 1: [slow], 2: [slow]}
     assert floor.hub.position(7) == b"e1-%d" % slow

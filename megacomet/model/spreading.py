@@ -161,7 +161,6 @@ class Spreading:
         if frame.flags & frames.WITHDRAWN:
             self._withdraw(frame.offset)
             if paced is not None:
-                paced.due = bytearray()
                 self._end(paced)
         elif paced is not None:
             paced.per_s = frame.number / PACE_S

@@ -116,7 +116,7 @@ class Broadcast(msgspec.Struct, frozen=True, kw_only=True):
         per_s: connections that it is written to a second.
         connections: that it was due to at its beginning.
         written: connections that it was written to.
-        lost: connections that were gone before their turn, and those that it was cancelled for.
+        lost: connections that were gone before their turn; when it was cancelled, who is in neither never had one.
         started: when it was published.
         ended: when it was over; `null`: it is not.
         by: the name of the key that it was asked for with.

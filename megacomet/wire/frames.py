@@ -30,7 +30,7 @@ Up, from a worker to the manager:
     PUBLISH   number=request, offset=bytes of the key, channel, data=key and data; answered by PUBLISHED or REFUSED
     COUNTED   number=connections written, offset=of the message: of one whose RECEIPT had the flag LATER
     PROGRESS  offset=of a message that was PACED, number=connections written by now, data=connections that it was due to
-              (4), and is still due to (4); none of these: the worker is done with it
+              (4), and is still due to (4), or was when it was WITHDRAWN; none of these: the worker is done with it
 
 In the answer to a box of the down stream:
 
