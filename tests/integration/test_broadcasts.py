@@ -165,7 +165,12 @@ def test_pause_resume_and_cancel(desk: Desk) -> None:
     crowd.until(lambda: crowd.have(b"second!") > MORE_THAN)
     gone = desk.ask("DELETE", f"/{second['id']}")
     streams = sum(client.kind != "poll" for client in crowd.clients)
-    assert (second["connections"], gone["connections"], gone["state"], gone["lost"]) == (streams, streams, "cancelled", 0)
+    assert (second["connections"], gone["connections"], gone["state"], gone["lost"]) == (
+        streams,
+        streams,
+        "cancelled",
+        0,
+    )
     assert MORE_THAN < gone["written"] < streams
     desk.push(b"third!", everyone=True)
     crowd.until(lambda: crowd.have(b"third!") == streams)
