@@ -82,7 +82,7 @@ def test_what_is_paced_waits() -> None:
     """It goes with what is newer, and else only when all is asked for."""
     due = Due()
     due.paced += [paced(2, 3, 4), paced(6, 3)]
-    assert (due.is_any(3), due.is_any(3, whole=True), due.is_any(5, whole=True)) == (False, True, False)
+    assert (due.is_any(3), due.is_paced(3), due.is_paced(5)) == (False, True, False)
     assert (offsets(due.to(3)), due.stands_at(3, 9), due.stands_at(5, 9)) == ([2, 6], 1, 9)
     assert due.take(3, whole=False) == ()
     due.begin(fanout(4, 3))

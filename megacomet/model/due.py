@@ -119,7 +119,9 @@ class Due:
 
     def leave(self, fd: int) -> None:
         """The row is free: nothing is due to it."""
-        self._take_pressing(fd)
+        self.few.pop(fd, None)
+        for fanout in self.fanouts:
+            fanout.wipe(fd)
         for paced in self.paced:
             paced.wipe(fd)
 
@@ -141,7 +143,8 @@ class Due:
         """
         if not self.fanouts and not self.paced:  # mostly
             return self.few.pop(fd, ())
-        entries = self._take_pressing(fd)
+        entries: list[Entry] = [fanout.entry for fanout in self.fanouts if fanout.wipe(fd)]
+        entries += self.few.pop(fd, ())
         newest = max(map(_offset, entries), default=0)
         for paced in self.paced:
             if (whole or paced.entry.offset < newest) and paced.wipe(fd):
@@ -149,21 +152,18 @@ class Due:
         entries.sort(key=_offset)
         return tuple(entries)
 
-    def _take_pressing(self, fd: int) -> list[Entry]:
-        entries = [fanout.entry for fanout in self.fanouts if fanout.wipe(fd)]
-        entries += self.few.pop(fd, ())
-        return entries
-
     def stands_at(self, fd: int, head: int) -> int:
         """Return up to where a row has been given everything, when the head is what nothing is due behind."""
         entries = self.to(fd)
         return entries[0].offset - 1 if entries else head
 
-    def is_any(self, fd: int, *, whole: bool = False) -> bool:
-        """Tell whether something is due to a row that it gets before it is told where it stands; `whole`: anything."""
-        if fd in self.few or any(fanout.is_due(fd) for fanout in self.fanouts):
-            return True
-        return whole and any(paced.is_due(fd) for paced in self.paced)
+    def is_any(self, fd: int) -> bool:
+        """Tell whether something is due to a row that it gets before it is told where it stands."""
+        return fd in self.few or (bool(self.fanouts) and any(fanout.is_due(fd) for fanout in self.fanouts))
+
+    def is_paced(self, fd: int) -> bool:
+        """Tell whether something is due to a row that is paced."""
+        return any(paced.is_due(fd) for paced in self.paced)
 
     def behind(self, fds: list[int], offset: int) -> list[int]:
         """Return those of the rows to which something is due that is paced and older than a message."""

@@ -134,7 +134,7 @@ class Hub:
         if self._due.is_any(fd):
             self._answer(fd)
         elif key is not None:
-            stands_at = self._due.stands_at(fd, self.head)
+            stands_at = self._due.stands_at(fd, self.head) if self._due.paced else self.head
             self.leave(fd)
             self._polls.answer_empty(fd, key, self.epoch, stands_at)
 
@@ -157,7 +157,7 @@ class Hub:
         Returns:
             b"" when it is no live stream (any more): there is no position that may be told.
         """
-        is_due = self._due.is_any(fd, whole=whole)
+        is_due = self._due.is_any(fd) or (whole and self._due.is_paced(fd))
         if is_frozen(self.keys[fd]) and (not is_due or self._answer(fd, whole=whole)) and is_frozen(self.keys[fd]):
             return format_position(self.epoch, self._due.stands_at(fd, self.head) if self._due.paced else self.head)
         return b""
@@ -204,7 +204,8 @@ class Hub:
     @property
     def busy(self) -> bool:
         """Whether there is something to work off."""
-        return self._box is not None or bool(self._boxes) or bool(self._due.fanouts) or self.spreading.is_allowed
+        due = self._due
+        return self._box is not None or bool(self._boxes or due.fanouts or (due.paced and self.spreading.is_allowed))
 
     @property
     def has_boxes(self) -> bool:
@@ -231,7 +232,7 @@ class Hub:
                 if not self._read(out_of_time) or not self._answer_due(out_of_time):
                     break
                 self._finish()
-            if self._due.fanouts or (not self._boxes and self.spreading.is_allowed):
+            if self._due.fanouts or (self._due.paced and not self._boxes and self.spreading.is_allowed):
                 if may_spread():
                     self.spreading.go_on()
                 elif not self.has_boxes:
