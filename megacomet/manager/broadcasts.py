@@ -56,7 +56,9 @@ class _One:
     """One broadcast.
 
     Attributes:
-        order: what was asked for.
+        channel: that it goes to.
+        per_s: connections a second.
+        size: of its data, bytes; they themselves are the store's to keep.
         by: the name of the key that it was asked for with.
         id: of its message.
         rollout: how far it is.
@@ -65,7 +67,9 @@ class _One:
         begun: fires when all workers have it.
     """
 
-    order: Order
+    channel: bytes
+    per_s: int
+    size: int
     by: str
     rollout: Rollout
     started: float
@@ -146,14 +150,15 @@ class Broadcasts:
             await self._pressure.wait()
         if sum(not one.ended for one in self._kept) >= MOST_AT_WORK:
             raise PeerError("conflict", f"{MOST_AT_WORK} broadcasts are under way already")
-        one = _One(order, by, Rollout(lambda: self._changed(one)), self._unix_s())
+        rollout = Rollout(lambda: self._changed(one))
+        one = _One(order.channel, order.per_s, len(order.data), by, rollout, self._unix_s())
         answered: Deferred[Published | Refused] = Deferred()
         publication = Publication(order.channel, order.data, order.ttl_s)
-        self._router.publish(publication, self._now(), answered.callback, one.rollout.receipt)
+        self._router.publish(publication, self._now(), answered.callback, rollout.receipt)
         outcome = await answered
         if isinstance(outcome, Refused):
             raise outcome
-        self._router.rollouts.begin(outcome.offset, one.rollout)
+        self._router.rollouts.begin(outcome.offset, rollout)
         one.id = format_position(self._router.epoch, outcome.offset).decode()
         self._keep(one)
         self._changed(one)
@@ -177,7 +182,7 @@ class Broadcasts:
         """Have it go on; raises as `pause` does."""
         one = self._find(id_)
         self._step(one, "resume")
-        one.rollout.pace(one.order.per_s)
+        one.rollout.pace(one.per_s)
         return _told(one)
 
     async def cancel(self, id_: str) -> Broadcast:
@@ -185,7 +190,7 @@ class Broadcasts:
         one = self._find(id_)
         self._step(one, "cancel", is_told=False)
         gone: Deferred[int] = Deferred()
-        self._router.withdraw(one.order.channel, one.rollout.offset, self._now(), gone.callback)
+        self._router.withdraw(one.channel, one.rollout.offset, self._now(), gone.callback)
         await gone
         self._end(one)
         return _told(one)
@@ -213,15 +218,8 @@ class Broadcasts:
 
     def _say(self, one: _One) -> None:
         rollout = one.rollout
-        channel = one.order.channel.decode()
-        self._tell(
-            "broadcast",
-            id=one.id,
-            channel=channel,
-            state=one.state,
-            written=rollout.written,
-            connections=rollout.connections,
-        )
+        figures = {"written": rollout.written, "connections": rollout.connections}
+        self._tell("broadcast", id=one.id, channel=one.channel.decode(), state=one.state, **figures)
 
     def _changed(self, one: _One) -> None:
         """All workers have it, or one of them is done with it, or gone."""
@@ -236,7 +234,7 @@ class Broadcasts:
         if one.rollout.is_over:
             self._end(one)
         elif one.state == "running":
-            one.rollout.pace(one.order.per_s)
+            one.rollout.pace(one.per_s)
 
     def _end(self, one: _One) -> None:
         one.ended = self._unix_s()
@@ -248,14 +246,14 @@ def _told(one: _One) -> Broadcast:
     rollout = one.rollout
     return Broadcast(
         id=one.id,
-        channel=one.order.channel.decode(),
+        channel=one.channel.decode(),
         state=one.state,
-        per_s=one.order.per_s,
+        per_s=one.per_s,
         connections=rollout.connections,
         written=rollout.written,
         lost=rollout.lost,
         started=time_text(one.started),
         ended=time_text(one.ended) if one.ended else None,
         by=one.by,
-        bytes=len(one.order.data),
+        bytes=one.size,
     )
