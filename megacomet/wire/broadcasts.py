@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from megacomet.errors import BadName, PeerError
-from megacomet.names import EVERYONE, check_channel, is_mailbox
+from megacomet.names import CHANNEL_MAX_BYTES, DOTS, EVERYONE, NAME_PATTERN, check_channel, is_mailbox
 from megacomet.wire.answers import as_json
 from megacomet.wire.described import Channel, Count, Position, Seconds, Time, Whole
 from megacomet.wire.jsonbytes import compact
@@ -21,6 +21,19 @@ MOST_PER_S: Final = 1_000_000
 
 STATES: Final = ("running", "paused", "cancelled", "done")
 State = Annotated[str, Meta(extra_json_schema={"enum": list(STATES)})]
+_Target = Annotated[
+    str,
+    Meta(
+        description="A channel that is no mailbox; `*` is the channel of everyone.",
+        examples=["news"],
+        extra_json_schema={
+            "minLength": 1,
+            "maxLength": CHANNEL_MAX_BYTES,
+            "pattern": NAME_PATTERN.replace("^", "^(?!@)", 1),
+            "not": {"enum": [dots.decode() for dots in DOTS]},
+        },
+    ),
+]
 _PerS = Annotated[Whole, Meta(extra_json_schema={"minimum": 1, "maximum": MOST_PER_S, "default": PER_S})]
 
 
@@ -36,7 +49,7 @@ class BroadcastBody(msgspec.Struct, forbid_unknown_fields=True):
     """
 
     data: msgspec.Raw
-    channel: Channel | UnsetType = UNSET
+    channel: _Target | UnsetType = UNSET
     everyone: bool | UnsetType = UNSET
     ttl: Ttl | UnsetType = UNSET
     per_s: _PerS | UnsetType = UNSET
