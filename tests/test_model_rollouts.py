@@ -129,7 +129,9 @@ def test_of_what_nobody_wants_to_know() -> None:
     manager = Manager(Progress(1, 0, 1), Progress(0, 0, 0))
     manager.rollouts.end(7)
     manager.tell(0, 1, 1, 0)
-    assert manager.figures == (1, 0, 0, 1)
+    manager.rollouts.lost(manager.links[0])
+    manager.rollout.pace(5)
+    assert (manager.figures, manager.links[0].paces()) == ((1, 0, 0, 1), [])
     [frame] = frames.decode(frames.encode(frames.PROGRESS, offset=7, data=b"x"))
     with pytest.raises(ValueError, match="two numbers"):
         manager.rollouts.told(manager.links[0], frame)

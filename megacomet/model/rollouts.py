@@ -44,7 +44,7 @@ class Rollout:
         self.receipt: Receipt = _Handed(self._all_have_it)
         self.offset = 0
         self.is_begun = False
-        self._parts: dict[ILink, frames.Progress] = {}
+        self._parts: dict[ILink | None, frames.Progress] = {}
         self._changed = changed
 
     def _all_have_it(self, _: int) -> None:
@@ -93,9 +93,13 @@ class Rollout:
         """Have the workers go on at so many connections a second together; 0: pause."""
         left = self.left
         for link, part in self._parts.items():
-            if part.left:
+            if link is not None and part.left:
                 number = max(1, per_s * PACE_S * part.left // left) if per_s else 0
                 link.send(frames.encode(frames.PACE, number=number, offset=self.offset), None)
+
+    def close(self) -> None:
+        """It is over: keep the figures, and no links."""
+        self._parts = {None: frames.Progress(self.connections, self.written, self.left)}
 
 
 class Rollouts:
@@ -111,7 +115,7 @@ class Rollouts:
 
     def end(self, offset: int) -> None:
         """Nobody wants to know of a message any more."""
-        del self._of[offset]
+        self._of.pop(offset).close()
 
     def told(self, link: ILink, frame: frames.Frame) -> None:
         """A worker sent a PROGRESS record; of one that nobody wants to know of it says nothing new.
