@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet.listeners import Listeners
-from megacomet.manager.live import FRESH_S, POINTS, STEP_S, Live, Shown, no_broadcasts
+from megacomet.manager.live import FRESH_S, POINTS, STEP_S, Live, Shown
 from megacomet.manager.looks import Counted
 from megacomet.manager.main import Manager
 from megacomet.manager.memory import Memory
@@ -24,6 +24,7 @@ from megacomet.model.room import ENOUGH
 from megacomet.model.router import Router
 from megacomet.model.store import Retention
 from megacomet.rlimits import RESERVE, connections_for
+from megacomet.wire.broadcasts import Broadcast
 
 from . import test_metrics_readings as doubles
 from .test_metrics_readings import FakeApi, FakeLink, said
@@ -72,7 +73,7 @@ class LiveTests(SynchronousTestCase):
         self.supervisor.zygote = FakeZygote()
         self.api = FakeApi()
         self.available: int | None = 10**9
-        self.broadcasts: list[Any] = no_broadcasts()
+        self.broadcasts: list[Broadcast] = []
         workforce = Workforce(manager, Listeners([]), tell_nobody, self.clock.seconds)
         shown = Shown(
             manager=manager,
@@ -323,8 +324,11 @@ class LiveTests(SynchronousTestCase):
 
     def test_broadcasts(self) -> None:
         """They are told as they are given."""
-        self.broadcasts = [{"id": "e1-7", "state": "running"}]
-        assert self.frame()["broadcasts"] == self.broadcasts
+        started = "2026-11-28T09:00:00.000Z"
+        told = {"id": "e1-7", "channel": "news", "state": "running", "per_s": 10, "connections": 3, "written": 1}
+        told |= {"lost": 0, "started": started, "ended": None, "by": "ops", "bytes": 7}
+        self.broadcasts = [Broadcast(**told)]
+        assert self.frame()["broadcasts"] == [told]
 
     # -- the last hour
 

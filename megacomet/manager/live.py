@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -28,6 +28,7 @@ from megacomet.model.room import Upkeep
 from megacomet.model.trends import Steps, Trends
 from megacomet.rlimits import RESERVE, connections_for
 from megacomet.wire.answers import as_json
+from megacomet.wire.broadcasts import Broadcast
 from megacomet.wire.live import Fits, Latency, LiveFrame, LiveMemory, LiveStore, LiveWorker, Rates, TrendList
 from megacomet.wire.workers import WorkerInfo
 
@@ -53,11 +54,6 @@ _SERIES: Final[Mapping[str, int | None]] = {
 }
 
 
-def no_broadcasts() -> list[Any]:
-    """Stand for broadcasts where there are none."""
-    return []
-
-
 @attrs.frozen(kw_only=True)
 class Shown:
     """What is shown, and by what it is measured.
@@ -71,7 +67,7 @@ class Shown:
         limit: descriptors that a process may have.
         cores: processors that it may use.
         available: memory that may still be taken, None: not known.
-        broadcasts: those to be shown, as JSON values.
+        broadcasts: those to be shown.
         now: seconds, monotonic.
         elapsed: the same, going on while the machine sleeps.
         unix_s: the time of the day.
@@ -87,7 +83,7 @@ class Shown:
     limit: int
     cores: int
     available: Callable[[], int | None]
-    broadcasts: Callable[[], Sequence[Any]]
+    broadcasts: Callable[[], Sequence[Broadcast]]
     now: Callable[[], float]
     elapsed: Callable[[], float]
     unix_s: Callable[[], float]
