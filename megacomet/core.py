@@ -122,15 +122,12 @@ def make_core(
     links = manager.links = _make_links(reactor, router, manager, ground)
     events = Events(secrets.token_hex(4), time.time)
     workforce = Workforce(manager, ground.listeners, events.tell, time.monotonic)
-    audit = ground.access.audit
-    publisher = Publisher(router, links, audit, reactor, time.monotonic, settings.message_bytes)
-    links.publisher = publisher
+    publisher = _make_publisher(settings, reactor, ground, router, links)
     vitals, dropped = Vitals(reactor, time.monotonic), Counter[str]()
     counted = Counted(manager, router, vitals, lambda: site)
-    room = ground.room(settings.capacity)
     lookup = Lookup(store, router, links, time.time)
     broadcasts = _make_broadcasts(manager, router, links, lookup, events)
-    live = Live(reactor, _shown(room, ground, counted, store, workforce, events, broadcasts))
+    live = Live(reactor, _shown(settings.capacity, ground, counted, store, workforce, events, broadcasts))
     site = make_site(
         settings,
         Behind(
@@ -138,7 +135,7 @@ def make_core(
             lookup=lookup,
             broadcasts=broadcasts,
             keys=ground.access.keys,
-            audit=audit,
+            audit=ground.access.audit,
             stats=_Numbers(stats),
             readiness=manager,
             workers=workforce,
@@ -146,7 +143,7 @@ def make_core(
             tap=Tapping(store, time.time),
             sources=sources,
             metrics=Page(lambda: readings(measured), time.monotonic),
-            console=make_console(ground.membership, ground.access.keys, audit, time.time, time.monotonic),
+            console=make_console(ground.membership, ground.access.keys, ground.access.audit, time.time, time.monotonic),
             live=live,
             audit_pages=AuditPages(ground.access.audit_path),
         ),
@@ -154,13 +151,13 @@ def make_core(
     )
     watch = Watch(reactor, events.tell, links=links.all, site_refused=site.refused, store_refused=store.refused)
     manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))
-    rest = (dropped, ground.started, room, ground.limit, time.monotonic)
+    rest = (dropped, ground.started, ground.room(settings.capacity), ground.limit, time.monotonic)
     measured = Sources(manager, router, store, workforce, vitals, site, *rest)
     return Core(store, router, links, manager, events, watch, vitals, broadcasts, dropped, site, live)
 
 
 def _shown(
-    room: int,
+    capacity: int,
     ground: Ground,
     counted: Counted,
     store: MemoryStore,
@@ -175,7 +172,7 @@ def _shown(
         counted=counted,
         started=ground.since,
         epoch=events.epoch,
-        room=room,
+        room=ground.room(capacity),
         limit=ground.limit,
         cores=len(os.sched_getaffinity(0)),
         available=available_bytes,
@@ -184,6 +181,13 @@ def _shown(
         elapsed=elapsed_s,
         unix_s=time.time,
     )
+
+
+def _make_publisher(settings: Settings, reactor: Any, ground: Ground, router: Router, links: Links) -> Publisher:
+    links.publisher = publisher = Publisher(
+        router, links, ground.access.audit, reactor, time.monotonic, settings.message_bytes
+    )
+    return publisher
 
 
 def _make_links(reactor: Any, router: Router, manager: Manager, ground: Ground) -> Links:
