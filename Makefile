@@ -9,7 +9,8 @@ BENCH ?=
 PYTHON = $(VENV)/bin/python
 PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet --editable
 
-# The EventSource clients of others that the tests run, and what npm writes when it has installed them.
+# EventSource clients of others and the checker of accessibility that the tests run, and what npm writes when it has
+# installed them.
 JS = tests/js
 JS_INSTALLED = $(JS)/node_modules/.package-lock.json
 # What the tests start besides; in Debian the packages are called so as well.

@@ -77,11 +77,11 @@ export function del(where, { query, signal } = {}) {
   return send("DELETE", url(where, query), undefined, signal);
 }
 
-/** The door of sessions itself; a 401 from here ends nothing. */
+/** The door of sessions itself; a 401 to the first two ends nothing. */
 export const session = {
   look: (signal) => once("GET", SESSION, undefined, signal),
   begin: (key) => once("POST", SESSION, JSON.stringify({ key })),
-  end: () => once("DELETE", SESSION),
+  end: () => send("DELETE", SESSION),
 };
 
 async function send(method, address, body, signal, parse) {

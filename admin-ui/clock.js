@@ -11,7 +11,9 @@ let skewS = null;
 export function learn(time) {
   const told = time - Date.now() / 1000;
   // A frame that took long tells too little, so the largest holds; it fades, since clocks also drift.
-  skewS = skewS === null || Math.abs(told - skewS) > JUMP_S ? told : Math.max(told, skewS - 0.001);
+  const other = skewS === null || Math.abs(told - skewS) > JUMP_S;
+  skewS = other ? told : Math.max(told, skewS - 0.001);
+  if (other) second.set(serverNow()); // else all times were wrong for up to a second
 }
 
 /** How many seconds the server's clock is ahead of this one. */

@@ -24,6 +24,8 @@ NAMES = (
         "kill_worker",
         "switches",
         "scrape",
+        "console",
+        "console_pages",
         "fuzz_websocket",
         "fuzz_ops",
         "fuzz_transfer",

@@ -80,8 +80,7 @@ class Server:
             *(sys.executable, "-c", _TWISTD, "--nodaemon", f"--pidfile={self.pid_file}", *twistd, "megacomet"),
             *(f"--state-dir={state_dir}", f"--workers={workers}", *options),
         ]
-        self._env = {**os.environ, **(env or {})}
-        self._env.pop(_UNIT, None)  # ours; the server refuses to start with what is none of its settings
+        self._env = {**environ(), **(env or {})}
         self._pass_fds = pass_fds
         self._unread = b""
         self._process: subprocess.Popen[bytes] | None = None
@@ -297,6 +296,11 @@ class Server:
             return read_all(client)
 
 
+def environ() -> dict[str, str]:
+    """Return the environment for our programs, which refuse to start with what is none of their settings."""
+    return {name: value for name, value in os.environ.items() if name != _UNIT}
+
+
 class LogFile:
     """A log in a file, followed by events of the file system."""
 
@@ -349,7 +353,9 @@ def wait_gone(one: psutil.Process) -> None:
         pidfd = os.pidfd_open(one.pid)
     except ProcessLookupError:
         return
+    end = select.poll()  # a test may have more descriptors than select(2) can name
+    end.register(pidfd, select.POLLIN)
     try:
-        assert select.select([pidfd], [], [], STOP_S)[0], f"{one} does not end"
+        assert end.poll(STOP_S * 1000), f"{one} does not end"
     finally:
         os.close(pidfd)

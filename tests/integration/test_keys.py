@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.integration.server import Server
+from tests.integration.server import Server, environ
 from tests.integration.test_processes import user_for_a_server
 
 PUSH = {"client": "sue", "data": 1}
@@ -54,6 +54,7 @@ def megacomet(server: Server, *arguments: str) -> subprocess.CompletedProcess[st
         capture_output=True,
         text=True,
         check=False,
+        env=environ(),
     )
 
 
