@@ -20,7 +20,7 @@ function Drain({ worker, mayChange, onRestart }) {
   const note = left === 0 ? "Empty." : `${number(left)} left, ${rate(perS)} of ${rate(worker.drain.per_s)}, about ${duration(Math.ceil(eta))} to go`;
   return html`<li class="under-way-item">
     <div class="under-way-head"><strong>Worker ${worker.worker}</strong> <${WorkerState} state=${worker.state} /></div>
-    <${Progress} label=${`Drain of worker ${worker.worker}`} value=${whole - left} whole=${whole} note=${note} />
+    ${whole === 0 ? html`<span class="muted">Empty.</span>` : html`<${Progress} label=${`Drain of worker ${worker.worker}`} value=${whole - left} whole=${whole} note=${note} />`}
     ${mayChange &&
     html`<div class="row">
       <${BringBack} worker=${worker.worker} />

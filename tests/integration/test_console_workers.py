@@ -64,13 +64,13 @@ def test_a_worker_is_drained_and_brought_back(tabs: Tabs, site: Site) -> None:
         assert site.ask("GET", "/api/workers")[worker]["open"] > 0
     _press(tab, f"Drain worker {worker}")
     _asked(tab, f"Drain worker {worker}").click()
-    expect(progress).to_have_attribute("aria-valuenow", "100")
+    tab.sees("Empty.")
     expect(_cell(tab, worker, "State")).to_have_text("drained")
     tab.button(f"Restart worker {worker} now that it is empty").click()
     tab.sees("It has no connections.")
     _asked(tab, f"Restart worker {worker}").click()
     expect(_cell(tab, worker, "State")).to_have_text("up")
-    expect(progress).to_be_hidden()
+    expect(tab.page.get_by_role("heading", name="Drained")).to_be_hidden()
 
 
 def test_the_last_one_that_listens_is_not_drained(tabs: Tabs, site: Site) -> None:
