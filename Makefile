@@ -20,7 +20,8 @@ PROGRAMS = chromium curl
 
 run: $(VENV)/.installed
 	@mkdir -p -m 700 $(STATE)
-	@echo 'MegaComet: http://127.0.0.1:$(PORT)/, the API at http://127.0.0.1:$(PORT)/api/, its key in $(STATE)/api-key'
+	@echo 'MegaComet: http://127.0.0.1:$(PORT)/, the API at http://127.0.0.1:$(PORT)/api/'
+	@echo 'The console: http://127.0.0.1:$(PORT)/console/, the key to sign in with is in $(STATE)/api-key'
 	@echo 'Push to the client sue, who polls http://127.0.0.1:$(PORT)/sue.js:'
 	@echo '  curl -H "Authorization: Bearer $$(cat $(STATE)/api-key)" --json '\''{"client": "sue", "data": "hello"}'\'' http://127.0.0.1:$(PORT)/api/push'
 	@MEGACOMET_STATE_DIR=$(STATE) exec $(VENV)/bin/twistd --nodaemon --pidfile=$(STATE)/twistd.pid megacomet --port $(PORT)
