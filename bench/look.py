@@ -62,17 +62,18 @@ def _reads(half: int) -> dict[str, Callable[[], str]]:
 
 def _look(server: Server, reads: dict[str, Callable[[], str]], seconds: float) -> dict[str, Histogram]:
     histograms = {name: Histogram() for name in (*reads, "/healthz")}
-    with _connected(server) as manager, _connected(server) as worker:
+    with connected(server) as manager, connected(server) as worker:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for name, path in reads.items():
-                _timed(manager, path(), server.key, histograms[name])
-                _timed(worker, "/healthz", "", histograms["/healthz"])
+                timed(manager, path(), server.key, histograms[name])
+                timed(worker, "/healthz", "", histograms["/healthz"])
     return histograms
 
 
 @contextmanager
-def _connected(server: Server) -> Iterator[http.client.HTTPConnection]:
+def connected(server: Server) -> Iterator[http.client.HTTPConnection]:
+    """Keep a connection open."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
         yield connection
@@ -80,7 +81,12 @@ def _connected(server: Server) -> Iterator[http.client.HTTPConnection]:
         connection.close()
 
 
-def _timed(connection: http.client.HTTPConnection, path: str, key: str, histogram: Histogram) -> bytes:
+def timed(connection: http.client.HTTPConnection, path: str, key: str, histogram: Histogram) -> bytes:
+    """Make one request and record how long it took; return the body.
+
+    Raises:
+        RuntimeError: it was refused.
+    """
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     began = time.monotonic_ns()
     connection.request("GET", path, headers=headers)
