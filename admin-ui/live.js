@@ -69,7 +69,7 @@ function open() {
   source.addEventListener("position", noted);
   source.addEventListener("gap", (event) => {
     noted(event);
-    add({ id: `gap-${serverNow()}`, type: "gap", time: serverNow(), data: {} });
+    add({ id: `gap-${serverNow()}`, type: "gap", time: events.get()[0]?.time ?? serverNow(), data: {} });
   });
   for (const type of TYPES) source.addEventListener(type, happened);
   source.onerror = failed;
@@ -153,7 +153,9 @@ function flush() {
   const known = new Set(events.get().map((each) => each.id));
   const fresh = pending.reverse().filter((each) => !known.has(each.id));
   pending = [];
-  events.set([...fresh, ...events.get()].slice(0, MOST_EVENTS));
+  // A restart is known later than what came after it; what has one time stays in the order of its coming.
+  const all = [...fresh, ...events.get()].sort((a, b) => b.time - a.time);
+  events.set(all.slice(0, MOST_EVENTS));
 }
 
 function framed(frame) {
@@ -163,11 +165,17 @@ function framed(frame) {
   expect();
   const before = live.get();
   const other = before.frame !== null && before.frame.epoch !== frame.epoch;
-  const restartedAt = other ? serverNow() : before.restartedAt;
-  if (other) add({ id: `restarted-${frame.epoch}`, type: "restarted", time: serverNow(), data: { version: frame.version } });
+  const restartedAt = other ? begun(frame, before.at) : before.restartedAt;
+  if (other) add({ id: `restarted-${frame.epoch}`, type: "restarted", time: restartedAt, data: { version: frame.version } });
   if (trends.last === null || frame.time - trends.last > 10) load();
   trends.append(frame);
   live.set({ phase: "live", frame, at: serverNow(), restartedAt, lostAt: null });
+}
+
+/** When the manager of a frame began, if that can be between what was seen last and now. */
+function begun(frame, lastSeen) {
+  const started = Date.parse(frame.started) / 1000;
+  return started >= lastSeen - 1 && started <= serverNow() ? started : serverNow();
 }
 
 let loading = false;

@@ -26,7 +26,7 @@ export function snapshot(stats, workers, told, before) {
     cores: isSame ? before.cores : null,
     memory: { total: last("memory"), manager: null, zygote: null, workers: null, per_connection: last("memory_per_connection"), available: null },
     fits: { descriptors: null, memory: null, more: null },
-    store: stats.store,
+    store: { ...stats.store, max_bytes: isSame ? before.store.max_bytes : null },
     workers: workers.map((each) => ({
       worker: each.worker,
       state: each.state,

@@ -61,8 +61,8 @@ function Readings({ frame }) {
     <section class="reading-rest" aria-label="Readings">
       <${Stat} label="Room for more connections" value=${number(fits.more)} note=${html`<${Fits} fits=${fits} />`} />
       <${Stat} label="Messages out" value=${rateParts(rates.out)} note=${`in ${rate(rates.in)}, ${bytes(rates.bytes_out)}/s out`} />
-      <${Stat} label="Push to write, 99th percentile" value=${millisParts(latency.p99)} note=${`median ${millis(latency.p50)}, over the last 10 s`} />
-      <${Stat} label="Memory" value=${bytesParts(memory.total)} note=${`${bytes(memory.per_connection)} a connection, ${bytes(memory.available)} left`} />
+      <${Stat} label="Push to write, 99th percentile" value=${millisParts(latency.p99)} note=${`median ${millis(latency.p50)}`} />
+      <${Stat} label="Memory" value=${bytesParts(memory.total)} note=${known([[memory.per_connection, "a connection"], [memory.available, "left"]])} />
       <${Stat} label="Processors" value=${[number(frame.cpu, 2), `of ${number(frame.cores)}`]} tone=${frame.cpu > 0.9 * frame.cores ? "warn" : ""}
         note=${busiest ? `worker ${busiest.worker} has ${percent(busiest.cpu)} of one` : null} />
       <${Stat} label="Event-loop lag, worst" value=${millisParts(frame.lag_ms)} tone=${frame.lag_ms > 500 ? "bad" : frame.lag_ms > 100 ? "warn" : ""}
@@ -72,10 +72,15 @@ function Readings({ frame }) {
       ["Connections accepted", rate(rates.accepts)],
       ["Requests refused", rate(rates.refused)],
       ["Requests to the API", rate(rates.requests)],
-      ["Messages kept", `${number(store.messages)} in ${bytes(store.bytes)} of ${bytes(store.max_bytes)}`],
+      ["Messages kept", `${number(store.messages)} in ${bytes(store.bytes)}${store.max_bytes === null ? "" : ` of ${bytes(store.max_bytes)}`}`],
       ["Messages waiting", number(store.waiting)],
     ]} />
   </div>`;
+}
+
+/** Sizes and what they are, of those that are known. */
+function known(sizes) {
+  return sizes.filter(([size]) => size !== null).map(([size, what]) => `${bytes(size)} ${what}`).join(", ");
 }
 
 /** The worker of which `key` is the largest; null when it is known of none. */
@@ -92,7 +97,7 @@ function Fits({ fits }) {
   if (fits.more === null) return null;
   const byMemory = fits.memory !== null && fits.memory < fits.descriptors;
   const row = (name, value, binds) => html`<span class=${binds ? "fits-binds" : ""}>${number(value)} by ${name}${binds ? ", which binds" : ""}</span>`;
-  return html`<span class="fits">${row("descriptors", fits.descriptors, !byMemory)}${row("memory", fits.memory, byMemory)}</span>`;
+  return html`<span class="fits">${row("descriptors", fits.descriptors, !byMemory)}${fits.memory !== null && row("memory", fits.memory, byMemory)}</span>`;
 }
 
 function Recent() {

@@ -45,7 +45,8 @@ export function Chart({ title, unit = "", series, columns, from, to, format, axi
   }, [drawn, from, to]);
 
   const last = lastKnown(columns);
-  const shown = at !== null && at < columns[0].length ? at : last;
+  const newest = columns[0].length ? columns[0].length - 1 : null;
+  const shown = at !== null && at <= newest ? at : newest;
   const value = (k, i) => (i === null ? null : (columns[k + 1][i] ?? null));
   const keyed = (event) => {
     const moved = step(event.key, at ?? last, columns[0], from);

@@ -17,7 +17,7 @@ function Part({ share, look }) {
 export function Meter({ label, parts, whole }) {
   const sum = parts.reduce((total, [value]) => total + (value || 0), 0);
   return html`<div class="meter" role="img" aria-label=${`${label}: ${percent(whole ? sum / whole : null)}`}>
-    ${parts.map(([value, look], i) => html`<${Part} key=${i} share=${whole ? value / whole : 0} look=${look} />`)}
+    ${parts.map(([value, look], i) => value > 0 && html`<${Part} key=${i} share=${whole ? value / whole : 0} look=${look} />`)}
   </div>`;
 }
 

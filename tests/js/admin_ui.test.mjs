@@ -194,9 +194,9 @@ test("where the live stream is held back, figures that were asked for make a fra
   const first = snapshot(stats, workers, trend, null);
   assert.deepEqual([first.time, first.open, first.rates.in, first.rates.out, first.cpu], [1795856500, 12, 3, null, 0.5]);
   assert.deepEqual([first.workers[0].lag_ms, first.workers[1].lag_ms], [2, null]);
-  const live = { started: stats.started, epoch: "e", room: 100, cores: 2, workers: [{ worker: 0, room: 50 }] };
+  const live = { started: stats.started, epoch: "e", room: 100, cores: 2, store: { max_bytes: 9 }, workers: [{ worker: 0, room: 50 }] };
   const next = snapshot(stats, workers, trend, live);
-  assert.deepEqual([next.epoch, next.room, next.workers[0].room], ["e", 100, 50]);
+  assert.deepEqual([next.epoch, next.room, next.workers[0].room, next.store.max_bytes], ["e", 100, 50, 9]);
   const other = snapshot({ ...stats, started: "2026-11-28T10:00:00Z" }, workers, trend, live);
   assert.notEqual(other.epoch, "e");
 });
