@@ -91,14 +91,8 @@ function stamp(time) {
   return `${clock(time)}.${String(Math.floor((time % 1) * 1000 + 0.5) % 1000).padStart(3, "0")}`;
 }
 
-/** What was drawn once: the same element again is passed over when the list is drawn anew. */
-const lines = new WeakMap();
-
 function line(row) {
-  if (!lines.has(row)) {
-    const text = row.text.length > MOST ? row.text.slice(0, MOST) : row.text;
-    const pieces = visible(text).map((piece) => (piece.unseen ? html`<span class="name-unseen">${piece.text}</span>` : piece.text));
-    lines.set(row, html`<span class="tail-text" dir="ltr">${pieces}${row.isCut || text !== row.text ? "…" : ""}</span>`);
-  }
-  return lines.get(row);
+  const text = row.text.length > MOST ? row.text.slice(0, MOST) : row.text;
+  const pieces = visible(text).map((piece) => (piece.unseen ? html`<span class="name-unseen">${piece.text}</span>` : piece.text));
+  return html`<span class="tail-text" dir="ltr">${pieces}${row.isCut || text !== row.text ? "…" : ""}</span>`;
 }
