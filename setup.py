@@ -1,13 +1,41 @@
 """How MegaComet is packaged. Tools are configured in pyproject.toml."""
 
 import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "megacomet/__init__.py").read_text("utf-8"), re.M)
 assert VERSION is not None
+
+#: The console's pages: beside the package in a checkout, and inside of it where it is installed.
+PAGES = Path("admin-ui")
+INSTALLED_PAGES = Path("megacomet/console/pages")
+
+
+class BuildPy(build_py):
+    """Puts the console's pages into what is built, and so into a wheel; an sdist has them where a checkout has."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib, INSTALLED_PAGES)
+            shutil.rmtree(target, ignore_errors=True)  # what an earlier build had and is no more
+            for path in self._pages():
+                copy = target / path.relative_to(PAGES)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, copy)
+
+    def get_source_files(self):
+        return [*super().get_source_files(), *map(str, self._pages())]
+
+    def _pages(self):
+        paths = [path.relative_to(HERE) for path in sorted((HERE / PAGES).rglob("*"))]
+        return [path for path in paths if path.is_file() and not any(part.startswith(".") for part in path.parts)]
+
 
 setup(
     name="megacomet",
@@ -29,6 +57,7 @@ setup(
     # twisted/ and twisted/plugins/ have no __init__.py (they belong to Twisted), so find_packages does not see them.
     packages=[*find_packages(include=["megacomet", "megacomet.*"]), "twisted.plugins"],
     package_data={"megacomet": ["py.typed"]},
+    cmdclass={"build_py": BuildPy},
     python_requires=">=3.11",
     install_requires=[
         "attrs>=23.1",
@@ -63,6 +92,8 @@ setup(
             # Asks a real server whatever its OpenAPI document allows and forbids. It makes the requests from a seed, so
             # another release makes others: which one is a decision.
             "schemathesis>=4.32,<4.33",
+            # Builds the wheel that a test looks into; with bdist_wheel, and from Python 3.12 on no venv brings it.
+            "setuptools>=70.1",
             "treq>=26.7",
             "wsproto>=1.2",
         ],

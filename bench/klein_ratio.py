@@ -91,6 +91,7 @@ def make_ours(reactor: Any) -> Any:
             publisher=Publisher(),
             pressure=Pressure(),
             lookup=None,  # type: ignore[arg-type]
+            broadcasts=None,  # type: ignore[arg-type]
             keys=Keys([(KEY, "admin")]),
             audit=None,  # type: ignore[arg-type]
             stats=None,  # type: ignore[arg-type]

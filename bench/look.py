@@ -57,6 +57,9 @@ def _reads(half: int) -> dict[str, Callable[[], str]]:
         "100 channels from anywhere": lambda: f"/api/channels?after=c{pick(half)}",
         "100 mailboxes from anywhere": lambda: f"/api/channels?prefix=@&after=@u{pick(half)}",
         "1,000 channels from anywhere": lambda: f"/api/channels?limit=1000&after=c{pick(half)}",
+        # An order is told for a while, but not after another prefix was asked for: so each of these is made anew.
+        "the first 100 channels by subscribers": lambda: "/api/channels?sort=subscribers",
+        "the first 1,000 mailboxes by subscribers": lambda: "/api/channels?sort=subscribers&limit=1000&prefix=@",
     }
 
 

@@ -18,9 +18,10 @@ from megacomet.api.stats import Stats
 from megacomet.console.assembly import Membership, make_console
 from megacomet.listeners import Listeners
 from megacomet.manager.adoption import Adoption, highest_descriptor
+from megacomet.manager.broadcasts import Broadcasts
 from megacomet.manager.events import Events
 from megacomet.manager.links import Links
-from megacomet.manager.live import Live, Shown, no_broadcasts
+from megacomet.manager.live import Live, Shown
 from megacomet.manager.looks import Counted
 from megacomet.manager.lookup import Lookup
 from megacomet.manager.machine import available_bytes, elapsed_s
@@ -86,6 +87,7 @@ class Core:
     """What takes messages and gives them to the workers.
 
     Attributes:
+        broadcasts: the messages that go to many at a pace.
         dropped: what the original's port drops, by reason, is counted there.
     """
 
@@ -96,6 +98,7 @@ class Core:
     events: Events
     watch: Watch
     vitals: Vitals
+    broadcasts: Broadcasts
     dropped: Counter[str]
     site: Site
     live: Live
@@ -119,18 +122,18 @@ def make_core(
     links = manager.links = _make_links(reactor, router, manager, ground)
     events = Events(secrets.token_hex(4), time.time)
     workforce = Workforce(manager, ground.listeners, events.tell, time.monotonic)
-    links.publisher = publisher = Publisher(
-        router, links, ground.access.audit, reactor, time.monotonic, settings.message_bytes
-    )
+    publisher = _make_publisher(settings, reactor, ground, router, links)
     vitals, dropped = Vitals(reactor, time.monotonic), Counter[str]()
     counted = Counted(manager, router, vitals, lambda: site)
-    room = ground.room(settings.capacity)
-    live = Live(reactor, _shown(room, ground, counted, store, workforce, events))
+    lookup = Lookup(store, router, links, time.time)
+    broadcasts = _make_broadcasts(manager, router, links, lookup, events)
+    live = Live(reactor, _shown(settings.capacity, ground, counted, store, workforce, events, broadcasts))
     site = make_site(
         settings,
         Behind(
             publisher=publisher,
-            lookup=Lookup(store, router, links, time.time),
+            lookup=lookup,
+            broadcasts=broadcasts,
             keys=ground.access.keys,
             audit=ground.access.audit,
             stats=_Numbers(stats),
@@ -148,13 +151,19 @@ def make_core(
     )
     watch = Watch(reactor, events.tell, links=links.all, site_refused=site.refused, store_refused=store.refused)
     manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))
-    rest = (dropped, ground.started, room, ground.limit, time.monotonic)
+    rest = (dropped, ground.started, ground.room(settings.capacity), ground.limit, time.monotonic)
     measured = Sources(manager, router, store, workforce, vitals, site, *rest)
-    return Core(store, router, links, manager, events, watch, vitals, dropped, site, live)
+    return Core(store, router, links, manager, events, watch, vitals, broadcasts, dropped, site, live)
 
 
 def _shown(
-    room: int, ground: Ground, counted: Counted, store: MemoryStore, workforce: Workforce, events: Events
+    capacity: int,
+    ground: Ground,
+    counted: Counted,
+    store: MemoryStore,
+    workforce: Workforce,
+    events: Events,
+    broadcasts: Broadcasts,
 ) -> Shown:
     return Shown(
         manager=counted.manager,
@@ -163,15 +172,22 @@ def _shown(
         counted=counted,
         started=ground.since,
         epoch=events.epoch,
-        room=room,
+        room=ground.room(capacity),
         limit=ground.limit,
         cores=len(os.sched_getaffinity(0)),
         available=available_bytes,
-        broadcasts=no_broadcasts,
+        broadcasts=broadcasts.look,
         now=time.monotonic,
         elapsed=elapsed_s,
         unix_s=time.time,
     )
+
+
+def _make_publisher(settings: Settings, reactor: Any, ground: Ground, router: Router, links: Links) -> Publisher:
+    links.publisher = publisher = Publisher(
+        router, links, ground.access.audit, reactor, time.monotonic, settings.message_bytes
+    )
+    return publisher
 
 
 def _make_links(reactor: Any, router: Router, manager: Manager, ground: Ground) -> Links:
@@ -184,6 +200,21 @@ def _make_links(reactor: Any, router: Router, manager: Manager, ground: Ground) 
         nonce=bytes.fromhex(ground.nonce),
         uids=frozenset({os.geteuid(), ground.state.owner}),
         clock=time.monotonic,
+    )
+
+
+def _make_broadcasts(manager: Manager, router: Router, links: Links, lookup: Lookup, events: Events) -> Broadcasts:
+    async def subscribers(channel: bytes) -> int:
+        return (await lookup.channel(channel)).subscribers
+
+    return Broadcasts(
+        router,
+        links,
+        events.tell,
+        time.monotonic,
+        time.time,
+        everyone=lambda: sum(manager.connections().values()),
+        subscribers=subscribers,
     )
 
 

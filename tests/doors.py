@@ -40,6 +40,7 @@ from megacomet.model.views import (
 from megacomet.names import is_mailbox
 from megacomet.publishing.publisher import Publisher
 from megacomet.settings import BUILT_IN, ROWS, Settings
+from megacomet.wire.broadcasts import Broadcast, Order
 from megacomet.wire.cutoff import CutOff
 from megacomet.wire.looking import Connection as Looked
 from megacomet.wire.workers import WorkerInfo
@@ -257,6 +258,64 @@ class FakeWorkers:
         return state
 
 
+class FakeBroadcasts:
+    """One broadcast, with which everything can be done but what the test forbids."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[object, ...]] = []
+        self.failure: PeerError | None = None
+        self.one = Broadcast(
+            id="e1-7",
+            channel="*",
+            state="running",
+            per_s=500,
+            connections=9,
+            written=4,
+            lost=1,
+            started="2026-11-23T09:00:00.000Z",
+            ended=None,
+            by="ops",
+            bytes=3,
+        )
+
+    def listed(self) -> list[Broadcast]:
+        """Return it."""
+        return [self.one]
+
+    def find(self, id_: str) -> Broadcast:
+        """Return it."""
+        return self._do("find", id_)
+
+    async def estimate(self, order: Order) -> int:
+        """Note it."""
+        self.told.append(("estimate", order))
+        return 9
+
+    async def start(self, order: Order, by: str) -> Broadcast:
+        """Note it."""
+        return self._do("start", order, by)
+
+    async def pause(self, id_: str) -> Broadcast:
+        """Note it."""
+        return self._do("pause", id_)
+
+    async def resume(self, id_: str) -> Broadcast:
+        """Note it."""
+        return self._do("resume", id_)
+
+    async def cancel(self, id_: str) -> Broadcast:
+        """Note it."""
+        return self._do("cancel", id_)
+
+    def _do(self, *what: object) -> Broadcast:
+        if what[0] != "start" and what[1] != self.one.id:
+            raise PeerError("not-found", "no such broadcast is known")
+        if self.failure is not None:
+            raise self.failure
+        self.told.append(what)
+        return self.one
+
+
 class FakeLookup:
     """Knows what the test says of channels and clients.
 
@@ -332,8 +391,12 @@ class FakeLookup:
 class FakeSignedOut(set[bytes]):
     """Keeps who has signed out in memory; see `megacomet.console.sessions.ISignedOut`."""
 
+    failure: Exception | None = None
+
     def add(self, id_: bytes, until: float = 0.0, now: float = 0.0) -> None:
-        """Remember one."""
+        """Remember one, or fail as the test says."""
+        if self.failure is not None:
+            raise self.failure
         super().add(id_)
 
 
@@ -480,6 +543,7 @@ class Doors:
         self.lookup = FakeLookup()
         self.clock = MemoryReactorClock()
         self.workers = FakeWorkers()
+        self.broadcasts = FakeBroadcasts()
         self.events = Events("boot", lambda: 784111777.0)
         self.metrics = FakePage()
         self.live = FakeLive()
@@ -496,6 +560,7 @@ class Doors:
                 publisher=self.pushing,
                 lookup=self.lookup,
                 keys=keys,
+                broadcasts=self.broadcasts,
                 audit=self.audit,
                 stats=self.manager,
                 readiness=self.manager,

@@ -107,6 +107,20 @@ class StoreContract:
         self.push(store, b"a")
         assert (first, second) == ([2, 3], [3])
 
+    def test_a_feed_can_be_left(self, store):
+        """Who leaves is given nothing more, and the others are given everything."""
+        first, second = [], []
+
+        def take(message, kept, note):
+            second.append(message.offset)
+
+        store.feed(lambda message, kept, note: first.append(message.offset))
+        store.feed(take)
+        self.push(store, b"a")
+        store.unfeed(take)
+        self.push(store, b"a")
+        assert (first, second) == ([1, 2], [1])
+
     def test_a_message_of_a_mailbox_can_be_claimed_from_the_feed(self, store):
         """The message is in its mailbox when delivery starts."""
         store.feed(lambda message, kept, note: store.claim(message.channel, message.offset))
@@ -736,6 +750,36 @@ class StoreContract:
         store.clear(b"a", 1, 100, T0)
         assert self.push(store, b"a") == Appended(2, kept=True)
         assert self.offsets(store, [b"a"]) == [2]
+
+    def test_what_is_withdrawn_is_read_by_nobody_and_no_gap(self, store):
+        """Who resumes from before a message that was taken back gets what is around it, and is told of no gap."""
+        for _ in range(3):
+            self.push(store, b"a")
+        self.push(store, b"b")
+        assert store.withdraw(b"a", 2, T0)
+        assert self.offsets(store, [b"a", b"b"], Since(store.epoch, 0)) == [1, 3, 4]
+        assert self.gaps(store, [b"a"], 0) == []
+        assert store.held(b"a", T0) == Held(2, 0)
+        self.push(store, b"a")
+        assert self.offsets(store, [b"a"], Since(store.epoch, 1)) == [3, 5]
+
+    def test_what_is_withdrawn_as_the_last_of_its_channel(self, store):
+        """A channel that has nothing left is gone, and remembers the losses that it had before."""
+        for _ in range(4):
+            self.push(store, b"few:a")
+        store.clear(b"few:a", 3, 10, T0)
+        assert store.withdraw(b"few:a", 4, T0)
+        assert (self.gaps(store, [b"few:a"], 2), self.gaps(store, [b"few:a"], 3)) == ([b"few:a"], [])
+        assert set(store.counts().values()) == {0}
+
+    @pytest.mark.parametrize("channel", [b"a", b"b", b"none:a"])
+    def test_what_is_not_kept_cannot_be_withdrawn(self, store, channel):
+        """What ran out, was never kept, or is of another channel stays as it was."""
+        self.push(store, b"a", ttl_s=5)
+        self.push(store, b"none:a")
+        self.push(store, b"b")
+        assert not store.withdraw(channel, {b"a": 1, b"none:a": 2, b"b": 1}[channel], T0 + 10)
+        assert self.offsets(store, [b"b"], now=T0 + 10) == [3]
 
     def test_channels_are_listed_by_name(self, store):
         """Those of which something is kept; mailboxes when they are asked for."""

@@ -12,11 +12,12 @@ from twisted.internet.defer import Deferred
 
 from megacomet.errors import BadName, PeerError
 from megacomet.model.position import OLDEST, Since
+from megacomet.model.ranking import Place
 from megacomet.model.views import PastMessage
 from megacomet.names import check_channel
 from tests.doors import PUSH_KEY, READ_KEY, Answer, Doors, get
 
-ALL = ("/api/channels", "/api/channels/news", "/api/channels/news/history")
+ALL = ("/api/channels", "/api/channels?sort=subscribers", "/api/channels/news", "/api/channels/news/history")
 
 
 def path_of(channel: str, *more: str) -> str:
@@ -109,6 +110,78 @@ LIMITS = ["0", "1001", "-1", "+1", "1.5", "1e2", "x", "00001", "%EF%BC%91", "%20
     ],
 )
 def test_what_a_page_cannot_be_asked_for_with(query: str, code: str) -> None:
+    """It is a 400 that says what would be right."""
+    doors = Doors()
+    answer = doors.ask(get(f"/api/channels?{query}"))
+    assert (answer.status, answer.code) == (400, code)
+    assert doors.lookup.asked == []
+
+
+# -- lists by subscribers
+
+
+def test_a_page_by_subscribers() -> None:
+    """The most first, then by name."""
+    doors = Doors()
+    doors.lookup.channels = {b"news": (3, 0), b"a:1": (0, 7), "ü".encode(): (3, 1), b"@sue": (9, 0)}
+    answer = doors.ask(get("/api/channels?sort=subscribers"))
+    assert answer.json() == {
+        "channels": [
+            {"channel": "news", "subscribers": 3, "messages": 0},
+            {"channel": "ü", "subscribers": 3, "messages": 1},
+            {"channel": "a:1", "subscribers": 0, "messages": 7},
+        ],
+        "after": None,
+    }
+    assert doors.lookup.asked == [("ranked", b"", None, 100)]
+
+
+def test_pages_by_subscribers() -> None:
+    """What `after` says is given back, whatever characters are in it, also of the longest name."""
+    doors = Doors()
+    names = ["a+b", "a%2Fb", "a&b=c", "1-1", "<script>", "ü?", "z#", "x" * 255]
+    doors.lookup.channels = {name.encode(): (len(name) % 3, 1) for name in names}
+    found, after = [], None
+    while after is not None or not found:
+        query = {"limit": 2, "sort": "subscribers"} | ({"after": after} if after else {})
+        page = doors.ask(get("/api/channels?" + urlencode(query))).json()
+        found += [each["channel"] for each in page["channels"]]
+        after = page["after"]
+    assert found == sorted(names, key=lambda name: (-(len(name) % 3), name.encode()))
+
+
+@pytest.mark.parametrize(
+    ("query", "asked"),
+    [
+        ("sort=subscribers&prefix=@&limit=7", ("ranked", b"@", None, 7)),
+        ("sort=subscribers&after=12-news%3A7", ("ranked", b"", Place(-12, b"news:7"), 100)),
+        ("sort=subscribers&after=0-a-1", ("ranked", b"", Place(0, b"a-1"), 100)),
+        ("sort=name&after=12-news", ("page", b"", b"12-news", 100)),
+        ("sort=", ("page", b"", b"", 100)),
+        ("sort=subscribers&sort=name", ("page", b"", b"", 100)),
+    ],
+)
+def test_what_an_order_is_asked_for_with(query: str, asked: tuple[Any, ...]) -> None:
+    """By name unless it is asked for otherwise."""
+    doors = Doors()
+    assert doors.ask(get(f"/api/channels?{query}")).status == 200
+    assert doors.lookup.asked == [asked]
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("sort=x", "bad-request"),
+        ("sort=Name", "bad-request"),
+        ("sort=%ff", "bad-request"),
+        ("sort=subscribers&limit=1001", "bad-request"),
+        *(
+            (f"sort=subscribers&after={after}", "bad-name")
+            for after in ("news", "1-", "-1-a", "1-a%20b", "1-%ff", "1-%0A", "99999999999-a", "1-" + "x" * 256)
+        ),
+    ],
+)
+def test_what_an_order_cannot_be_asked_for_with(query: str, code: str) -> None:
     """It is a 400 that says what would be right."""
     doors = Doors()
     answer = doors.ask(get(f"/api/channels?{query}"))
@@ -284,7 +357,7 @@ def test_clearing_is_the_administrators(key: str) -> None:
     assert (answer.status, answer.code, doors.lookup.asked) == (403, "forbidden", [])
 
 
-@pytest.mark.parametrize(("path", "allow"), [*((path, "GET, HEAD") for path in ALL[:2]), (ALL[2], "DELETE, GET, HEAD")])
+@pytest.mark.parametrize(("path", "allow"), [*((path, "GET, HEAD") for path in ALL[:3]), (ALL[3], "DELETE, GET, HEAD")])
 def test_other_methods(path: str, allow: str) -> None:
     """They are told which there are."""
     answer = Doors().ask(get(path, "Content-Length: 0", method="PUT"))

@@ -148,6 +148,110 @@ class EventsTests(SynchronousTestCase):
         for each in (plain, counting):
             each.connection.lose()
 
+    def test_live(self) -> None:
+        """Who asks for the figures has them at once and each second, made once for all, without an id."""
+        plain, one = Reader(self.doors), Reader(self.doors, "?live=1")
+        self.assertEqual([name for name, _, _ in shown(one.first)], ["position", "live"])
+        self.assertEqual(shown(one.first)[1], ("live", {"n": 0}, "boot-0"))
+        two = Reader(self.doors, "?live=1")
+        self.doors.live.made = 0
+        for n in range(1, 4):
+            self.doors.live.figures = b'{"n":%d}' % n
+            self.seconds(1)
+            data = one.raw()
+            self.assertEqual(data, b'event: live\ndata: {"n":%d}\n\n' % n)
+            self.assertEqual(two.raw(), data)
+        self.assertEqual((self.doors.live.made, plain.raw()), (3, b""))
+        for each in (plain, one, two):
+            each.connection.lose()
+
+    def test_live_for_nobody(self) -> None:
+        """While nobody wants the figures they are not made, and the same ones are not sent twice."""
+        plain, head = Reader(self.doors), self.doors.connect().send(get("/api/events?live=1", method="HEAD"))
+        head.lose()
+        self.seconds(3)
+        self.assertEqual(self.doors.live.made, 0)
+        live = Reader(self.doors, "?live=1")
+        self.seconds(3)
+        self.assertEqual(live.raw(), b"")
+        self.seconds(PING_S)
+        self.assertIn(b": ping", live.raw())
+        live.connection.lose()
+        self.doors.live.made = 0
+        self.seconds(1)
+        self.assertEqual(self.doors.live.made, 0)
+        plain.connection.lose()
+
+    def test_live_for_who_does_not_read(self) -> None:
+        """Only the newest figures wait, behind the events, however many there were; they cut nobody off."""
+        reader = Reader(self.doors, "?live=1")
+        reader.connection.channel.pauseProducing()
+        self.tell()
+        for n in range(1, 50):
+            self.doors.live.figures = b'{"n":%d,"text":"%b"}' % (n, b"x" * (BACKLOG_BYTES // 10))
+            self.seconds(1)
+        self.tell()
+        self.assertFalse(reader.transport.aborted)
+        reader.connection.channel.resumeProducing()
+        seen = reader.shown()
+        self.assertEqual([event.type for event in seen], ["counted", "counted", "live"])
+        self.assertEqual(json.loads(seen[-1].data)["n"], 49)
+        reader.connection.channel.pauseProducing()
+        reader.connection.channel.resumeProducing()
+        self.assertEqual(reader.raw(), b"")
+        reader.connection.lose()
+
+    def test_who_takes_no_figures_for_long(self) -> None:
+        """It is cut off after a minute, as with events."""
+        reader = Reader(self.doors, "?live=1")
+        reader.connection.channel.pauseProducing()
+        for n in range(int(STALL_S)):
+            self.doors.live.figures = b'{"n":%d}' % (n + 1)
+            self.seconds(1)
+        self.assertTrue(reader.transport.aborted)
+        self.assertEqual(reader.raw(), b"")
+        reader.connection.lose()
+
+    def test_figures_that_cannot_be_told(self) -> None:
+        """An error of ours is logged; readers begin and go on without, and have them when there are some again."""
+        self.doors.live.failure = ZeroDivisionError("no figures")
+        reader = Reader(self.doors, "?live=1&stats=1")
+        self.assertEqual([name for name, _, _ in shown(reader.first)], ["position"])
+        self.seconds(1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual([event.type for event in reader.shown()], ["stats"])
+        self.doors.live.failure = None
+        self.seconds(1)
+        self.assertEqual([event.type for event in reader.shown()], ["stats", "live"])
+        reader.connection.lose()
+
+    def test_what_is_kept(self) -> None:
+        """Who asks for it begins with all events that are kept, and then where it stands."""
+        self.tell(3)
+        reader = Reader(self.doors, "?kept=1")
+        told = [(name, data.get("n"), id_) for name, data, id_ in shown(reader.first)]
+        events = [("counted", n, f"boot-{n + 1}") for n in range(3)]
+        self.assertEqual(told, [*events, ("position", None, "boot-3")])
+        reader.connection.lose()
+        nothing = Reader(Doors(), "?kept=1")
+        self.assertEqual(shown(nothing.first), [("position", {}, "boot-0")])
+        nothing.connection.lose()
+
+    def test_what_is_kept_for_who_comes_back(self) -> None:
+        """Who goes on behind an event is told what it missed only; with a gap it is told all that there is."""
+        self.tell(3)
+        reader = Reader(self.doors, "?kept=1", "Last-Event-ID: boot-2")
+        self.assertEqual([id_ for _, _, id_ in shown(reader.first)], ["boot-3"])
+        reader.connection.lose()
+        reader = Reader(self.doors, "?kept=1", "Last-Event-ID: boot-3")
+        self.assertEqual(shown(reader.first), [("position", {}, "boot-3")])
+        reader.connection.lose()
+        reader = Reader(self.doors, "?kept=1", "Last-Event-ID: other-9")
+        told = [(name, id_) for name, _, id_ in shown(reader.first)]
+        events = [("counted", f"boot-{n + 1}") for n in range(3)]
+        self.assertEqual(told, [("gap", ""), *events, ("position", "boot-3")])
+        reader.connection.lose()
+
     def test_numbers_that_cannot_be_told(self) -> None:
         """An error of ours is logged, and the readers go on."""
         reader = Reader(self.doors, "?stats=1")

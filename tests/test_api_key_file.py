@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from megacomet.api.key_file import FILE_NAME, change_keys, hand_over, read_keys
+from megacomet.api.key_file import FILE_NAME, change_keys, read_keys
 from megacomet.api.key_lines import format_keys
 from megacomet.errors import KeyFileError
 from megacomet.model.keys import NamedKey, digest_of
@@ -176,19 +176,3 @@ def test_another_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(KeyFileError, match=f"cannot be written: the server is user {user}'s, who could not read it"):
         add(tmp_path, "one")
     assert os.listdir(tmp_path) == []
-
-
-def test_hand_over(tmp_path: Path) -> None:
-    """At a start with another user the file becomes theirs; not what only has its name there."""
-    user = NOBODY if os.geteuid() == 0 else os.geteuid()
-    hand_over(str(tmp_path / FILE_NAME), user, -1)
-    add(tmp_path, "one")
-    hand_over(str(tmp_path / FILE_NAME), user, -1)
-    assert (tmp_path / FILE_NAME).stat().st_uid == user
-    theirs = tmp_path / "theirs"
-    theirs.write_bytes(b"")
-    for make in (os.link, os.symlink):
-        (tmp_path / FILE_NAME).unlink()
-        make(theirs, tmp_path / FILE_NAME)
-        hand_over(str(tmp_path / FILE_NAME), user, -1)
-        assert theirs.stat().st_uid == os.geteuid()

@@ -23,6 +23,8 @@ from megacomet.errors import (
     Rejected,
     SettingError,
     StartError,
+    TooMany,
+    WrongMethod,
 )
 
 
@@ -59,6 +61,8 @@ def test_peer_error_says_what_and_where() -> None:
         (BadPosition("no dash", "/since"), "bad-position"),
         (BadData("too-large", "x", "/data"), "too-large"),
         (Refused("mailbox-full"), "mailbox-full"),
+        (TooMany("ten of them", 7), "too-many-requests"),
+        (WrongMethod("GET, HEAD"), "method-not-allowed"),
     ],
 )
 def test_peers_faults_are_peer_errors(error: PeerError, code: str) -> None:

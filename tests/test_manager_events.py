@@ -110,3 +110,10 @@ def test_the_last_id() -> None:
     """There is one before the first event."""
     assert (some(0).last_id, some(7).last_id) == ("boot-0", "boot-7")
     assert some(7).after(some(7).last_id) == []
+
+
+def test_all_that_are_kept() -> None:
+    """The last ones, the oldest first, and of which start they are."""
+    events = some(7, kept=3)
+    assert [event.id for event in events.kept] == ["boot-5", "boot-6", "boot-7"]
+    assert (some(0).kept, events.epoch) == ([], "boot")

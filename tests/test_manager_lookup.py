@@ -16,10 +16,19 @@ from megacomet.errors import PeerError
 from megacomet.manager.lookup import CLEARED_A_TURN, MOST_CONNECTIONS, Lookup
 from megacomet.model.message import Publication
 from megacomet.model.position import OLDEST, Since
+from megacomet.model.ranking import Place
 from megacomet.model.store import Retention
 from megacomet.model.views import ChannelPage, ChannelView, ClientView, Connected, HistoryView
 from megacomet.wire import frames, looking
-from megacomet.wire.looking import Connection, CountListeners, FindConnections, ListChannels, Names
+from megacomet.wire.looking import (
+    Connection,
+    CountBins,
+    CountListeners,
+    FindConnections,
+    ListChannels,
+    Names,
+    TakeCensus,
+)
 from tests.ends import NONCE, WorkerEnd, connect_ends, links_of
 from tests.steps import step
 
@@ -150,6 +159,44 @@ class PageTests(LookupTestCase):
         link.transport_of(self.workers[1]).loseConnection()
         self.flush()
         self.assertEqual(self.successResultOf(found), ChannelPage([(b"a", 1, 0)], None))
+
+
+class RankedTests(LookupTestCase):
+    """Lists of channels by subscribers."""
+
+    def count(self, *tables: looking.Counts) -> None:
+        """Have the workers answer, first how many channels they have, then how many hear each."""
+        for number, table in enumerate(tables):
+            self.assertIsInstance(self.answer(number, len(table)), TakeCensus)
+        self.flush()
+        for number, table in enumerate(tables):
+            self.assertIsInstance(self.answer(number, table), CountBins)
+
+    def test_workers_and_store_together(self) -> None:
+        """The sums of all workers, with what is kept; what only the store has comes last, page by page."""
+        self.publish(b"a", b"news", b"news", SUE, b"z")
+        found = self.begin(self.lookup.ranked(b"", None, 2))
+        self.count({b"b": 5, b"news": 3}, {b"b": 1, b"news": 4, b"c": 6})
+        page = self.successResultOf(found)
+        self.assertEqual(page, ChannelPage([(b"news", 7, 2), (b"b", 6, 0)], b"6-b"))
+        found = self.begin(self.lookup.ranked(b"", Place(-6, b"b"), 3))
+        self.count({b"b": 5, b"news": 3}, {b"b": 1, b"news": 4, b"c": 6})
+        page = self.successResultOf(found)
+        self.assertEqual(page, ChannelPage([(b"c", 6, 0), (b"a", 0, 1), (b"z", 0, 1)], None))
+
+    def test_mailboxes(self) -> None:
+        """They are listed when the prefix asks for them."""
+        self.publish(SUE, b"@bob", b"a")
+        found = self.begin(self.lookup.ranked(b"@", None, 9))
+        self.count({SUE: 1}, {})
+        self.assertEqual(self.successResultOf(found), ChannelPage([(SUE, 1, 1), (b"@bob", 0, 1)], None))
+
+    def test_a_worker_that_does_not_answer(self) -> None:
+        """There is no page then."""
+        found = self.begin(self.lookup.ranked(b"", None, 9))
+        self.answer(0, 1)
+        self.clock.advance(link.LOOK_S)
+        self.assertEqual(self.failureResultOf(found, PeerError).value.code, "overloaded")
 
 
 class ChannelTests(LookupTestCase):

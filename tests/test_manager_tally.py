@@ -40,3 +40,13 @@ def test_times_are_added_by_class() -> None:
     tally.told(0, 100, {"latency": {"counts": [1, 2], "sum_s": 0.5}})
     tally.told(0, 101, {"latency": {"counts": [3, 0], "sum_s": 0.25}})
     assert tally.of(0) == {("latency", "0"): 4, ("latency", "1"): 2, ("latency", "sum_s"): 0.75}
+
+
+def test_what_was_told_last() -> None:
+    """What a process has told last and what was counted before it can be had apart."""
+    tally = Tally()
+    assert (tally.last(0), tally.past(0)) == (None, None)
+    tally.told(0, 100, counts(5))
+    assert (tally.last(0), tally.past(0)) == ((100, counts(5)), None)
+    tally.told(0, 101, counts(1))
+    assert (tally.last(0), tally.past(0)) == ((101, counts(1)), {("accepted",): 5})

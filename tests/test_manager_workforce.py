@@ -141,6 +141,12 @@ class WorkforceTests(SynchronousTestCase):
         self.assertEqual((info.lag_s, info.uptime_s), (0.001, 60.0))
         self.assertEqual((info.restarts, info.last_end, info.drain), (0, None, None))
 
+    def test_memory_that_is_known(self) -> None:
+        """Who has measured it already has nothing measured; of a process that is not in it nothing is known."""
+        self.memory_of = None  # type: ignore[assignment]
+        found = self.workforce.look({101: 5})
+        self.assertEqual([info.memory_bytes for info in found], [None, 5, None])
+
     def test_before_its_first_beat(self) -> None:
         """It is up, and has said nothing yet."""
         self.links.those[0].counts = {}

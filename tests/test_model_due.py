@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megacomet.model.due import WINDOW, Due, Fanout, marks
+from megacomet.model.due import WINDOW, Due, Fanout, Paced, marks
 from megacomet.model.entries import Entry
-from megacomet.model.results import NO_RESULT
+from megacomet.model.results import NO_RESULT, Result
 
 
 def entry(offset: int) -> Entry:
@@ -70,6 +71,51 @@ def test_fanouts_and_few() -> None:
     assert offsets(due.take(3)) == [1, 2, 4, 6]
     assert (due.is_any(3), due.is_any(4)) == (False, True)
     assert [one.take() for one in due.fanouts] == [[4], []]
+
+
+def paced(offset: int, *rows: int, size: int = 300) -> Paced:
+    own = attrs.evolve(entry(offset), result=Result(0, counts={0: 0}))
+    return Paced(own, marks(rows, size), connections=len(rows))
+
+
+def test_what_is_paced_waits() -> None:
+    """It goes with what is newer, and else only when all is asked for."""
+    due = Due()
+    due.paced += [paced(2, 3, 4), paced(6, 3)]
+    assert (due.is_any(3), due.is_paced(3), due.is_paced(5)) == (False, True, False)
+    assert (offsets(due.to(3)), due.stands_at(3, 9), due.stands_at(5, 9)) == ([2, 6], 1, 9)
+    assert due.take(3, whole=False) == ()
+    due.begin(fanout(4, 3))
+    due.give(3, (entry(1),))
+    assert due.is_any(3)
+    assert offsets(due.take(3, whole=False)) == [1, 2, 4]
+    assert (due.is_any(3), due.stands_at(3, 9)) == (False, 5)
+    assert offsets(due.take(3)) == [6]
+    assert offsets(due.to(4)) == [2]
+
+
+def test_who_is_behind() -> None:
+    """Those rows to which something older is due that is paced."""
+    due = Due()
+    due.paced += [paced(2, 3, 4), paced(6, 5)]
+    assert due.behind([3, 4, 5], 6) == [3, 4]
+    assert due.behind([3, 5, 500], 7) == [3, 5]
+    assert due.behind([3], 2) == []
+
+
+def test_what_is_paced_is_found_and_left() -> None:
+    """By its offset, until it is over; a row that is free is due nothing of it."""
+    due = Due()
+    one = paced(2, 3, 4)
+    due.paced.append(one)
+    assert (due.find_paced(2), due.find_paced(3)) == (one, None)
+    due.leave(3)
+    due.leave(500)
+    assert (one.left, one.written, one.connections) == (1, 0, 2)
+    one.entry.result.written(0)
+    assert one.written == 1
+    due.clear()
+    assert due.find_paced(2) is None
 
 
 @pytest.mark.parametrize("fd", [3, 500])

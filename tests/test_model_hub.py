@@ -323,7 +323,7 @@ def test_unlinked() -> None:
     assert desk.answers == [(6, [(b"@tom", b"e2-2", b"1")], b"e2-2", [])]
 
 
-@pytest.mark.parametrize("kind", [9, frames.WANT, frames.RETURNED, 99])
+@pytest.mark.parametrize("kind", [10, frames.WANT, frames.RETURNED, 99])
 def test_an_unknown_record(kind: int) -> None:
     """A record that has no business in a box is an error, not a silence."""
     desk = Desk()

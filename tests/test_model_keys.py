@@ -173,3 +173,12 @@ def test_changes_are_heard() -> None:
     assert heard == [(0, True), (1, True)]
     keys.unpack(Keys([]).pack())
     assert heard[2:] == [(0, False), (1, False)]
+
+
+def test_a_key_by_itself() -> None:
+    """A key that comes otherwise than in a header is known too, and so is one that is none."""
+    assert KEYS.whose(b" first-key\n").scope == "admin"
+    for wrong in (b"", b"first", b"Bearer first-key"):
+        with pytest.raises(PeerError) as caught:
+            KEYS.whose(wrong)
+        assert caught.value.code == "unauthorized"

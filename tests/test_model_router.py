@@ -12,6 +12,7 @@ from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication, Published
 from megacomet.model.polls import ANSWER_BYTES
 from megacomet.model.receipts import Outcome, Receipt, Token
+from megacomet.model.rollouts import Rollout
 from megacomet.model.router import Router
 from megacomet.model.store import Retention
 from megacomet.wire import frames
@@ -343,6 +344,43 @@ def test_gaps_of_everyone() -> None:
     desk.one.join(NEWS, since=b"e1-0")
     desk.one.join(NEWS, since=b"e1-1")
     assert [gaps for _, _, _, gaps in desk.one.ends()] == [[b"*"], [NEWS, b"*"], [NEWS]]
+
+
+def test_a_message_at_a_pace() -> None:
+    """It is handed out as one that is paced, its rollout hears of it, and a worker that dies is done with it."""
+    desk = Desk()
+    desk.one.want(NEWS)
+    desk.two.want(NEWS)
+    rollout = Rollout(lambda: None)
+    done: list[Published | Refused] = []
+    desk.router.publish(Publication(NEWS, b"1"), NOW, done.append, rollout.receipt)
+    desk.router.rollouts.begin(1, rollout)
+    for link in (desk.one, desk.two):
+        [(frame, _)] = link.sent
+        assert (frame.kind, frame.flags, frame.offset) == (frames.MESSAGE, frames.PACED, 1)
+        desk.router.received(link, frames.encode_progress(1, frames.Progress(5, 0, 5)), NOW)
+        assert not rollout.is_begun
+        link.report()
+    assert (rollout.is_begun, rollout.connections, rollout.left) == (True, 10, 10)
+    desk.router.detach(desk.one, [], NOW)
+    assert (rollout.lost, rollout.left) == (5, 5)
+
+
+def test_what_is_paused_and_taken_back() -> None:
+    """All workers are told, also those that have none of it; it is done when all have heard of it, or are gone."""
+    desk = Desk()
+    desk.publish(NEWS)
+    done: list[int] = []
+    desk.router.pause(1, done.append)
+    desk.router.withdraw(NEWS, 1, NOW, done.append)
+    for link in (desk.one, desk.two):
+        told = [(frame.kind, frame.flags, frame.number, frame.offset) for frame, _ in link.sent]
+        assert told == [(frames.PACE, 0, 0, 1), (frames.PACE, frames.WITHDRAWN, 0, 1)]
+    assert (desk.store.held(NEWS, NOW).messages, done) == (0, [])
+    desk.one.report(0)
+    desk.one.report(1)
+    desk.router.detach(desk.two, [token for _, token in desk.two.sent if token], NOW)
+    assert done == [0, 0]
 
 
 def test_an_unknown_record() -> None:

@@ -23,6 +23,8 @@ def test_it_is_a_dict(steps: list[tuple[str, bytes, int]]) -> None:
         assert (shards.get(name), name in shards, len(shards)) == (plain.get(name), name in plain, len(plain))
         assert sorted(shards) == sorted(plain)
     assert {name: shards[name] for name in shards} == plain
+    names = [b"c%d" % n for n in range(12)]
+    assert shards.of_each(names) == [plain.get(name) for name in names]
 
 
 def test_parts_are_of_about_the_same_size() -> None:

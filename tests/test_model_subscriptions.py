@@ -107,6 +107,7 @@ def test_like_a_dict_of_sets(steps: list[tuple[str, bytes, int]]) -> None:
             assert not first or model[channel] == {fd}
             assert first or before
         assert {c: set(subs.of(c)) for c in model} == model
+        assert subs.counts([*model, b"old"]) == {c: len(fds) for c, fds in model.items() if fds}
         assert set(subs) == {c for c, fds in model.items() if fds}
 
 

@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from megacomet.model.directory import Directory
 from megacomet.model.hub import Hub
+from megacomet.wire import frames
 from tests.world import SlowStore, World
 
 SETTINGS = settings(
@@ -30,10 +31,11 @@ class Delivery(RuleBasedStateMachine):
 
     parts: dict = {}
 
-    @initialize(history=st.sampled_from([3, 1000]), slow=st.booleans())
-    def begin(self, history, slow):
+    @initialize(history=st.sampled_from([3, 1000]), slow=st.booleans(), completes=st.booleans())
+    def begin(self, history, slow, completes):
         self.world = World(clients=8, history_messages=history, **self.parts)
         self.world.store.slow = slow
+        self.completes = completes
 
     @rule(n=st.integers(0, 12), receipt=st.booleans())
     def publish(self, n, receipt):
@@ -79,6 +81,41 @@ class Delivery(RuleBasedStateMachine):
         self._has_a_turn(self.world.workers[w], answers)
         self.world.clients[c].ping()
         self.world.clients[c].drop()
+
+    @rule(n=st.integers(0, 4))
+    def broadcast_at_a_pace(self, n):
+        self.world.broadcast(self.world.channels[n])
+
+    @rule(k=st.integers(0, 5), per_s=st.sampled_from([0, 1, 50]))
+    def pace(self, k, per_s):
+        self.world.pace(k, per_s)
+
+    @rule(k=st.integers(0, 5))
+    def cancel(self, k):
+        self.world.cancel(k)
+
+    @rule(w=worker_numbers, seconds=st.sampled_from([0.1, 1.0, 3.0]))
+    def time_passes(self, w, seconds):
+        self.world.time_passes(self.world.workers[w], seconds)
+
+    @rule(w=worker_numbers, n=st.integers(0, 4), rows=st.integers(0, 3), c=client_numbers, polls=st.booleans())
+    def a_slow_broadcast_stops_half_way(self, w, n, rows, c, polls):
+        """Some have it, some not; and one of them asks where it stands, or its time is over."""
+        for client in self.world.clients:
+            (client.poll if polls else client.stream)(self.world.workers[w])
+        self.world.settle()
+        self.world.broadcast(self.world.channels[n])
+        self.world.settle()
+        self.world.pace(len(self.world.rollouts) - 1, 1000)
+        self.world.settle()
+        for _ in range(rows):
+            self.world.time_passes(self.world.workers[w], 0.001)
+            self.world.workers[w].work(100)
+        client = self.world.clients[c]
+        if polls:
+            client.give_up()
+        else:
+            client.ping()
 
     @rule(c=client_numbers, answers=st.integers(0, 2), pieces=st.integers(1, 3), stays=st.booleans())
     def catches_up_while_live(self, c, answers, pieces, stays):
@@ -189,7 +226,7 @@ class Delivery(RuleBasedStateMachine):
 
     def teardown(self):
         if hasattr(self, "world"):
-            self.world.check()
+            self.world.check(self.completes)
 
 
 def test_every_message_comes_once_in_order_or_a_gap_is_told():
@@ -219,10 +256,10 @@ class ForgetfulDirectory(Directory):
 class OvertakingHub(Hub):
     """Gives a row a later message before the fan-outs that it is in."""
 
-    def _answer(self, fd):
+    def _answer(self, fd, **more):
         fanouts, self._due.fanouts = self._due.fanouts, deque()
         try:
-            return super()._answer(fd)
+            return super()._answer(fd, **more)
         finally:
             self._due.fanouts = fanouts
             if self.keys[fd] is None:
@@ -232,7 +269,7 @@ class OvertakingHub(Hub):
 class HastyHub(Hub):
     """Tells a stream where it stands before it was given what is due to it."""
 
-    def position(self, fd):
+    def position(self, fd, **_):
         return b"%b-%d" % (self.epoch, self.head) if self.streams.is_live(fd) else b""
 
 
@@ -250,9 +287,9 @@ class ImpatientHub(Hub):
 class RepeatingHub(Hub):
     """Says of a message that was written that it was not."""
 
-    def _answer(self, fd):
+    def _answer(self, fd, **more):
         results = [(entry.result, entry.result.unwritten.copy()) for entry in self._due.to(fd)]
-        is_written = super()._answer(fd)
+        is_written = super()._answer(fd, **more)
         for result, unwritten in results:
             result.unwritten = unwritten
         return is_written
@@ -266,6 +303,56 @@ class SilentHub(Hub):
         return super().outgoing()
 
 
+class BoastfulHub(Hub):
+    """Tells a stream that it stands behind a broadcast that is still to come at its pace."""
+
+    def position(self, fd, **more):
+        return super().position(fd, **more) and b"%b-%d" % (self.epoch, self.head)
+
+
+class BoastfulToPollsHub(Hub):
+    """Tells the same to a poll whose time is over."""
+
+    def expire(self, fd):
+        paced, self._due.paced = self._due.paced, []
+        super().expire(fd)
+        self._due.paced = paced
+        self._due.leave(fd)
+
+
+class HurryingHub(Hub):
+    """Lets a message to many pass by a broadcast that goes at a pace."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._due.behind = lambda fds, offset: []
+
+
+class ForgetfulHub(Hub):
+    """Drops what goes at a pace when a row gets something newer."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._take, self._due.take = self._due.take, self._take_without
+
+    def _take_without(self, fd, **more):
+        paced = [each.entry for each in self._due.paced]
+        entries = self._take(fd, **more)
+        return tuple(entry for entry in entries if entry not in paced or len(entries) == 1)
+
+
+class DeafHub(Hub):
+    """Does not hear that a broadcast was cancelled."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self._pace, self.spreading.pace = self.spreading.pace, self._hear
+
+    def _hear(self, frame):
+        if not frame.flags & frames.WITHDRAWN:
+            self._pace(frame)
+
+
 @pytest.mark.parametrize(
     "parts",
     [
@@ -276,11 +363,18 @@ class SilentHub(Hub):
         {"hub": ImpatientHub},
         {"hub": RepeatingHub},
         {"hub": SilentHub},
+        {"hub": BoastfulHub},
+        {"hub": BoastfulToPollsHub},
+        {"hub": HurryingHub},
+        {"hub": ForgetfulHub},
+        {"hub": DeafHub},
     ],
     ids=[
         *("a store that forgets", "a directory that forgets", "a fan-out that is overtaken"),
         *("a position too early", "a catch-up that is overtaken", "a hub that repeats"),
         "a receipt that is forgotten",
+        *("a position before a pace", "a poll's position before a pace", "a pace that is overtaken"),
+        *("a pace that is skipped", "a cancel that is not heard"),
     ],
 )
 def test_the_checker_catches(parts):

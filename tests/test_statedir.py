@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from megacomet.errors import StartError
-from megacomet.statedir import SOCKET_PATH_MAX_BYTES, StateDir, lock_holder, prepare
+from megacomet.statedir import SOCKET_PATH_MAX_BYTES, StateDir, hand_over, lock_holder, make_file, prepare
 
 
 @pytest.fixture
@@ -142,3 +144,46 @@ def test_a_directory_of_somebody_else(mode: int, passed: bool, tmp_path: Path, h
     else:
         with pytest.raises(StartError, match=f"is closed to user {other}: it belongs to user {ours}"):
             prepare(str(tmp_path), other, 1)
+
+
+# -- files
+
+
+def test_a_file_is_made_whole(tmp_path: Path) -> None:
+    """A file is there with all that stands in it, for its owner alone, or it is not there."""
+    path = tmp_path / "secret"
+    make_file(str(path), b"data", os.getuid(), os.getgid())
+    assert path.read_bytes() == b"data"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(FileExistsError):
+        make_file(str(path), b"other")
+    assert path.read_bytes() == b"data"
+    assert os.listdir(tmp_path) == ["secret"]
+
+
+def test_a_file_that_does_not_fit(tmp_path: Path) -> None:
+    """On a full disk nothing is left behind."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            make_file(str(tmp_path / "secret"), b"data")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert os.listdir(tmp_path) == []
+
+
+def test_hand_over(tmp_path: Path) -> None:
+    """At a start with another user the file becomes theirs; not what only has its name there."""
+    user = 65_534 if os.geteuid() == 0 else os.geteuid()
+    hand_over(str(tmp_path / "secret"), user, -1)
+    (tmp_path / "secret").write_bytes(b"a secret")
+    hand_over(str(tmp_path / "secret"), user, -1)
+    assert (tmp_path / "secret").stat().st_uid == user
+    theirs = tmp_path / "theirs"
+    theirs.write_bytes(b"")
+    for make in (os.link, os.symlink):
+        (tmp_path / "secret").unlink()
+        make(theirs, tmp_path / "secret")
+        hand_over(str(tmp_path / "secret"), user, -1)
+        assert theirs.stat().st_uid == os.geteuid()

@@ -37,8 +37,22 @@ def test_record_as_it_stands_on_the_link() -> None:
 def test_kinds_are_distinct() -> None:
     """No two kinds of record share a number."""
     kinds = [frames.MESSAGE, frames.PAGE, frames.PAGE_END, frames.WANT, frames.LEAVE, frames.JOIN]
-    kinds += [frames.RETURNED, frames.RECEIPT]
+    kinds += [frames.RETURNED, frames.RECEIPT, frames.PACE, frames.PROGRESS, frames.COUNTED, frames.CUT_OFF]
     assert len(set(kinds)) == len(kinds)
+
+
+@given(st.integers(0, 2**64 - 1), st.tuples(*[st.integers(0, 2**32 - 1)] * 3))
+def test_progress_survives(offset: int, counts: tuple[int, int, int]) -> None:
+    """How a message at a pace stands at a worker."""
+    [frame] = decode(frames.encode_progress(offset, frames.Progress(*counts)))
+    assert (frame.kind, frame.offset, frames.decode_progress(frame)) == (frames.PROGRESS, offset, counts)
+
+
+@pytest.mark.parametrize("size", [0, 7, 9])
+def test_progress_has_two_numbers(size: int) -> None:
+    """Anything else is an error."""
+    with pytest.raises(ValueError, match="two numbers"):
+        frames.decode_progress(Frame(frames.PROGRESS, 0, 1, 2, b"", bytes(size)))
 
 
 @given(st.lists(FRAMES, max_size=5))

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 from msgspec import DecodeError
 
 from megacomet.wire import looking
-from megacomet.wire.looking import Connection, CountListeners, FindConnections, ListChannels, Names
+from megacomet.wire.looking import (
+    Connection,
+    CountBins,
+    CountListeners,
+    FindConnections,
+    ListChannels,
+    Names,
+    TakeCensus,
+)
 
 NAMES = st.binary(max_size=255)
 
@@ -21,6 +29,8 @@ LIMITS = st.integers(0, 2**40)
         st.builds(ListChannels, NAMES, NAMES, LIMITS),
         st.builds(CountListeners, NAMES),
         st.builds(FindConnections, NAMES, LIMITS),
+        st.builds(TakeCensus, NAMES, st.integers(0, 2**61)),
+        st.builds(CountBins, st.integers(0, 2**61), LIMITS, LIMITS),
     )
 )
 def test_questions(question: looking.Question) -> None:
@@ -32,6 +42,12 @@ def test_questions(question: looking.Question) -> None:
 def test_names(names: list[tuple[bytes, int]], more: bool) -> None:
     """A page of names too, whatever bytes are in them."""
     assert looking.decode_names(looking.encode(Names(names, more))) == Names(names, more)
+
+
+@given(st.dictionaries(NAMES, st.integers(1, 2**40)))
+def test_counts(counts: dict[bytes, int]) -> None:
+    """And counts by name."""
+    assert looking.decode_counts(looking.encode(counts)) == counts
 
 
 def test_numbers_and_connections() -> None:

@@ -12,9 +12,18 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from megacomet.link import LOOK_S, LinkRefused
+from megacomet.model.ranking import BINS
 from megacomet.model.session import Session
 from megacomet.wire import looking
-from megacomet.wire.looking import Connection, CountListeners, FindConnections, ListChannels, Names
+from megacomet.wire.looking import (
+    Connection,
+    CountBins,
+    CountListeners,
+    FindConnections,
+    ListChannels,
+    Names,
+    TakeCensus,
+)
 from megacomet.worker.looking import Looking
 from tests.fronts import House, request
 from tests.steps import step
@@ -142,6 +151,88 @@ def test_a_search_that_fails_does_not_stop_the_others(desk: Desk, monkeypatch: p
     desk.house.pump()
     assert first[0].check(ZeroDivisionError)
     assert looking.decode_names(second[0]) == Names([], more=False)
+
+
+MODULUS = (1 << 60) + 7
+
+
+def begun(desk: Desk, prefix: bytes = b"") -> int:
+    """Have a census taken; returns how many channels there are."""
+    outcome = desk.ask(TakeCensus(prefix, MODULUS))
+    while not outcome:
+        step(desk.house.clock)
+    return looking.decode_count(outcome[0])
+
+
+def counted(desk: Desk, first: int, end: int) -> dict[bytes, int]:
+    outcome = desk.ask(CountBins(MODULUS, first, end))
+    while not outcome:
+        step(desk.house.clock)
+    return looking.decode_counts(outcome[0])
+
+
+def test_counts_of_all_channels(desk: Desk) -> None:
+    """Bin after bin: each channel is in one of them, with its listeners; mailboxes when they are asked for."""
+    house = desk.house
+    for target in ("/sue.js", "/sue.js", "/joe.js", "/comet/poll?channel=a&client=bob", "/comet/events?channel=a"):
+        house.get(target)
+    assert begun(desk) == 2
+    found = [counted(desk, n, n + 64) for n in range(0, BINS, 64)]
+    assert {name: count for each in found for name, count in each.items()} == {b"*": 5, b"a": 2}
+    assert sum(map(len, found)) == 2
+    assert begun(desk, b"@") >= 3
+    assert counted(desk, 0, BINS) == {b"@bob": 1, b"@joe": 1, SUE: 2}
+
+
+def test_a_count_is_of_its_moment(desk: Desk) -> None:
+    """Who left since the census is not counted, who came to a channel that was there is, and none counts twice."""
+    client = desk.house.get("/comet/events?channel=a")
+    desk.house.get("/joe.js")
+    begun(desk)
+    client.close()
+    desk.house.turn()
+    assert counted(desk, 0, BINS) == {b"*": 1}
+    begun(desk, b"@")
+    desk.house.get("/joe.js")
+    assert counted(desk, 0, BINS) == {b"@joe": 2}
+
+
+def test_a_census_lets_others_have_their_turn(desk: Desk) -> None:
+    """One slice a turn."""
+    desk.house.get("/comet/events?channel=a")
+    desk.cost_s = 1e-3
+    outcome = desk.ask(TakeCensus(b"", MODULUS))
+    turns = 0
+    while not outcome:
+        turns += 1
+        step(desk.house.clock)
+    assert turns > 10
+
+
+def test_a_census_is_forgotten(desk: Desk) -> None:
+    """When all of it was told, when nobody asks on, when there is another one, and there is none at first."""
+
+    def is_forgotten(modulus: int = MODULUS) -> bool:
+        with pytest.raises(LinkRefused):
+            desk.looking.look(looking.encode(CountBins(modulus, 0, 1)))
+        return desk.looking._census is None
+
+    assert is_forgotten()
+    begun(desk)
+    counted(desk, 0, BINS)
+    assert is_forgotten()
+    begun(desk)
+    desk.house.clock.advance(LOOK_S - 0.1)
+    counted(desk, 0, 1)
+    desk.house.clock.advance(LOOK_S - 0.1)
+    counted(desk, 1, 2)
+    desk.house.clock.advance(LOOK_S)
+    assert is_forgotten()
+    begun(desk)
+    assert not is_forgotten(MODULUS + 2)
+    begun(desk)
+    counted(desk, 0, BINS)
+    assert is_forgotten()
 
 
 @pytest.fixture

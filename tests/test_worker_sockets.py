@@ -736,6 +736,20 @@ def test_unsubscribe(house: House, client: SocketClient) -> None:
     assert [(f.kind, f.channel) for f in house.told()] == [(frames.LEAVE, b"news")]
 
 
+@pytest.mark.parametrize("op", ["subscribe", "unsubscribe"])
+def test_channels_change_during_a_broadcast_at_a_pace(house: House, client: SocketClient, op: str) -> None:
+    """It comes before the ok: behind that, one position speaks for all channels. A ping does not bring it."""
+    slow = frames.encode(frames.MESSAGE, flags=frames.PACED, offset=5, channel=b"news", data=b'"slow"')
+    house.box(slow, head=6)
+    assert client.ask({"op": "ping", "id": 1}) == {"op": "ok", "id": 1, "position": "e1-4"}
+    assert client.ask({"op": "subscribe", "channels": ["news"], "id": 2}) == {"op": "ok", "id": 2, "position": "e1-4"}
+    client.say({"op": op, "channels": ["sport" if op == "subscribe" else "news"], "id": 3})
+    assert client.shown() == ["slow"] + (["ok 3"] if op == "unsubscribe" else [])
+    house.pages(head=6)
+    house.pump()
+    assert client.shown() == (["ok 3 e1-6"] if op == "subscribe" else [])
+
+
 # -- many, compression, slow readers
 
 

@@ -344,6 +344,22 @@ def test_a_ping_comes_behind_what_is_due(make: Callable[..., House]) -> None:
         assert shown(client) == [1, "e1-9"]
 
 
+def test_a_ping_stands_before_a_broadcast_at_a_pace(make: Callable[..., House]) -> None:
+    """It brings nothing of it: those whose turn is still to come stand before it, and others at the newest position."""
+    house = make(ping_s=1)
+    clients = [opened(house, head=8) for _ in range(2)]
+    slow = frames.encode(frames.MESSAGE, flags=frames.PACED, offset=9, channel=b"*", data=b'"slow"')
+    pace = frames.encode(frames.PACE, offset=9, number=1000)
+    house.box(slow, pace, head=20)
+    house.hub.spreading.grant(1.0)
+    house.work()
+    house.pass_s(2)
+    assert [shown(client) for client in clients] == [["slow", "e1-20"], ["e1-8"]]
+    house.push(b"news", b'"new"', 21)
+    house.pass_s(2)
+    assert [shown(client) for client in clients] == [["new", "e1-21"], ["slow", "new", "e1-21"]]
+
+
 # -- how it ends
 
 

@@ -26,6 +26,7 @@ from megacomet.model.session import Session
 from megacomet.slices import LONG_S, LOOK_S, SLICE_S
 from megacomet.turns import ASK_S, Turns
 from megacomet.wire import frames
+from megacomet.worker.pacing import STEP_S
 from megacomet.worker.pusher import Pusher
 from megacomet.worker.uplink import REDIAL_S, TELL_S, Uplink
 from tests.ends import NONCE, WatchedRouter, connect_ends, links_of
@@ -927,3 +928,79 @@ class LookTests(UplinkTestCase):
         self.lose()
         self.worker.found.callback(b"x")
         self.assertIsNotNone(outcome[0].check(ConnectionDone, ConnectionLost))
+
+
+class PaceTests(UplinkTestCase):
+    """A message at a pace: its time is the reactor's, and the manager hears of it without being asked."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.link()
+        for fd in range(ROWS):
+            self.hub.park_mailbox(fd, b"@%d" % fd)
+        self.uplink.touch()
+        self.pass_s(TELL_S)
+        self.deliver(frames.encode(frames.MESSAGE, flags=frames.PACED, offset=8, channel=b"*", data=b"1"))
+        self.pump.flush()
+
+    def pass_s(self, seconds: float) -> None:
+        self.reactor.advance(seconds)
+        self.pump.flush()
+        self.reactor.advance(0)
+        self.pump.flush()
+
+    def pace(self, per_s: int, flags: int = 0) -> list[Any]:
+        outcome = self.deliver(frames.encode(frames.PACE, flags=flags, offset=8, number=per_s * 1000), number=2)
+        self.pump.flush()
+        return outcome
+
+    def told(self) -> list[frames.Progress]:
+        """Return what the manager was told of it."""
+        records = [record for box in self.manager.records for record in box if record.kind == frames.PROGRESS]
+        return [frames.decode_progress(record) for record in records]
+
+    def test_evenly(self) -> None:
+        """So many rows with each step, and the manager hears each second and at the end."""
+        self.assertEqual(self.told(), [(ROWS, 0, ROWS)])
+        self.pass_s(5)
+        self.assertEqual(self.worker.answers, [])
+        self.pace(20)
+        for n in range(1, ROWS + 1):
+            self.pass_s(STEP_S * 1.01)  # a little late, as timers are
+            self.assertEqual(len(self.worker.answers), n)
+        self.pass_s(TELL_S)
+        self.assertEqual(self.told()[-1], (ROWS, ROWS, 0))
+
+    def test_it_waits_for_its_turn(self) -> None:
+        """While others have theirs nothing is written, and boxes are answered."""
+        self.pace(20)
+        other = Fork(self.turns)
+        self.addCleanup(other.end)
+        self.assertTrue(other.does(b"t"))
+        self.pass_s(STEP_S * 1.01)
+        self.assertEqual(self.worker.answers, [])
+        outcome = self.deliver(message(b"@3", 9), number=3)
+        self.pump.flush()
+        self.assertEqual(outcome, [{"results": frames.encode(frames.RETURNED, number=0, flags=frames.ABSENT)}])
+        self.assertEqual([messages[0][1] for _, messages, _ in self.worker.answers], [b"e1-8"])
+        self.assertTrue(other.does(b"g"))
+        self.turns.doRead()
+        self.pass_s(0)
+        self.assertEqual(len(self.worker.answers), 2)
+
+    def test_a_cancel_is_answered_when_nobody_is_written_it_any_more(self) -> None:
+        """The answer of its box comes behind the last word on it."""
+        self.pace(20)
+        self.pass_s(STEP_S * 1.01)
+        outcome = self.pace(0, frames.WITHDRAWN)
+        self.assertEqual((outcome, self.told()[-1]), ([{"results": b""}], (ROWS, 1, ROWS - 1)))
+        self.pass_s(60)
+        self.assertEqual(len(self.worker.answers), 1)
+
+    def test_a_lost_link(self) -> None:
+        """It is forgotten, and its timer with it."""
+        self.pace(20)
+        self.lose()
+        self.pass_s(STEP_S)
+        self.assertEqual(self.worker.answers, [])
+        self.assertFalse(self.hub.spreading.is_paced)

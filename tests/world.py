@@ -15,6 +15,7 @@ from megacomet.model.memory import MemoryStore
 from megacomet.model.message import Publication
 from megacomet.model.position import OLDEST
 from megacomet.model.receipts import WRITTEN, Receipt, Token, outcomes
+from megacomet.model.rollouts import Rollout
 from megacomet.model.router import Router
 from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
@@ -246,18 +247,19 @@ class Client:
         if self.worker is None or not self.is_stream or channel in self.channels:
             return
         hub = self.worker.hub
-        if not self.ping():
+        if not self.ping(whole=True):
             return
         since = {"now": b"", "here": self.position, "oldest": b"oldest"}[since]
         since = self.catching.get(channel, since)
         hub.streams.subscribe(self.fd, (channel,), since, since)
 
-    def ping(self):
+    def ping(self, whole=False):
         """Be told a position; tells whether there was one."""
         if self.worker is None or not self.is_stream:
             return False
-        position = self.worker.hub.position(self.fd)
+        position = self.worker.hub.position(self.fd, whole=whole)
         if position:
+            assert self._offset(position) >= self._offset(self.position), f"{self.name}: was taken back by a ping"
             self.stand_at(position)
         return bool(position)
 
@@ -282,6 +284,7 @@ class Client:
         """Messages came; the id of the last one is where a stream stands."""
         for entry in entries:
             assert self.world.log[entry.offset] == (entry.channel, entry.data), "a message changed on its way"
+            assert entry.offset not in self.world.gone, f"{self.name}: got {entry.offset} after it was cancelled"
             self.received.append((entry.channel, entry.offset))
             self.stand_at(entry.id)
 
@@ -346,12 +349,14 @@ class Client:
         for channel, id_, data in messages:
             offset = self._offset(id_)
             assert self.world.log[offset] == (channel, data), "a message changed on its way"
+            assert offset not in self.world.gone, f"{self.name}: got {offset} after it was cancelled"
             self.received.append((channel, offset))
         if plain:
             return
         if position and not self.since:
             self._begin()
         self.gaps |= set(gaps)
+        assert self._offset(position) >= self._offset(self.position), f"{self.name}: was taken back by an answer"
         self.position = position
 
 
@@ -366,6 +371,12 @@ class World:
         self.log: dict[int, tuple[bytes, bytes]] = {}
         #: of each message that is counted what its publisher was told
         self.receipts: list[list[int]] = []
+        #: messages that are paced, by offset
+        self.rollouts: dict[int, Rollout] = {}
+        #: of these, what was taken back; -> whether it was kept until then
+        self.withdrawn: dict[int, bool] = {}
+        #: of these, what nobody may get any more
+        self.gone: set[int] = set()
         self.refused = 0
         self.deaths = 0
         self.store = store_class(
@@ -393,6 +404,53 @@ class World:
 
         # The feed runs before the answer, so the log must know the message when a hub answers: hubs work later.
         self.router.publish(Publication(channel, data), self.now, done, Receipt(counted.append) if receipt else None)
+
+    def broadcast(self, channel):
+        """Publish a message that goes nowhere before it is paced."""
+        data = b'"%d"' % (len(self.log) + self.refused)
+        rollout = Rollout(lambda: None)
+
+        def done(outcome):
+            self.log[outcome.offset] = (channel, data)
+            self.rollouts[outcome.offset] = rollout
+            self.router.rollouts.begin(outcome.offset, rollout)
+
+        self.router.publish(Publication(channel, data), self.now, done, rollout.receipt)
+
+    def pace(self, n, per_s):
+        """Have one of these go on at a rate; 0: pause."""
+        going = [rollout for offset, rollout in self.rollouts.items() if offset not in self.withdrawn]
+        if going:
+            going[n % len(going)].pace(per_s)
+
+    def time_passes(self, worker, seconds):
+        worker.hub.spreading.grant(seconds)
+        worker.hub.spreading.report()
+
+    def cancel(self, n):
+        """Take one of these back."""
+        going = [offset for offset in self.rollouts if offset not in self.withdrawn]
+        if not going:
+            return
+        offset = going[n % len(going)]
+        channel = self.log[offset][0]
+        self.withdrawn[offset] = offset in self._kept(channel)
+        self.router.withdraw(channel, offset, self.now, lambda _: self.gone.add(offset))
+
+    def complete(self):
+        """Have all that is paced go on to its end."""
+        for rollout in self.rollouts.values():
+            assert rollout.is_begun, "not every worker has it, or is gone"
+            rollout.pace(1_000_000)
+        self.settle()
+        for _ in range(10):
+            for worker in self.workers:
+                self.time_passes(worker, 1000)
+            self.settle()
+        for rollout in self.rollouts.values():
+            assert rollout.is_over or rollout.offset in self.withdrawn, "a broadcast has no end"
+            assert rollout.lost >= 0, "more was written than was due"
+        assert set(self.withdrawn) == self.gone, "a broadcast was cancelled without an end"
 
     def kill(self, n):
         """kill -9 of a worker; its successor is there at once."""
@@ -434,9 +492,16 @@ class World:
                 return
         raise AssertionError("the world does not come to rest")
 
-    def check(self):
-        """Hold what clients received against what was published, after everyone has come back for the rest."""
+    def check(self, completes=True):
+        """Hold what clients received against what was published, after everyone has come back for the rest.
+
+        Args:
+            completes: what is paced goes on to its end before; else whoever still waits for it reads it when it comes
+                back.
+        """
         self.settle()
+        if completes:
+            self.complete()
         for client in self.clients:
             client.give_up()
         for _ in range(3 + 2 * len(self.log)):
@@ -476,14 +541,19 @@ class World:
         got = set(client.received)
         for offset, (channel, _) in self.log.items():
             is_due = channel not in client.catching and offset > client.since.get(channel, offset)
-            is_due = is_due or channel == client.mailbox
+            is_due = (is_due or channel == client.mailbox) and offset not in self.withdrawn
             if is_due and (channel, offset) not in got:
                 assert channel in client.gaps, f"{client.name}: {offset} on {channel} was lost silently"
         for channel in client.gaps:
             assert self._dropped(channel), f"{client.name}: told of a gap on {channel} that is none"
 
     def _dropped(self, channel):
-        """Whether something of the channel is no longer kept."""
-        kept = []
-        self.store.read([channel], OLDEST, 10**9, 10**12, self.now, lambda missed: kept.extend(missed.messages))
-        return len(kept) < sum(1 for c, _ in self.log.values() if c == channel)
+        """Whether something of the channel is no longer kept, other than by having been taken back."""
+        published = {offset for offset, (c, _) in self.log.items() if c == channel}
+        return bool(published - self._kept(channel) - {offset for offset, kept in self.withdrawn.items() if kept})
+
+    def _kept(self, channel):
+        kept = set()
+        take = lambda missed: kept.update(message.offset for message in missed.messages)  # noqa: E731
+        MemoryStore.read(self.store, [channel], OLDEST, 10**9, 10**12, self.now, take)
+        return kept

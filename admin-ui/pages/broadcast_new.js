@@ -24,7 +24,7 @@ export function NewBroadcast({ channel, onClose, onBegun }) {
   const change = (part) => setForm((was) => ({ ...was, ...part }));
   const wrong = faults(form);
   const body = isJson && Object.keys(wrong).length === 0 && (form.everyone || form.channel) ? bodyOf(form) : null;
-  const { estimate, problem } = useEstimate(body);
+  const { estimate, isNew, problem } = useEstimate(body);
   const refused = (field) => wrong[field] ?? (problem ? sentenceOf(problem.of(field)) : "");
   const first = useFocus();
   return html`<${Section} title="New broadcast" actions=${html`<${Button} kind="quiet" onClick=${onClose}>Close</${Button}>`}>
@@ -43,9 +43,9 @@ export function NewBroadcast({ channel, onClose, onBegun }) {
         <${Field} label="Kept for, seconds" error=${refused("ttl")} hint="For who comes back meanwhile. Empty: as is usual for the channel. 0: only for who is connected.">
           <${Input} inputmode="numeric" class="input-short" value=${form.ttl} onValue=${(value) => change({ ttl: value })} />
         </${Field}>
-        <${Estimate} estimate=${estimate} form=${form} problem=${problem} isWanted=${body !== null} />
+        <${Estimate} estimate=${estimate} isNew=${isNew} form=${form} problem=${problem} isWanted=${body !== null} />
         <div class="row">
-          <${Button} kind="primary" disabled=${!body || !estimate || Boolean(problem)} onClick=${() => setAsking(true)}>Begin the broadcast</${Button}>
+          <${Button} kind="primary" disabled=${!isNew || Boolean(problem)} onClick=${() => setAsking(true)}>Begin the broadcast</${Button}>
         </div>
       </div>
     </div>
@@ -83,15 +83,15 @@ function useEstimate(body) {
   }, [body]);
   const ask = (signal) => (rested === null ? null : api.post("/broadcasts", undefined, { raw: rested, query: { estimate: 1 }, signal }));
   const { data, problem } = useLoad(ask, [rested], { everyS: AGAIN_S });
-  const isNew = body !== null && body === rested;
-  if (data && isNew) last.current = data;
-  return { estimate: body === null ? null : (data ?? last.current), problem: isNew ? problem : null };
+  const isAsked = body !== null && body === rested;
+  if (data && isAsked) last.current = data;
+  return { estimate: body === null ? null : (data ?? last.current), isNew: isAsked && data !== null, problem: isAsked ? problem : null };
 }
 
-function Estimate({ estimate, form, problem, isWanted }) {
+function Estimate({ estimate, isNew, form, problem, isWanted }) {
   if (problem && !FIELDS.some((field) => problem.of(field)) && problem.status !== 413) return html`<${ErrorNotice} problem=${problem} />`;
   const text = !isWanted ? html`<span class="muted">What it would be is told here as soon as the message is complete.</span>` : estimate ? html`<${Told} estimate=${estimate} form=${form} />` : "…";
-  return html`<div class="broadcast-estimate" role="status" aria-label="Estimate">${text}</div>`;
+  return html`<div class=${`broadcast-estimate ${isWanted && !isNew ? "is-old" : ""}`} role="status" aria-label="Estimate">${text}</div>`;
 }
 
 function Told({ estimate: { connections, seconds, bytes: each }, form }) {

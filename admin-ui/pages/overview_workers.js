@@ -1,10 +1,7 @@
+import { BUSY, LATE_MS } from "../alarms.js";
 import { bytes, counted, millis, number, percent } from "../format.js";
 import { href } from "../router.js";
 import { html, Meter, WorkerState } from "../ui/kit.js";
-
-/** From here on somebody should look. */
-const BUSY = 0.9;
-const LATE_MS = 100;
 
 export function WorkerTiles({ workers }) {
   return html`<ul class="tiles">${workers.map((each) => html`<li key=${each.worker}><${Tile} worker=${each} /></li>`)}</ul>`;

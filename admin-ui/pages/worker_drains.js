@@ -20,7 +20,7 @@ function Drain({ worker, mayChange, onRestart }) {
   const note = left === 0 ? "Empty." : `${number(left)} left, ${rate(perS)} of ${rate(worker.drain.per_s)}, about ${duration(Math.ceil(eta))} to go`;
   return html`<li class="under-way-item">
     <div class="under-way-head"><strong>Worker ${worker.worker}</strong> <${WorkerState} state=${worker.state} /></div>
-    <${Progress} label=${`Drain of worker ${worker.worker}`} value=${whole - left} whole=${whole} note=${note} />
+    ${whole === 0 ? html`<span class="muted">Empty.</span>` : html`<${Progress} label=${`Drain of worker ${worker.worker}`} value=${whole - left} whole=${whole} note=${note} />`}
     ${mayChange &&
     html`<div class="row">
       <${BringBack} worker=${worker.worker} />
@@ -29,8 +29,8 @@ function Drain({ worker, mayChange, onRestart }) {
   </li>`;
 }
 
-/** Takes a drain back: those who are still there stay. It asks nothing, since it can be drained again. */
-export function BringBack({ worker, quiet = false }) {
+/** `back()` takes a drain back: those who are still there stay. It asks nothing, since it can be drained again. */
+export function useBringBack(worker) {
   const { busy, run } = useDeed();
   const back = () =>
     run(async () => {
@@ -41,5 +41,10 @@ export function BringBack({ worker, quiet = false }) {
         toast(`Worker ${worker} was not brought back: ${problem.message}.`, "bad");
       }
     });
-  return html`<${Button} kind=${quiet ? "quiet" : ""} busy=${busy} aria-label=${`Bring worker ${worker} back`} onClick=${back}>Bring back</${Button}>`;
+  return { busy, back };
+}
+
+function BringBack({ worker }) {
+  const { busy, back } = useBringBack(worker);
+  return html`<${Button} busy=${busy} aria-label=${`Bring back worker ${worker}`} onClick=${back}>Bring back</${Button}>`;
 }

@@ -9,9 +9,9 @@ import { go } from "../navigation.js";
 import { href } from "../router.js";
 import { useMayChange } from "../session.js";
 import { useStore } from "../store.js";
-import { html, Loading, Meter, PageHead, sorted, Table, WorkerState } from "../ui/kit.js";
+import { Button, html, Loading, Meter, PageHead, sorted, Table, WorkerState } from "../ui/kit.js";
 import { DrainDialog, RestartDialog } from "./worker_dialogs.js";
-import { BringBack, Drained } from "./worker_drains.js";
+import { Drained, useBringBack } from "./worker_drains.js";
 
 /** Worst first. */
 const STATES = ["down", "unlinked", "restarting", "starting", "draining", "drained", "up"];
@@ -104,15 +104,15 @@ function Load({ open, room }) {
   </span>`;
 }
 
+// The two buttons stay where they are whatever the state, and so does the focus.
 function Deeds({ row, onDrain, onRestart }) {
-  const restart = html`<button type="button" class="button is-quiet" aria-label=${`Restart worker ${row.worker}`} onClick=${() => onRestart(row)}>Restart</button>`;
-  if (row.state === "up") {
-    return html`<span class="workers-deeds">
-      <button type="button" class="button is-quiet" aria-label=${`Drain worker ${row.worker}`} onClick=${() => onDrain(row)}>Drain</button>${restart}
-    </span>`;
-  }
-  if (row.drain) return html`<span class="workers-deeds"><${BringBack} worker=${row.worker} quiet />${restart}</span>`;
-  return row.pid === null || row.state === "restarting" ? null : restart;
+  const { worker, state, drain, pid } = row;
+  const { busy, back } = useBringBack(worker);
+  const verb = drain ? "Bring back" : "Drain";
+  return html`<span class="workers-deeds">
+    <${Button} kind="quiet" busy=${busy} disabled=${!drain && state !== "up"} aria-label=${`${verb} worker ${worker}`} onClick=${drain ? back : () => onDrain(row)}>${verb}</${Button}>
+    <${Button} kind="quiet" disabled=${pid === null || state === "restarting"} aria-label=${`Restart worker ${worker}`} onClick=${() => onRestart(row)}>Restart</${Button}>
+  </span>`;
 }
 
 function totals(rows) {

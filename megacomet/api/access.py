@@ -17,6 +17,7 @@ from megacomet.api.own_key import FILE_NAME, load_or_make_key
 from megacomet.errors import KeyFileError, StartError
 from megacomet.model.keys import ADMIN, OWN_NAME, Keys, NamedKey, digest_of
 from megacomet.settings import Settings
+from megacomet.statedir import hand_over
 
 RELOAD: Final = "reload-keys"
 REFUSED: Final = "refused"
@@ -50,7 +51,7 @@ class Access:
         self._uid, self._gid = uid, gid
         if uid is not None:  # what can be read now is to be read at a SIGHUP too
             for name in (FILE_NAME, key_file.FILE_NAME):
-                key_file.hand_over(os.path.join(settings.state_dir, name), uid, -1 if gid is None else gid)
+                hand_over(os.path.join(settings.state_dir, name), uid, -1 if gid is None else gid)
         try:
             own, self._named = self._load()
         except KeyFileError as e:

@@ -12,9 +12,10 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from megacomet.api import operations, workers
+from megacomet.api import broadcasting, operations, workers
 from megacomet.api.acts import act
 from megacomet.api.audit_pages import AuditPages
+from megacomet.api.broadcasts import Broadcasts, wants_estimate
 from megacomet.api.channels import Channels
 from megacomet.api.clients import IClients, client_in, client_json
 from megacomet.api.events import Readers
@@ -79,6 +80,7 @@ class Api:
         publisher: Publisher,
         channels: Channels,
         clients: IClients,
+        broadcasts: Broadcasts,
         stats: IStats,
         readiness: IReadiness,
         staff: workers.IWorkers,
@@ -92,6 +94,7 @@ class Api:
         self._publisher = publisher
         self._channels = channels
         self._clients = clients
+        self._broadcasts = broadcasts
         self._stats = stats
         self._readiness = readiness
         self._workers = staff
@@ -157,6 +160,40 @@ class Api:
         counted: Deferred[int] = Deferred()
         self._publisher.publisher.cut_off(mailbox_of(client), cut, partial(_cut_off, request, counted, client, cut))
         return counted.addCallback(lambda n: request.reply(200, as_json(Disconnected(n))))
+
+    @_door(app, broadcasting.START)
+    def broadcast(self, request: Request) -> Deferred[None]:
+        """Publish one message to many, at a pace; or tell what that would be."""
+        order = self._broadcasts.order(request.content.read())
+        if wants_estimate(request.args.get(b"estimate", ())):
+            return _reply(request, self._broadcasts.estimate(order))
+        by = request.owner(broadcasting.START.scope).name
+        return act(request, "broadcast", self._broadcasts.start(order, by), 202)
+
+    @_door(app, broadcasting.LIST)
+    def broadcasts(self, request: Request) -> None:
+        """Tell how the last broadcasts stand."""
+        request.reply(200, self._broadcasts.listed())
+
+    @_door(app, broadcasting.READ_ONE)
+    def broadcast_as_it_stands(self, request: Request) -> None:
+        """Tell how a broadcast stands."""
+        request.reply(200, self._broadcasts.one(request.path))
+
+    @_door(app, broadcasting.PAUSE)
+    def pause(self, request: Request) -> Deferred[None]:
+        """Have a broadcast wait."""
+        return act(request, "pause-broadcast", self._broadcasts.pause(request.path))
+
+    @_door(app, broadcasting.RESUME)
+    def resume(self, request: Request) -> Deferred[None]:
+        """Have a broadcast go on."""
+        return act(request, "resume-broadcast", self._broadcasts.resume(request.path))
+
+    @_door(app, broadcasting.CANCEL)
+    def cancel(self, request: Request) -> Deferred[None]:
+        """Take a broadcast back."""
+        return act(request, "cancel-broadcast", self._broadcasts.cancel(request.path))
 
     @_door(app, operations.READ_STATS)
     def stats(self, request: Request) -> None:

@@ -1,8 +1,8 @@
 """`GET /api/audit`: the audit log backwards, a page at a time.
 
 The file may have any size: a page is read from where the one before it ended, in pieces, and never more of them than
-`MOST_PIECES`. Nothing else is done meanwhile, which takes a millisecond or two when the system has the file's end in
-memory, and some reads of the disk when it has not.
+`MOST_PIECES`. Nothing else is done meanwhile, which takes a millisecond when the system has the file's end in memory,
+and some reads of the disk when it has not.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import re
 import stat
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,8 @@ from megacomet.wire.answers import AuditPage, as_json
 PIECE_BYTES: Final = 64 * 1024
 #: Of a page. A thousand entries have some 300 KB.
 MOST_PIECES: Final = 8
+#: And so many lines: a file of very short ones would take the manager longer than its bytes.
+MOST_LINES: Final = 4000
 
 #: The file that a page ended in, and where: it has been moved when the next one is asked for after a rotation.
 _CURSOR: Final = re.compile(rb"([0-9]{1,20})-([0-9]{1,19})").fullmatch
@@ -103,14 +106,14 @@ def _page(fd: int, end: int | None, limit: int) -> AuditPage:
         return AuditPage([], None, 0)
     entries: list[msgspec.Raw] = []
     unreadable = 0
-    for start, line in _backwards(fd, end):
+    for start, line in islice(_backwards(fd, end), MOST_LINES):
         end = start
-        if line is None or not _is_entry(line):
-            unreadable += line is None or bool(line.strip())
-            continue
-        entries.append(msgspec.Raw(line))
-        if len(entries) == limit:
-            break
+        if line is None or (line.strip() and not _is_entry(line)):
+            unreadable += 1
+        elif line.strip():
+            entries.append(msgspec.Raw(line))
+            if len(entries) == limit:
+                break
     return AuditPage(entries, f"{found.st_ino}-{end}" if end else None, unreadable)
 
 
@@ -129,20 +132,26 @@ def _backwards(fd: int, end: int) -> Iterator[tuple[int, bytes | None]]:
     the end is dropped, and where the reading ended is told as its beginning. What is left of it is passed over with the
     next page, as a blank line is.
     """
+    if not end:
+        return
+    is_rest = False
+    if os.pread(fd, 1, end - 1) == b"\n":
+        end -= 1
+    else:
+        is_rest = end < os.fstat(fd).st_size
     tail, at, is_first = b"", end, True
-    is_rest = 0 < end < os.fstat(fd).st_size and os.pread(fd, 1, end - 1) != b"\n"
     for _ in range(MOST_PIECES):
         begin = max(0, at - PIECE_BYTES)
         data = os.pread(fd, at - begin, begin)
         if len(data) < at - begin:
             return  # it is being cut off
+        at = begin
         tail, *lines = (data + tail).split(b"\n")
-        start = end + 1
         for line in reversed(lines):
-            start -= len(line) + 1
-            yield start, b"" if is_rest else line
+            end -= len(line)
+            yield end, b"" if is_rest else line
+            end -= 1
             is_first = is_rest = False
-        end, at = end if is_first else start - 1, begin
         if not at:
             yield 0, b"" if is_rest else tail
             return

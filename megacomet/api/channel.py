@@ -110,6 +110,7 @@ class Channel(http.HTTPChannel):
         self._reading = False
         self._left = 0  # while lingering: bytes that may still be dropped
         self._body: SizedBody | ChunkedBody = _NO_BODY
+        self._body_due = 0.0
         self._held = False
         self._stopped = False
         self._due = 0.0
@@ -227,6 +228,8 @@ class Channel(http.HTTPChannel):
         if not has_body:
             self._complete()
             return
+        # Whoever has shown no key is not to sit here by sending a byte now and then.
+        self._body_due = 0.0 if request.identity else self.site.reactor.seconds() + self.site.keep_alive_s
         if expects_continue(head.headers, head.minor):
             self.transport.write(CONTINUE)
 
@@ -349,7 +352,7 @@ class Channel(http.HTTPChannel):
         elif state == BUSY or self._held:
             due = 0.0
         else:
-            due = now + self.site.keep_alive_s
+            due = (state == BODY and self._body_due) or now + self.site.keep_alive_s
         self._due = due
         if due and (self._alarm is None or self._alarm.getTime() > due):
             self._set_alarm(due - now)

@@ -5,7 +5,6 @@ It must not know where the answers come from: that is `IChannels`.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from msgspec import UNSET, Raw
@@ -26,6 +25,7 @@ from megacomet.wire.answers import (
     Removed,
     as_json,
 )
+from megacomet.wire.described import time_text as time_text
 from megacomet.wire.http import split_path
 
 #: What a list may be sorted by; the first unless asked for.
@@ -107,11 +107,6 @@ def channel_in(path: bytes) -> bytes:
 def text(name: bytes) -> str:
     """Return a name or a position as JSON has it."""
     return name.decode()
-
-
-def time_text(unix_s: float) -> str:
-    """Return a time as RFC 3339 UTC."""
-    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _by_subscribers(query: Query) -> bool:

@@ -76,7 +76,7 @@ class EventReader(Reader):
 
     def write_live(self, data: bytes) -> None:
         """Send figures, unless it has these; while it does not read, only the newest wait."""
-        if data is self._live:
+        if not data or data is self._live:
             return
         self._live = data
         self._is_live_due = self.stalled is not None

@@ -88,22 +88,6 @@ def change_keys(state_dir: str, change: Change) -> None:
         os.close(directory)
 
 
-def hand_over(path: str, uid: int, gid: int) -> None:
-    """Let a file of keys belong to who will run the server, where root has made it; a link is left as it is.
-
-    It is not told when that fails: whoever cannot read the file says so when it is read.
-    """
-    with contextlib.suppress(OSError):
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
-        try:
-            found = os.fstat(fd)
-            # With a second name it may be anybody's file, put here by who may write to the directory.
-            if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
-                os.fchown(fd, uid, gid)
-        finally:
-            os.close(fd)
-
-
 def _replace(state_dir: str, data: bytes) -> None:
     """Put a new file in the place of the old one; raise `OSError`, and the old one stays."""
     unfinished = os.path.join(state_dir, _UNFINISHED)

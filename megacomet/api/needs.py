@@ -87,15 +87,15 @@ class IVisit(Protocol):
 
     @property
     def path(self) -> bytes:
-        """Of the API, for which the request counts from now on; b"": the console answers it."""
+        """Of the API, for which the request counts from now on, where the console does not answer it."""
 
     @property
     def holds(self) -> Callable[[], bool]:
         """Tells whether it still may be answered."""
 
     @property
-    def answer(self) -> Callable[[bytes], IReply]:
-        """Takes the whole body, returns the answer or raises `PeerError`."""
+    def answer(self) -> Callable[[bytes], IReply] | None:
+        """Takes the whole body, returns the answer or raises `PeerError`; None: the API answers."""
 
 
 class IConsole(Protocol):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
+from megacomet.api.broadcasting import BROADCAST_OPERATIONS
 from megacomet.api.channels import SORTS
 from megacomet.api.events import MOST_READERS
 from megacomet.api.health import TEXT
@@ -362,6 +363,7 @@ OPERATIONS: Final = (
     *(PUSH_ONE, BATCH),
     *(LIST_CHANNELS, READ_CHANNEL, READ_HISTORY, CLEAR_HISTORY, TAIL_CHANNEL),
     *(READ_CLIENT, DISCONNECT),
+    *BROADCAST_OPERATIONS,
     *(LIST_WORKERS, RESTART, DRAIN, UNDRAIN),
     *(READ_STATS, READ_TRENDS, READ_CONFIG, FOLLOW_EVENTS, READ_AUDIT),
     *(DESCRIBE, DOCS, METRICS, HEALTH, READINESS),

@@ -6,6 +6,7 @@ know: small ones get their whole body through Klein, a batch gets it piece by pi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from twisted.web import server
 from twisted.web.http import parse_qs
 
 from megacomet.api.audit import DONE, address_text
-from megacomet.api.needs import IChannel, ISink, ISite, IVisit
+from megacomet.api.needs import IChannel, IReply, ISink, ISite, IVisit
 from megacomet.errors import PeerError, TooMany, WrongMethod
 from megacomet.model.keys import Identity
 from megacomet.publishing.pushing import Sender
@@ -94,10 +95,10 @@ class Request(server.Request):
             raise PeerError("bad-request", "a target is ASCII, everything else is percent-encoded")
         self._max_bytes: int | None = SMALL_BODY_BYTES
         # Before anything else is looked at. Who asks for the description may have no key, and has none here.
-        if self.site.console.serves(head.target):
-            self._come_by_console(head)
-        elif needs_key(head.target) or head.target in self.site.keyed:
+        if needs_key(head.target) or head.target in self.site.keyed:
             self.identity = self.site.keys.check(head.headers.get(b"authorization"))
+        elif self.site.console.serves(head.target):
+            self._come_by_console(head)
         body = self.site.bodies.get(self.path) if head.method == b"POST" else None
         if body is not None:
             check_type(head.headers, body.types)
@@ -114,7 +115,7 @@ class Request(server.Request):
         address = address_text(self._peer)
         visit = self._visit = console.visit(head, self._raw, address, self.channel.isSecure(), self.request_id)
         self.identity = visit.identity
-        if visit.path:
+        if visit.answer is None:
             self.path = visit.path
             self.uri = self.path + b"?" + head.query if head.query else self.path
 
@@ -141,8 +142,8 @@ class Request(server.Request):
         if self._refusal is not None:
             self.reply_problem(self._refusal)
             self.finish()
-        elif self._visit is not None and not self._visit.path:
-            self._answer_visit(self._visit)
+        elif self._visit is not None and self._visit.answer is not None:
+            self._answer_by_console(self._visit.answer)
         elif self._sink is not None:
             self._sink.end().addCallbacks(self._reply_sink, self.processingFailed)
         else:
@@ -150,9 +151,9 @@ class Request(server.Request):
             self.args = parse_qs(self._head.query, True) if self._head.query else {}
             self.process()
 
-    def _answer_visit(self, visit: IVisit) -> None:
+    def _answer_by_console(self, answer_to: Callable[[bytes], IReply]) -> None:
         try:
-            answer = visit.answer(b"".join(self._pieces))
+            answer = answer_to(b"".join(self._pieces))
         except PeerError as e:
             self.reply_problem(e)
         except Exception:

@@ -18,10 +18,11 @@ from twisted.web import server
 from twisted.web.http import datetimeToString
 from twisted.web.resource import IResource
 
-from megacomet.api import operations
+from megacomet.api import broadcasting, operations
 from megacomet.api.app import Api
 from megacomet.api.audit import IAudit
 from megacomet.api.audit_pages import AuditPages
+from megacomet.api.broadcasts import Broadcasts, IBroadcasts
 from megacomet.api.channel import Channel
 from megacomet.api.channels import Channels, IChannels
 from megacomet.api.clients import IClients
@@ -183,6 +184,7 @@ class Behind:
     Attributes:
         publisher: publishes pushes.
         lookup: knows the channels and the clients.
+        broadcasts: the messages that go to many at a pace.
         keys: the keys that the API takes.
         audit: takes note of what requests have changed.
         stats: the numbers of `GET /api/stats`.
@@ -199,6 +201,7 @@ class Behind:
 
     publisher: Publisher
     lookup: ILookup
+    broadcasts: IBroadcasts
     keys: Keys
     audit: IAudit
     stats: IStats
@@ -227,6 +230,7 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
         behind.publisher,
         Channels(behind.lookup),
         behind.lookup,
+        Broadcasts(behind.broadcasts, settings.message_bytes),
         behind.stats,
         behind.readiness,
         behind.workers,
@@ -252,10 +256,16 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
 
 
 def _bodies(publisher: Publisher, line_bytes: int) -> Mapping[bytes, Body]:
-    """Return what is taken by POST; a push, and each line of a batch, may have so many bytes."""
+    """Return what is taken by POST; a push, each line of a batch, and a broadcast may have so many bytes."""
 
     def batch(request: Request) -> Batch:
         sender = request.sender(operations.BATCH.scope)
         return Batch(publisher, sender, line_bytes, request.channel.hold, request.processingFailed)
 
-    return dict([_body(operations.PUSH_ONE, line_bytes), _body(operations.BATCH, None, batch)])
+    return dict(
+        [
+            _body(operations.PUSH_ONE, line_bytes),
+            _body(operations.BATCH, None, batch),
+            _body(broadcasting.START, line_bytes),
+        ]
+    )

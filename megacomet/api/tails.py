@@ -23,11 +23,11 @@ from megacomet.model.position import format_position
 from megacomet.wire.answers import as_json
 from megacomet.wire.described import Count, Position, Time
 
-#: Each takes a few connections' worth of the manager's time; people who look on are few.
+#: Each holds a few hundred KB, and one of the few connections that the manager keeps. People who look on are few.
 MOST_TAILS: Final = 32
 #: Seconds between two events of a tail at least: four a second are read as they come by nobody.
 PAUSE_S: Final = 0.25
-#: Messages of an event, and bytes of it, at most: what a page can show, and what a mobile phone can receive.
+#: Messages of an event, and bytes of it, at most: what a page can show, and a megabyte a second.
 MOST_MESSAGES: Final = 100
 MOST_BYTES: Final = 256 * 1024
 #: A message of more bytes is told by its beginning, so many characters of its JSON.

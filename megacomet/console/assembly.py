@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from twisted.logger import Logger
 
@@ -56,12 +57,11 @@ def make_console(
         clock: seconds that are never put back.
     """
     sessions = Sessions(keys, membership.seal, membership.signed_out)
-    return Console(find_files(), sessions, keys, audit, now, clock)
+    return Console(find_files(find_directory()), sessions, keys, audit, now, clock)
 
 
-def find_files() -> Files:
-    """Return the console's files; when there are none, that is logged and the server goes on without."""
-    directory = find_directory()
+def find_files(directory: Path | None) -> Files:
+    """Return the files of a directory; when there are none, that is logged and the server goes on without."""
     if directory is None:
         _log.error("the console has no files: this installation is not complete, and /console/ is 404")
         return NONE

@@ -18,7 +18,7 @@ MOST_FAILURES: Final = 10
 WINDOW_S: Final = 300.0
 #: Of refused sign-ins, one of an address in so many seconds stands in the audit log.
 NOTE_S: Final = 60.0
-#: Addresses that are remembered, some 300 bytes each; those that have failed longest ago are forgotten first.
+#: Addresses that are remembered, some 600 bytes each; those that have failed longest ago are forgotten first.
 MOST_ADDRESSES: Final = 10_000
 
 

@@ -93,13 +93,13 @@ class Visit:
 
     Attributes:
         identity: of who has signed in; None: nobody has.
-        path: of the API, for which the request counts from now on; b"": it is answered here.
-        holds: tells whether it still may be answered.
-        answer: takes the whole body, returns the answer or raises `PeerError`.
+        answer: takes the whole body, returns the answer or raises `PeerError`; None: the API answers it.
+        path: of the API, for which the request counts from now on.
+        holds: tells whether the API may go on answering it.
     """
 
     identity: Identity | None
-    answer: Callable[[bytes], Reply]
+    answer: Callable[[bytes], Reply] | None
     path: bytes = b""
     holds: Callable[[], bool] = bool
 
@@ -224,7 +224,7 @@ class Console:
     def _api(self, asked: _Asked) -> Visit:
         member = self._authorized(asked)
         path = asked.head.target[len(b"/console") :]
-        return Visit(member.identity, _not_here, path, lambda: self._sessions.holds(member.session, self._now()))
+        return Visit(member.identity, None, path, lambda: self._sessions.holds(member.session, self._now()))
 
     # -- signing in and out
 
@@ -303,7 +303,3 @@ class Console:
         self._sessions.end(member, self._now())
         self._audit.note("sign-out", key=member.identity.name, address=asked.address, request_id=asked.request_id)
         return Reply(204, lines=set_line(b"", 0, asked.is_under_tls))
-
-
-def _not_here(_: bytes) -> Reply:
-    raise AssertionError("a door of the API answers this")

@@ -82,10 +82,14 @@ class Files:
 NONE: Final = Files(None, {}, b"")
 
 
-def find_directory() -> Path | None:
-    """Return where the files are: in the package of a wheel, beside the package in a checkout; None: nowhere."""
-    inside = Path(__file__).with_name("pages")
-    root = Path(__file__).parents[2]
+def find_directory(package: Path = Path(__file__).parents[1]) -> Path | None:
+    """Return where the files are: in the package of a wheel, beside the package in a checkout; None: nowhere.
+
+    Args:
+        package: the directory of `megacomet`.
+    """
+    inside = package / "console" / "pages"
+    root = package.parent
     beside = root / "admin-ui"
     if (inside / INDEX).is_file():
         return inside
@@ -93,14 +97,14 @@ def find_directory() -> Path | None:
     return beside if (beside / INDEX).is_file() and (root / "setup.py").is_file() else None
 
 
-def load_files(directory: Path) -> Files:
-    """Read all files of a directory.
+def load_files(directory: Path, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES) -> Files:
+    """Read all files of a directory, which has so many and so many bytes at most.
 
     Raises:
         OSError: it cannot be read.
         ValueError: these are not the console's files; says why.
     """
-    raw = _read_all(directory)
+    raw = _read_all(directory, most_files, most_bytes)
     digest = hashlib.sha256()
     for name, body in sorted(raw.items()):
         digest.update(b"%b\0%d\0%b" % (name.encode(), len(body), body))
@@ -113,7 +117,7 @@ def load_files(directory: Path) -> Files:
     return Files(_file(INDEX, page), by_path, found[1] if found else b"")
 
 
-def _read_all(directory: Path) -> dict[str, bytes]:
+def _read_all(directory: Path, most_files: int, most_bytes: int) -> dict[str, bytes]:
     """Return what is served, by name; sub-folders are parted by "/"."""
     found: dict[str, bytes] = {}
     size = 0
@@ -124,8 +128,8 @@ def _read_all(directory: Path) -> dict[str, bytes]:
             if not _NAME(name) or path.suffix not in TYPES or path.is_symlink() or not path.is_file():
                 continue
             size += path.stat().st_size
-            if len(found) == MOST_FILES or size > MOST_BYTES:
-                raise ValueError(f"{directory} has more than {MOST_FILES} files or {MOST_BYTES} bytes")
+            if len(found) == most_files or size > most_bytes:
+                raise ValueError(f"{directory} has more than {most_files} files or {most_bytes} bytes")
             found[path.relative_to(directory).as_posix()] = path.read_bytes()
     return found
 

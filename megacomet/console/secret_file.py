@@ -12,7 +12,7 @@ from typing import Final
 
 from megacomet.console.tokens import SECRET_BYTES
 from megacomet.errors import StartError
-from megacomet.statedir import make_file
+from megacomet.statedir import hand_over, make_file
 
 FILE_NAME: Final = "console-secret"
 _LINE: Final = re.compile(rb"[0-9a-f]{%d}\n?" % (2 * SECRET_BYTES)).fullmatch
@@ -22,28 +22,25 @@ def load_or_make_secret(state_dir: str, uid: int | None = None, gid: int | None 
     """Read the secret of a state directory, or make it.
 
     Args:
-        state_dir: it must be there.
+        state_dir: it must be there, and its lock taken.
         uid, gid: who shall own what is made, None: whoever runs this.
 
     Raises:
         StartError: the file cannot be made or read, or holds no secret; it is named.
     """
     path = os.path.join(state_dir, FILE_NAME)
+    if uid is not None:  # an earlier start, by root, may have made it
+        hand_over(path, uid, -1 if gid is None else gid)
     found = _read(path)
     if found is not None:
         return found
+    secret = secrets.token_bytes(SECRET_BYTES)
     try:
-        make_file(path, secrets.token_hex(SECRET_BYTES).encode() + b"\n", uid, gid)
-    except FileExistsError:
-        pass  # somebody else was quicker
+        make_file(path, secret.hex().encode() + b"\n", uid, gid)
     except OSError as e:
-        raise StartError(
-            f"the console's secret cannot be written to {path}: {(e.strerror or str(e)).lower()}"
-        ) from None
-    found = _read(path)
-    if found is None:
-        raise StartError(f"the console's secret {path} is gone again")
-    return found
+        why = (e.strerror or str(e)).lower()
+        raise StartError(f"the console's secret cannot be written to {path}: {why}") from None
+    return secret
 
 
 def _read(path: str) -> bytes | None:

@@ -110,7 +110,7 @@ class Flight:
 
 
 class Downlink(link.LinkEnd):
-    """The way to one worker; see `megacomet.model.router.ILink`.
+    """The way to one worker; see `megacomet.model.ways.ILink`.
 
     Attributes:
         listening: whether the worker had a waiting connection at its last beat, or has spoken of listeners since.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -17,6 +17,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from megacomet import __version__
+from megacomet.link import BEAT_S
 from megacomet.manager.looks import Counted
 from megacomet.manager.main import Manager
 from megacomet.manager.workforce import Workforce
@@ -27,6 +28,7 @@ from megacomet.model.room import Upkeep
 from megacomet.model.trends import Steps, Trends
 from megacomet.rlimits import RESERVE, connections_for
 from megacomet.wire.answers import as_json
+from megacomet.wire.broadcasts import Broadcast
 from megacomet.wire.live import Fits, Latency, LiveFrame, LiveMemory, LiveStore, LiveWorker, Rates, TrendList
 from megacomet.wire.workers import WorkerInfo
 
@@ -52,11 +54,6 @@ _SERIES: Final[Mapping[str, int | None]] = {
 }
 
 
-def no_broadcasts() -> list[Any]:
-    """Stand for broadcasts where there are none."""
-    return []
-
-
 @attrs.frozen(kw_only=True)
 class Shown:
     """What is shown, and by what it is measured.
@@ -70,7 +67,7 @@ class Shown:
         limit: descriptors that a process may have.
         cores: processors that it may use.
         available: memory that may still be taken, None: not known.
-        broadcasts: those to be shown, as JSON values.
+        broadcasts: those to be shown.
         now: seconds, monotonic.
         elapsed: the same, going on while the machine sleeps.
         unix_s: the time of the day.
@@ -86,7 +83,7 @@ class Shown:
     limit: int
     cores: int
     available: Callable[[], int | None]
-    broadcasts: Callable[[], Sequence[Any]]
+    broadcasts: Callable[[], Sequence[Broadcast]]
     now: Callable[[], float]
     elapsed: Callable[[], float]
     unix_s: Callable[[], float]
@@ -210,7 +207,7 @@ class Live:
                 **{name: counts[name] for name in ("messages", "waiting", "channels", "bytes")},
                 max_bytes=shown.store.max_bytes,
             ),
-            workers=[_worker(info, max(1, shown.limit - RESERVE), done) for info in infos],
+            workers=[_worker(info, max(1, shown.limit - RESERVE), done, self._late_s(info.worker)) for info in infos],
             broadcasts=shown.broadcasts(),
         )
 
@@ -233,6 +230,10 @@ class Live:
         before = self._looks.back(seconds)
         return before if before is not None and look.at_s - before.at_s < seconds + STEP_S * _LATE else None
 
+    def _late_s(self, number: int) -> float:
+        """Return how late a worker's beat is at least, seconds: one that hangs does not say so itself."""
+        return max(0.0, self._looks.silent_s(number, STEP_S * _LATE) - BEAT_S)
+
     def _figures(self, done: Happened | None) -> _Figures:
         shown, manager = self._shown, self._shown.manager
         own = shown.counted.vitals.counts()
@@ -240,7 +241,7 @@ class Live:
         for link in manager.links.all():
             if said := link.counts:
                 cpu += said["cpu_share"]
-                lag_s = max(lag_s, said["lag_s"])
+                lag_s = max(lag_s, said["lag_s"], self._late_s(link.number))
                 open_ += sum(said["rows"].values())
         if done is not None:
             cpu += done.rates["cpu"]
@@ -305,7 +306,7 @@ def _latency(counts: Sequence[float]) -> Latency:
     return Latency(*(None if each is None else round(each * 1000, 3) for each in (p50, p99)))
 
 
-def _worker(info: WorkerInfo, room: int, done: Happened | None) -> LiveWorker:
+def _worker(info: WorkerInfo, room: int, done: Happened | None, late_s: float) -> LiveWorker:
     rates: Mapping[str, float] = {}
     if done is not None and info.worker in done.workers and info.open is not None:
         rates = dict(zip(OF_WORKERS, (round(rate, 1) for rate in done.workers[info.worker]), strict=True))
@@ -316,7 +317,7 @@ def _worker(info: WorkerInfo, room: int, done: Happened | None) -> LiveWorker:
         open=info.open,
         room=room,
         cpu=info.cpu_share,
-        lag_ms=None if info.lag_s is None else round(info.lag_s * 1000, 3),
+        lag_ms=None if info.lag_s is None else round(max(info.lag_s, late_s) * 1000, 3),
         memory=info.memory_bytes,
         restarts=info.restarts,
         accepts=rates.get("accepts"),

@@ -22,7 +22,7 @@ from megacomet.model.ranking import BINS, MOST, Best, Place
 from megacomet.slices import timed
 from megacomet.wire import looking
 
-#: Channels whose counts are here at once, about: 10 MB ...
+#: Channels whose counts are here at once, about: 20 MB with the answers that they came in, ...
 _AT_ONCE: Final = 65_536
 #: ... and of one worker: its answer is decoded in one go, which takes a millisecond and a half.
 _OF_ONE_AT_ONCE: Final = 8192

@@ -2,9 +2,9 @@
 
 Theory of operation. A connection that waits is a row: a plain mailbox poll is its channel's name, a live stream its
 channels side by side, everything else a `Session`. The manager's boxes are worked off one after the other. The first
-pass reads all records and notes for each row what it gets: messages for few rows one by one, those for many as a
-fan-out (`due`). The second pass writes to the few, in slices; the fan-outs go on between boxes. From the first pass
-on the head is the box's, because whatever tells a row its position gives it all that is due to it first.
+pass reads all records and notes for each row what it gets: messages for few rows one by one, those for many as fan-outs
+(`due`, `spreading`). The second pass writes to the few, in slices; the fan-outs go on between boxes. From the first
+pass on the head is the box's, because whatever tells a row its position gives it all that is due to it first.
 
 A session is *joining* until its page has come: live messages pass it by, because they are in the page. What the page
 says comes through the same ordered stream, so there is no in-between. A stream that subscribes to more from a position
@@ -20,11 +20,11 @@ It knows no descriptors' meaning, no sockets and no clock.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from megacomet.model.announcements import Announcements
 from megacomet.model.answers import Box, IAnswers, cut_off_of
-from megacomet.model.due import WINDOW, Due, Fanout, marks
+from megacomet.model.due import WINDOW, Due
 from megacomet.model.entries import Entry, entry_of
 from megacomet.model.polls import Polls
 from megacomet.model.position import format_position
@@ -32,6 +32,7 @@ from megacomet.model.requests import Requests
 from megacomet.model.results import Result, Results
 from megacomet.model.row_keys import IRowKeys
 from megacomet.model.session import Session, is_frozen, thaw
+from megacomet.model.spreading import Spreading
 from megacomet.model.streams import PAGE_MESSAGES, Streams
 from megacomet.model.subscriptions import Subscriptions
 from megacomet.names import EVERYONE
@@ -52,6 +53,7 @@ class Hub:
         listeners: who hears what.
         head: everything up to it that concerns this worker was handed to its connections, or is due to them.
         streams: those of the listeners that stay when they were given something.
+        spreading: messages to many.
         requests, results: what they ask of the manager beside what they missed, and what it is told of its boxes.
     """
 
@@ -67,7 +69,6 @@ class Hub:
         """Begin without listeners; the numbers are those of the constants with their names."""
         self.keys = keys
         self._few = few
-        self._window = window
         self.epoch = b""
         self.head = 0
         self._answers = answers
@@ -85,6 +86,12 @@ class Hub:
         self._polls = Polls(answers)
         self.results = Results()
         self._result = Result(0)
+        self.spreading = Spreading(
+            *(keys, self._due, self._told, self._polls, self.results, answers),
+            give=lambda fd, given: self._give(fd, given, False),
+            answer=self._answer,
+            window=window,
+        )
 
     # -- rows come and go
 
@@ -127,8 +134,9 @@ class Hub:
         if self._due.is_any(fd):
             self._answer(fd)
         elif key is not None:
+            stands_at = self._due.stands_at(fd, self.head) if self._due.paced else self.head
             self.leave(fd)
-            self._polls.answer_empty(fd, key, self.epoch, self.head)
+            self._polls.answer_empty(fd, key, self.epoch, stands_at)
 
     def waiting(self) -> list[int]:
         """Return the descriptors of all rows that wait."""
@@ -139,14 +147,19 @@ class Hub:
         """How many channels have a listener here."""
         return len(self.listeners)
 
-    def position(self, fd: int) -> bytes:
+    def position(self, fd: int, *, whole: bool = False) -> bytes:
         """Write to a live stream what is due to it, and return where it stands then.
+
+        Args:
+            fd: the row.
+            whole: whether that is to be all; else what is paced goes on waiting, and the position is one before it.
 
         Returns:
             b"" when it is no live stream (any more): there is no position that may be told.
         """
-        if is_frozen(self.keys[fd]) and (not self._due.is_any(fd) or self._answer(fd)) and is_frozen(self.keys[fd]):
-            return format_position(self.epoch, self.head)
+        is_due = self._due.is_any(fd) or (whole and self._due.is_paced(fd))
+        if is_frozen(self.keys[fd]) and (not is_due or self._answer(fd, whole=whole)) and is_frozen(self.keys[fd]):
+            return format_position(self.epoch, self._due.stands_at(fd, self.head) if self._due.paced else self.head)
         return b""
 
     # -- what the manager is told
@@ -178,6 +191,7 @@ class Hub:
         self._held.clear()
         self._told.clear()
         self.results.clear()
+        self.spreading.clear()
         self._box = self._rows = None
         self.requests.unlinked()
 
@@ -190,7 +204,8 @@ class Hub:
     @property
     def busy(self) -> bool:
         """Whether there is something to work off."""
-        return self._box is not None or bool(self._boxes) or bool(self._due.fanouts)
+        due = self._due
+        return self._box is not None or bool(self._boxes or due.fanouts or (due.paced and self.spreading.is_allowed))
 
     @property
     def has_boxes(self) -> bool:
@@ -200,7 +215,8 @@ class Hub:
     def work(self, out_of_time: Callable[[], bool], may_spread: Callable[[], bool] = lambda: True) -> list[bytes]:
         """Work boxes and fan-outs off, in order, until there is nothing or `out_of_time` says so.
 
-        A box waits for a few rows of a fan-out at most, and the fan-outs never wait for more than a box.
+        A box waits for a few rows of a fan-out at most, and the fan-outs never wait for more than a box. What is paced
+        waits for all of them.
 
         Args:
             out_of_time: whether others are to have their turn.
@@ -216,9 +232,9 @@ class Hub:
                 if not self._read(out_of_time) or not self._answer_due(out_of_time):
                     break
                 self._finish()
-            if self._due.fanouts:
+            if self._due.fanouts or (self._due.paced and not self._boxes and self.spreading.is_allowed):
                 if may_spread():
-                    self._spread()
+                    self.spreading.go_on()
                 elif not self.has_boxes:
                     break
             if out_of_time():
@@ -254,6 +270,8 @@ class Hub:
             elif frame.kind == frames.CUT_OFF:
                 rows = list(self.listeners.of(frame.channel))
                 self._result.counts[index] = self._answers.cut_off(rows, cut_off_of(frame), frame.channel)
+            elif frame.kind == frames.PACE:
+                self.spreading.pace(frame)
             elif not self.requests.replied(index, frame, self.epoch):
                 raise ValueError(f"a record of kind {frame.kind} has no business in a box")
         assert self._box is not None
@@ -279,21 +297,14 @@ class Hub:
                 self._held[channel] = self._result.number
             return
         rows = self.listeners.of(channel) if channel != EVERYONE else None
-        if rows is None or len(rows) > self._few:
-            self._begin_fanout(entry, rows)
+        if frame.flags & frames.PACED:
+            self._result.messages -= 1  # how long it takes is no measure of anything
+            self.spreading.begin_paced(entry, rows)
+        elif rows is None or len(rows) > self._few:
+            self.spreading.begin(entry, rows)
         else:
             for fd in tuple(rows):  # one of them may be given up meanwhile
                 self._give(fd, given, False)
-
-    def _begin_fanout(self, entry: Entry, rows: Collection[int] | None) -> None:
-        """Mark the rows of a message: those given, or all."""
-        due = self.keys.occupied() if rows is None else marks(rows, len(self.keys))
-        for fd in tuple(self._told.all_joining()):
-            if due[fd]:
-                due[fd] = 0
-                self._give(fd, (entry,), False)
-        self._due.begin(Fanout(entry, due))
-        self.results.await_fanout(self._result, entry.record, entry.offset)
 
     def _give(self, fd: int, given: tuple[Entry], held: bool) -> bool:
         key = self.keys[fd]
@@ -354,28 +365,16 @@ class Hub:
                     return False
         return True
 
-    def _spread(self) -> None:
-        """Write the oldest fan-out to some more of its rows."""
-        fanout = self._due.fanouts[0]
-        fds = fanout.take(self._window)
-        if not fds:
-            self._due.fanouts.popleft()
-            self.results.end_fanout(fanout.entry.result, fanout.entry.record)
-            return
-        connections, polls = self._answers.spread(fds, fanout.entry)
-        fanout.entry.result.written(fanout.entry.record, connections)
-        for fd in polls:
-            self._due.few[fd] = (fanout.entry, *self._due.few.pop(fd, ()))
-            self._answer(fd)
-
-    def _answer(self, fd: int) -> bool:
-        """Write to a row what is due to it; tells whether that worked."""
-        key, entries = self.keys[fd], self._due.take(fd)
+    def _answer(self, fd: int, *, whole: bool = False) -> bool:
+        """Write to a row what is due to it, `whole`: what is paced as well; tells whether that worked."""
+        key = self.keys[fd]
         assert key is not None
-        if is_frozen(key) or (isinstance(key, Session) and key.is_stream):
+        is_stream = is_frozen(key) or (isinstance(key, Session) and key.is_stream)
+        entries = self._due.take(fd, whole=whole or not is_stream)  # an answer ends a poll
+        if is_stream:
             # What waited in a mailbox may be older than what the connection was told: a position takes that back.
             late = any(entry.offset <= self._before for entry in entries if entry.channel[:1] == b"@")
-            position = format_position(self.epoch, self.head) if late else b""
+            position = format_position(self.epoch, self._due.stands_at(fd, self.head)) if late else b""
             is_written = self._answers.write(fd, entries, position)
         else:
             entries, stands_at, gaps = self._polls.choose(fd, key, entries, self.epoch, self.head)

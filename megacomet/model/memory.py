@@ -279,6 +279,15 @@ class MemoryStore:
         row = shelf.row(channel, now)
         return 0 if row is None else shelf.clear(row, last, most, now)
 
+    def withdraw(self, channel: bytes, offset: int, now: float) -> bool:
+        """See `IMessageStore.withdraw`."""
+        row = self._history.row(channel, now)
+        kept = None if row is None else row.find(offset)
+        if row is None or kept is None:
+            return False
+        self._history.withdraw(row, kept, now)
+        return True
+
     def listing(self, span: Span, limit: int) -> Listing:
         """See `IMessageStore.listing`."""
         shelves = (self._history, self._mailboxes) if span.has_mailboxes else (self._history,)

@@ -62,6 +62,10 @@ class Polls:
         """Tell whether a poll's page did not have all: what comes live now is not its next."""
         return bool(self._paged.get(fd, _LIVE)[1])
 
+    def cut_off(self) -> list[int]:
+        """Return the descriptors of those polls."""
+        return [fd for fd, (_, position) in self._paged.items() if position]
+
     def forget(self, fd: int) -> None:
         """The poll is gone."""
         self._paged.pop(fd, None)
@@ -90,11 +94,11 @@ class Polls:
         """Answer a poll whose row has been left."""
         return self._answers.answer(fd, key, [(e.channel, e.id, e.data) for e in entries], position, gaps)
 
-    def answer_empty(self, fd: int, key: bytes | Session, epoch: bytes, head: int) -> None:
+    def answer_empty(self, fd: int, key: bytes | Session, epoch: bytes, stands_at: int) -> None:
         """Answer a poll whose row has been left and whose time is over."""
         position = b""  # a plain poll was promised nothing
         if isinstance(key, Session):
-            position = key.since if key.join else format_position(epoch, head)
+            position = key.since if key.join else format_position(epoch, stands_at)
         self.answer(fd, key, (), position, [])
 
 

@@ -67,9 +67,18 @@ class Happened:
     workers: Mapping[int, tuple[float, ...]]
 
 
-def happened(before: Look, now: Look) -> Happened:
-    """Return what happened a second; `before` is the older of the two."""
+def happened(before: Look, now: Look) -> Happened | None:
+    """Return what happened a second.
+
+    Args:
+        before, now: two looks, the older one first.
+
+    Returns:
+        None: one of the workers is older than the manager, and its first figures came between the two.
+    """
     over_s = now.at_s - before.at_s
+    if any(number not in before.workers and not _is_born(told, over_s) for number, told in now.workers.items()):
+        return None
     rates = dict.fromkeys(OF_WORKERS, 0.0)
     workers = {}
     for number, grown, grown_s in _grown(before, now):
@@ -97,9 +106,13 @@ def _grown(before: Look, now: Look) -> Iterator[tuple[int, list[float], float]]:
             grown_s = told.uptime_s - was.uptime_s if told.pid == was.pid else over_s
             if grown_s > 0:
                 yield number, list(map(sub, told.counted, was.counted)), grown_s
-        elif told.uptime_s <= over_s + BORN_S:
+        elif _is_born(told, over_s):
             yield number, list(told.counted), over_s
-        # Else it is older than this manager, or was away: when it did all that, nobody knows.
+        # Else it is older than this manager: when it did all that, nobody knows.
+
+
+def _is_born(told: Told, over_s: float) -> bool:
+    return told.uptime_s <= over_s + BORN_S
 
 
 class Looks:
@@ -120,3 +133,20 @@ class Looks:
         """Return the newest look that is so much older than the last one; None: there is none."""
         last = self._looks[-1].at_s if self._looks else 0.0
         return next((look for look in reversed(self._looks) if last - look.at_s >= seconds), None)
+
+    def silent_s(self, number: int, apart_s: float) -> float:
+        """Return for how long at least a worker has told nothing, seconds.
+
+        Args:
+            number: of the worker; of one that is not known it is 0.
+            apart_s: looks that are further apart tell nothing: who looks was held up itself, or the machine slept.
+        """
+        if not self._looks or (told := self._looks[-1].workers.get(number)) is None:
+            return 0.0
+        since = self._looks[-1].at_s
+        for look in reversed(self._looks):
+            was = look.workers.get(number)
+            if since - look.at_s > apart_s or was is None or (was.pid, was.uptime_s) != (told.pid, told.uptime_s):
+                break
+            since = look.at_s
+        return self._looks[-1].at_s - since

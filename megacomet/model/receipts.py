@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from megacomet.wire import frames
 
 
 class Receipt:
-    """Counts the connections that a message was written to, over all workers that it was handed to."""
+    """Counts the connections that a message was written to, over all workers that it was handed to.
+
+    Attributes:
+        flags: of the record that hands it to a worker.
+    """
 
     __slots__ = ("_counted", "_outstanding", "connections")
+
+    flags: ClassVar[int] = frames.WANTS_RECEIPT
 
     def __init__(self, counted: Callable[[int], None]) -> None:
         self._counted = counted

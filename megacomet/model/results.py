@@ -139,6 +139,10 @@ class Results:
         if offset is not None and result.is_told:
             self._counted.append(frames.encode(frames.COUNTED, number=result.counts[record], offset=offset))
 
+    def tell(self, record: bytes) -> None:
+        """Have a record told that is in the answer of no box."""
+        self._counted.append(record)
+
     def outgoing(self) -> list[bytes]:
         """Return what is told later than in the answer of its box, gathered since the last call."""
         counted, self._counted = self._counted, []

@@ -325,6 +325,14 @@ class Shelf:
             self._close(row)
         return count
 
+    def withdraw(self, row: Row, kept: Kept, now: float) -> None:
+        """Drop a message of the row as if it had never been: it leaves no gap."""
+        lost = row.lost
+        self.drop(row, kept, now)
+        row.lost = lost
+        if not row.messages:
+            self._close(row)
+
     def expire(self, now: float, most: int) -> bool:
         """Drop what has run out, up to about so many messages and rows; tell whether that was all."""
         while most > 0:

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 import attrs
 
@@ -26,30 +25,15 @@ from megacomet.model.polls import ANSWER_BYTES
 from megacomet.model.position import parse_since
 from megacomet.model.receipts import Counting, Outcome, Receipt, Token
 from megacomet.model.replies import Replies
+from megacomet.model.rollouts import Rollouts
 from megacomet.model.store import IMessageStore, Missed
+from megacomet.model.ways import ILink, tell_all
 from megacomet.names import EVERYONE, is_mailbox
 from megacomet.wire import frames
 from megacomet.wire.cutoff import CutOff
 
 #: The directory forgets a dead worker's entries in so many buckets a call of `expire`.
 SWEEP_BUCKETS = 1024
-
-
-class ILink(Protocol):
-    """The way to one worker: an ordered stream of records.
-
-    Attributes:
-        listening: whether the worker has a connection that waits, as far as it is known.
-    """
-
-    listening: bool
-
-    @property
-    def has_room(self) -> bool:
-        """Whether those who missed something may have it now; else `Router.read_on` is called when there is room."""
-
-    def send(self, record: bytes, token: Token | None) -> None:
-        """Put a record on the stream; the token comes back through `Router.settled`, also when the link is lost."""
 
 
 @attrs.frozen
@@ -67,6 +51,7 @@ class Router:
 
     Attributes:
         published: messages that went through the log since the start, by status.
+        rollouts: told how far workers are with messages that are paced.
     """
 
     def __init__(self, store: IMessageStore, directory: Directory) -> None:
@@ -78,6 +63,7 @@ class Router:
         self._unread: dict[ILink, deque[frames.Frame]] = {}
         self._status: dict[int, str] = {}
         self._counting = Counting()
+        self.rollouts = Rollouts()
         self._now = 0.0
         self._replies = Replies(store, self.publish)
         self.published = dict.fromkeys(("sent", "queued", "unheard"), 0)
@@ -108,7 +94,8 @@ class Router:
             publication: what and where to.
             now: seconds.
             done: called once, when the message is safe and handed out, or refused.
-            receipt: counts the connections written to; nothing is reported of what is refused or repeated.
+            receipt: counts the connections written to; nothing is reported of what is refused or repeated. That of a
+                `Rollout` has the message paced.
         """
 
         def appended(outcome: Appended | Refused) -> None:
@@ -158,7 +145,7 @@ class Router:
         if receipt is not None:
             receipt.handed()
         token = Token(message.channel, message.offset if claims else 0, receipt) if claims or receipt else None
-        flags = 0 if receipt is None else frames.WANTS_RECEIPT
+        flags = 0 if receipt is None else receipt.flags
         link.send(
             frames.encode(
                 frames.MESSAGE, flags=flags, offset=message.offset, channel=message.channel, data=message.data
@@ -171,13 +158,19 @@ class Router:
 
         Every worker is told: the client may be kept out, and comes to any of them.
         """
-        receipt = Receipt(done)
         flags = frames.RECONNECT if cut.reconnect else 0
         record = frames.encode(frames.CUT_OFF, flags=flags, number=cut.code, offset=cut.block_s, channel=mailbox)
-        for link in self._links.values():
-            receipt.handed()
-            link.send(record, Token(mailbox, 0, receipt))
-        receipt.reported(0)
+        tell_all(self._links.values(), record, done)
+
+    def pause(self, offset: int, done: Callable[[int], None]) -> None:
+        """Have a message that is paced go to nobody for now; `done` is called when all workers know."""
+        tell_all(self._links.values(), frames.encode(frames.PACE, offset=offset), done)
+
+    def withdraw(self, channel: bytes, offset: int, now: float, done: Callable[[int], None]) -> None:
+        """Take back a message that is paced; `done` is called when it is written to nobody any more."""
+        self._store.withdraw(channel, offset, now)
+        record = frames.encode(frames.PACE, flags=frames.WITHDRAWN, offset=offset)
+        tell_all(self._links.values(), record, done)
 
     # -- workers
 
@@ -199,6 +192,7 @@ class Router:
         del self._links[slot]
         self._unread.pop(link, None)
         self._counting.lost(link)
+        self.rollouts.lost(link)
         self._directory.drop(slot)
         for channel in list(self._deferred):
             self._forget_deferred(channel, link)
@@ -232,6 +226,8 @@ class Router:
                 self._replies.publish(self._sender(link), frame, now)
             elif frame.kind == frames.COUNTED:
                 self._counting.counted(link, frame.offset, frame.number)
+            elif frame.kind == frames.PROGRESS:
+                self.rollouts.told(link, frame)
             else:
                 raise ValueError(f"a worker sent a record of kind {frame.kind}")
 

@@ -171,6 +171,13 @@ class IMessageStore(Interface):
         Whoever resumes from before is told of a gap. What is on its way may still arrive.
         """
 
+    def withdraw(channel: bytes, offset: int, now: float) -> bool:
+        """Take a message of a channel back that is no mailbox; return whether it was still kept.
+
+        No reader gets it any more, and none is told of a gap because of it. It stays in the log's count, and what is on
+        its way may still arrive.
+        """
+
     def listing(span: Span, limit: int) -> Listing:
         """Begin to search for the first channels of a span of which something is kept."""
 

@@ -7,7 +7,7 @@ costs 216 bytes). A channel is in one of the two.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
@@ -85,6 +85,17 @@ class Subscriptions:
             alone = self._alone.find(channel)
             return (alone,) if alone >= 0 else ()
         return there if isinstance(there, set) else (there,)
+
+    def counts(self, names: Sequence[bytes]) -> dict[bytes, int]:
+        """Return how many subscribers each of the channels has, without those that have none."""
+        alone, counts = self._alone, {}
+        for name, there in zip(names, self._of.of_each(names), strict=True):
+            if there is None:
+                if alone.find(name) >= 0:
+                    counts[name] = 1
+            else:
+                counts[name] = len(there) if isinstance(there, set) else 1
+        return counts
 
     def parts(self, *, has_mailboxes: bool = True) -> Iterator[Iterable[bytes]]:
         """Iterate over all channels in small parts; between them, listeners may come and go.

@@ -6,6 +6,7 @@ the numbers come. So a push is decoded as fast as if nothing were described.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from msgspec import Meta
@@ -69,3 +70,8 @@ Time = Annotated[
 Whole = Annotated[float, Meta(multiple_of=1)]
 Count = Annotated[int, Meta(extra_json_schema={"minimum": 0})]
 Seconds = Annotated[float, Meta(extra_json_schema={"minimum": 0})]
+
+
+def time_text(unix_s: float) -> str:
+    """Return a time, seconds since the epoch, as a `Time`."""
+    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,7 +7,8 @@ data:
 
 Down, from the manager to a worker:
 
-    MESSAGE   offset, channel, data         to every connection on the channel; flag RECEIPT asks for a count
+    MESSAGE   offset, channel, data         to every connection on the channel; flag RECEIPT asks for a count; flag
+              PACED: to as many a second as a PACE says, none before it; what becomes of it is told as PROGRESS
     PAGE      number=join, offset, channel, data      one missed message for the connection that sent the join
     PAGE_END  number=join, offset=head, data=names of the channels with a gap; flag MORE when the limit cut it off
     PAST      number=request, offset, channel, data   one message of a history that was asked for
@@ -16,6 +17,8 @@ Down, from the manager to a worker:
     REFUSED   number=request, data=code     it was refused
     CUT_OFF   number=close code, offset=seconds, channel=mailbox; flag RECONNECT: the client may come back, else not
               for so long; the connections that were ended are told as a RECEIPT
+    PACE      offset=of a message that was PACED, number=connections that it goes to in 1,000 s; flag WITHDRAWN: to none
+              any more. Answered by PROGRESS, unless the worker is done with the message
 
 Up, from a worker to the manager:
 
@@ -26,6 +29,8 @@ Up, from a worker to the manager:
     HISTORY   number=request, offset=limit, channel, data=since as text; answered by PAST records and PAST_END
     PUBLISH   number=request, offset=bytes of the key, channel, data=key and data; answered by PUBLISHED or REFUSED
     COUNTED   number=connections written, offset=of the message: of one whose RECEIPT had the flag LATER
+    PROGRESS  offset=of a message that was PACED, number=connections written by now, data=connections that it was due to
+              (4), and is still due to (4), or was when it was WITHDRAWN; none of these: the worker is done with it
 
 In the answer to a box of the down stream:
 
@@ -48,23 +53,29 @@ PAST_END: Final = 5
 PUBLISHED: Final = 6
 REFUSED: Final = 7
 CUT_OFF: Final = 8
+PACE: Final = 9
 WANT: Final = 16
 LEAVE: Final = 17
 JOIN: Final = 18
 HISTORY: Final = 19
 PUBLISH: Final = 20
 COUNTED: Final = 21
+PROGRESS: Final = 22
 RETURNED: Final = 32
 RECEIPT: Final = 33
 
 #: On MESSAGE: the publisher wants to know how many connections it was written to.
 WANTS_RECEIPT: Final = 1
+#: On MESSAGE: it goes to so many connections a second as is said later.
+PACED: Final = 2
 #: On PAGE_END and PAST_END: the limit cut it off; nothing after its last message was looked at.
 MORE: Final = 1
 #: On PAST_END: something after the position is, or may be, no longer kept.
 GAP: Final = 2
 #: On CUT_OFF: the client is to come back.
 RECONNECT: Final = 1
+#: On PACE: the message goes to nobody any more.
+WITHDRAWN: Final = 1
 #: On JOIN: the page has nothing of the channel of everyone, which the connection hears already.
 LATE: Final = 1
 #: On RETURNED: the worker has nobody on the channel; the directory forgets it.
@@ -74,6 +85,7 @@ LATER: Final = 1
 
 _HEADER: Final = struct.Struct(">BBIQHI")
 HEADER_BYTES: Final = _HEADER.size
+_PROGRESS: Final = struct.Struct(">II")
 
 
 class Frame(NamedTuple):
@@ -112,6 +124,38 @@ def decode(blob: bytes) -> Iterator[Frame]:
             raise ValueError("a record of the link is cut off in its body")
         yield make((kind, flags, number, offset, blob[at + size : middle], blob[middle:after]))
         at = after
+
+
+class Progress(NamedTuple):
+    """How a message that is paced stands at a worker.
+
+    Attributes:
+        connections: that it was due to.
+        written: that it was written to by now.
+        left: that it is still due to.
+    """
+
+    connections: int
+    written: int
+    left: int
+
+
+def encode_progress(offset: int, progress: Progress) -> bytes:
+    """Pack a PROGRESS record."""
+    data = _PROGRESS.pack(progress.connections, progress.left)
+    return encode(PROGRESS, number=progress.written, offset=offset, data=data)
+
+
+def decode_progress(frame: Frame) -> Progress:
+    """Return what a PROGRESS record says.
+
+    Raises:
+        ValueError: its data are not two numbers.
+    """
+    if len(frame.data) != _PROGRESS.size:
+        raise ValueError("a record of progress has two numbers")
+    connections, left = _PROGRESS.unpack(frame.data)
+    return Progress(connections, frame.number, left)
 
 
 def encode_names(names: Iterable[bytes]) -> bytes:

@@ -6,10 +6,11 @@ The texts under "Attributes" stand in the API's description too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta, Struct, field
 
+from megacomet.wire.broadcasts import Broadcast
 from megacomet.wire.described import Count, Seconds, Time
 from megacomet.wire.workers import State
 
@@ -174,7 +175,7 @@ class LiveFrame(Struct, frozen=True, kw_only=True):
     fits: Fits
     store: LiveStore
     workers: Sequence[LiveWorker]
-    broadcasts: Sequence[Mapping[str, Any]]
+    broadcasts: Sequence[Broadcast]
 
 
 #: A number that is negative nowhere, `null` where it is not known.

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from typing import Annotated, Final, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Annotated, Final, NoReturn, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -45,6 +45,10 @@ _TARGETS: Final = ("channel", "channels", "client", "clients")
 _SOME: Final = {"minItems": 1, "maxItems": MAX_TARGETS}
 
 
+Ttl = Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_TTL_S})]
+Fields = TypeVar("Fields")
+
+
 class PushBody(msgspec.Struct, forbid_unknown_fields=True):
     """A push, to exactly one of `channel`, `channels`, `client`, `clients` and `everyone`.
 
@@ -66,7 +70,7 @@ class PushBody(msgspec.Struct, forbid_unknown_fields=True):
     client: Client | UnsetType = UNSET
     clients: Annotated[list[Client], Meta(extra_json_schema=_SOME)] | UnsetType = UNSET
     everyone: bool | UnsetType = UNSET
-    ttl: Annotated[float, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_TTL_S})] | UnsetType = UNSET
+    ttl: Ttl | UnsetType = UNSET
     key: Annotated[str, Meta(extra_json_schema={"minLength": 1, "maxLength": MAX_KEY_BYTES})] | UnsetType = UNSET
 
 
@@ -113,15 +117,7 @@ def decode_push(body: bytes, max_data_bytes: int) -> Push:
     Raises:
         PeerError: `bad-json`, `bad-fields` or `too-large`, with the pointer of the field at fault.
     """
-    check_utf8(body)
-    try:
-        fields = _decode(body)
-    except msgspec.ValidationError as e:
-        _refuse_fields(body, e)
-    except (msgspec.DecodeError, UnicodeDecodeError) as e:
-        raise PeerError("bad-json", str(e)) from None
-    except RecursionError:
-        raise too_deep("/data") from None
+    fields = decode_fields(_decode, body)
     raw = bytes(fields.data)
     data = compact(raw, max_data_bytes)
     _refuse_repeats(body, raw, fields)
@@ -130,10 +126,31 @@ def decode_push(body: bytes, max_data_bytes: int) -> Push:
         targets,
         single,
         data,
-        None if fields.ttl is UNSET else _ttl(fields.ttl),
+        None if fields.ttl is UNSET else ttl_of(fields.ttl),
         None if fields.key is UNSET else _key(fields.key),
         EVERYONE in targets,
     )
+
+
+def decode_fields(decode: Callable[[bytes], Fields], body: bytes) -> Fields:
+    """Decode a body that has `data` beside other fields.
+
+    Args:
+        decode: of a `msgspec.json.Decoder`, whose type has the fields.
+        body: as it came.
+
+    Raises:
+        PeerError: `bad-json` or `bad-fields`, with the pointer of the field at fault.
+    """
+    check_utf8(body)
+    try:
+        return decode(body)
+    except msgspec.ValidationError as e:
+        _refuse_fields(body, e)
+    except (msgspec.DecodeError, UnicodeDecodeError) as e:
+        raise PeerError("bad-json", str(e)) from None
+    except RecursionError:
+        raise too_deep("/data") from None
 
 
 def _refuse_fields(body: bytes, error: msgspec.ValidationError) -> NoReturn:
@@ -158,16 +175,27 @@ def _pointer(field: str, index: int | None = None) -> str:
 
 
 def _refuse_repeats(body: bytes, raw: bytes, fields: PushBody) -> None:
+    """Refuse a field of a push that stands twice; see `refuse_repeats`."""
+    name = fields.channel if fields.client is UNSET else fields.client
+    # Nearly always: data and one target, and no colon is left for a third field.
+    is_common = name is not UNSET and body.count(b":") == raw.count(b":") + name.count(":") + 2
+    if not is_common or body.count(b"\\") != raw.count(b"\\"):
+        refuse_repeats(body, raw, fields)
+
+
+def refuse_repeats(body: bytes, raw: bytes, fields: msgspec.Struct) -> None:
     """Refuse a field that stands twice; the decoder takes the last one without a word.
 
     Each field has one colon, and the only others are those in the values. So the colons tell, unless something outside
     of `data` is escaped. (A repeated value that is not the last can only add to the count.)
+
+    Args:
+        body: as it came.
+        raw: the field `data` of it.
+        fields: decoded.
     """
     if body.count(b"\\") == raw.count(b"\\"):
         expected = raw.count(b":")
-        name = fields.channel if fields.client is UNSET else fields.client
-        if name is not UNSET and body.count(b":") == expected + name.count(":") + 2:
-            return  # nearly always: data and one target, and no colon is left for a third field
         for value in astuple(fields):
             if value is not UNSET:
                 expected += 1
@@ -220,7 +248,8 @@ def _target(kind: str, index: int | None, name: str) -> bytes:
         raise PeerError("bad-fields", e.detail, _pointer(kind, index)) from None
 
 
-def _ttl(ttl_s: float) -> float:
+def ttl_of(ttl_s: float) -> float:
+    """Return the time that a message is to be kept, seconds; raise `PeerError` when that is none."""
     if not 0 <= ttl_s <= MAX_TTL_S:
         raise PeerError("bad-fields", f"ttl is seconds from 0 to {MAX_TTL_S}", "/ttl")
     return ttl_s

@@ -7,7 +7,7 @@ Between two questions it keeps one census (`megacomet.model.ranking`), the last 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Protocol
 
@@ -96,6 +96,12 @@ class Looking:
     def _count(self, channel: bytes) -> int:
         return self._rows.keys.occupied().count(1) if channel == EVERYONE else len(self._listeners.of(channel))
 
+    def _counts(self, channels: Sequence[bytes]) -> dict[bytes, int]:
+        counts = self._listeners.counts(channels)
+        if EVERYONE in channels and (everyone := self._count(EVERYONE)):
+            counts[EVERYONE] = everyone
+        return counts
+
     # -- lists
 
     def _list(self, asked: looking.ListChannels) -> Deferred[bytes]:
@@ -124,7 +130,7 @@ class Looking:
     def _count_bins(self, asked: looking.CountBins) -> Deferred[bytes]:
         if self._census is None or self._forgetting is None or asked.modulus != self._modulus:
             raise LinkRefused("this census is not known any more")
-        counting = Counting(self._census.take(asked.first, asked.end), self._count)
+        counting = Counting(self._census.take(asked.first, asked.end), self._counts)
         if asked.end >= BINS:
             self._forget()
         else:

@@ -264,7 +264,7 @@ class Sockets:
         most = self._settings.channels_per_connection
         if sum(not is_reserved(channel) for channel in here) + len(new) > most:
             raise OpError(106, f"a connection has at most {most} channels", request.id)
-        position = self._hub.position(fd)
+        position = self._hub.position(fd, whole=bool(new))
         if not position:
             return
         if new:
@@ -275,7 +275,7 @@ class Sockets:
             self._ok(fd, request.id, ops.ok_position, position)
 
     def _unsubscribe(self, fd: int, request: ops.Unsubscribe) -> None:
-        if self._hub.position(fd):
+        if self._hub.position(fd, whole=True):
             self._hub.streams.unsubscribe(fd, request.channels)
             self._link().touch()
             if request.id is not None:

@@ -30,6 +30,7 @@ from megacomet.model.hub import Hub
 from megacomet.slices import timed, undisturbed
 from megacomet.turns import Turns
 from megacomet.worker.meters import Meters
+from megacomet.worker.pacing import Pacing
 from megacomet.worker.pusher import Pusher
 from megacomet.worker.uplink_end import UplinkEnd
 
@@ -122,6 +123,7 @@ class Uplink:
         self.workers = 0
         self.meters = Meters()
         self._hub = hub
+        self._pacing = Pacing(hub.spreading, reactor, clock, self.touch)
         self._number = -1
         self._nonce = nonce
         self._protocol: UplinkEnd | None = None
@@ -296,6 +298,7 @@ class Uplink:
             for result in results:
                 protocol.worked_off(result)
         self._turns.slice_over(is_done=not self._hub.busy)
+        self._pacing.look()
         if self._hub.busy:
             self.touch()
 

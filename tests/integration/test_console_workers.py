@@ -31,6 +31,11 @@ def _press(tab: Tab, name: str) -> None:
     tab.page.get_by_role("button", name=name, exact=True).first.click()
 
 
+def _asked(tab: Tab, name: str) -> Locator:
+    """A button of the dialog that is open, or is about to."""
+    return tab.page.get_by_role("dialog").get_by_role("button", name=name, exact=True)
+
+
 def _busiest(tab: Tab, site: Site) -> int:
     """Return the worker that has the most connections, when the page shows all."""
     expect(tab.main.locator("tfoot td[data-label='Connections']")).to_contain_text(f"{STREAMS}of")
@@ -46,26 +51,26 @@ def test_a_worker_is_drained_and_brought_back(tabs: Tabs, site: Site) -> None:
         rate = tab.page.get_by_label("Connections a second")
         expect(rate).to_have_value("1000")
         rate.fill("0")
-        expect(tab.button(f"Drain worker {worker}")).to_be_disabled()
+        expect(_asked(tab, f"Drain worker {worker}")).to_be_disabled()
         rate.fill("1")
-        tab.button(f"Drain worker {worker}").click()
+        _asked(tab, f"Drain worker {worker}").click()
         progress = tab.page.get_by_role("progressbar", name=f"Drain of worker {worker}")
         expect(progress).to_have_attribute("aria-valuetext", re.compile(r"^[1-9]\d* of \d+$"))
         expect(_cell(tab, worker, "State")).to_have_text("draining")
         tab.sees(re.compile(r"\d+ left, .*to go"))
-        _press(tab, f"Bring worker {worker} back")
+        _press(tab, f"Bring back worker {worker}")
         expect(progress).to_be_hidden()
         expect(_cell(tab, worker, "State")).to_have_text("up")
         assert site.ask("GET", "/api/workers")[worker]["open"] > 0
-        _press(tab, f"Drain worker {worker}")
-        tab.button(f"Drain worker {worker}").click()
-        expect(progress).to_have_attribute("aria-valuenow", "100")
-        expect(_cell(tab, worker, "State")).to_have_text("drained")
-        tab.button(f"Restart worker {worker} now that it is empty").click()
-        tab.sees("It has no connections.")
-        tab.button(f"Restart worker {worker}").click()
-        expect(_cell(tab, worker, "State")).to_have_text("up")
-        expect(progress).to_be_hidden()
+    _press(tab, f"Drain worker {worker}")
+    _asked(tab, f"Drain worker {worker}").click()
+    tab.sees("Empty.")
+    expect(_cell(tab, worker, "State")).to_have_text("drained")
+    tab.button(f"Restart worker {worker} now that it is empty").click()
+    tab.sees("It has no connections.")
+    _asked(tab, f"Restart worker {worker}").click()
+    expect(_cell(tab, worker, "State")).to_have_text("up")
+    expect(tab.page.get_by_role("heading", name="Drained")).to_be_hidden()
 
 
 def test_the_last_one_that_listens_is_not_drained(tabs: Tabs, site: Site) -> None:
@@ -75,11 +80,11 @@ def test_the_last_one_that_listens_is_not_drained(tabs: Tabs, site: Site) -> Non
     for other in (0, 1):
         site.ask("POST", f"/api/workers/{other}/drain", {"per_s": 1000})
     _press(tab, "Drain worker 2")
-    tab.button("Drain worker 2").click()
+    _asked(tab, "Drain worker 2").click()
     expect(tab.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("No other worker listens at")
-    tab.button("Cancel").click()
+    _asked(tab, "Cancel").click()
     for other in (0, 1):
-        _press(tab, f"Bring worker {other} back")
+        _press(tab, f"Bring back worker {other}")
         expect(_cell(tab, other, "State")).to_have_text("up")
 
 
@@ -114,12 +119,12 @@ def test_a_restart_is_asked_for_and_stands_in_the_audit_log(tabs: Tabs, site: Si
     tab = tabs.open(at="#/workers")
     before = int(_cell(tab, 0, "Restarts").inner_text())
     _press(tab, "Restart worker 0")
-    tab.button("Cancel").click()
+    _asked(tab, "Cancel").click()
     with site.streams(*[f"channel=c{i}" for i in range(STREAMS)]):
         expect(_cell(tab, 0, "Connections")).not_to_have_text(re.compile("^0of"))
         _press(tab, "Restart worker 0")
         tab.sees(re.compile(r"The clients come back by themselves within seconds, to the 2 others that listen"))
-        tab.button("Restart worker 0").click()
+        _asked(tab, "Restart worker 0").click()
         expect(_cell(tab, 0, "Restarts")).to_have_text(str(before + 1))
         expect(_cell(tab, 0, "Last end")).to_have_text("it ended with status 0")
     done = [each for each in site.ask("GET", "/api/audit")["entries"] if each.get("worker") == 0]

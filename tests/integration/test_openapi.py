@@ -13,8 +13,8 @@ from tests.integration.server import UNIT_S, Server
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 #: It takes some 20 s.
 RUN_S = 12 * UNIT_S
-#: The two that the configuration leaves out, and the document, which schemathesis has asked for already.
-LEFT_OUT = 3
+#: The three that the configuration leaves out, and the document, which schemathesis has asked for already.
+LEFT_OUT = 4
 
 
 def test_schemathesis_finds_nothing(tmp_path: Path) -> None:

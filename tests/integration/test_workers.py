@@ -41,12 +41,13 @@ def ask(server: Server, method: str, path: str, body: object = None) -> tuple[in
 class Watcher:
     """A reader of events, in a thread of its own."""
 
-    def __init__(self, connection: socket.socket, key: str) -> None:
+    def __init__(self, connection: socket.socket, key: str, query: str = "") -> None:
         self.seen: list[tuple[str, dict[str, Any]]] = []
         self._changed = threading.Condition()
         self._socket = connection
         self._socket.settimeout(None)
-        self._socket.sendall(f"GET /api/events HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {key}\r\n\r\n".encode())
+        head = f"GET /api/events{query} HTTP/1.1\r\nHost: test\r\nAuthorization: Bearer {key}\r\n\r\n"
+        self._socket.sendall(head.encode())
         self.ended = threading.Thread(target=self._read)
         self.ended.start()
         self.wait("position")
@@ -79,9 +80,9 @@ class Watcher:
 
 
 @contextmanager
-def watching(connection: socket.socket, key: str) -> Iterator[Watcher]:
+def watching(connection: socket.socket, key: str, query: str = "") -> Iterator[Watcher]:
     """A reader of events that goes at the end."""
-    watcher = Watcher(connection, key)
+    watcher = Watcher(connection, key, query)
     try:
         yield watcher
     finally:
