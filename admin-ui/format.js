@@ -85,7 +85,7 @@ export function millis(value) {
 
 /** ["2.5", "/s"], ["12 345", "/s"] */
 export function rateParts(value) {
-  if (!isKnown(value)) return [UNKNOWN, "/s"];
+  if (!isKnown(value)) return [UNKNOWN, ""];
   return [value > 0 && value < 99.95 ? number(value, value < 9.995 ? 2 : 1) : number(value), "/s"];
 }
 

@@ -6,6 +6,9 @@ import { createStore, useStore } from "./store.js";
 /** In this browser's storage while there may be a session: without it nobody has to be asked, and no refusal is counted. */
 const MARK = "megacomet-signed-in";
 
+/** What the server says of a request without a session (megacomet/console/sessions.py). */
+const NO_COOKIE = "sign in first";
+
 /**
  * @typedef {{state: "unknown" | "out" | "in", reason: string, problem: Error | null, name: string, scope: "read" | "admin" | "", expires: number, skewS: number}} Session
  * `reason`: why somebody who was signed in is not any more; `skewS`: how far the server's clock is ahead of this one.
@@ -52,7 +55,12 @@ function out(reason = "") {
 }
 
 function ended(problem) {
-  if (session.get().state === "in") out(problem.detail || "The session has ended.");
+  if (session.get().state === "in") out(whyEnded(problem));
+}
+
+/** A request without a cookie is told to sign in first; for who was signed in here that is no reason. */
+function whyEnded({ detail }) {
+  return !detail || detail === NO_COOKIE ? "The session has ended, here or in another tab." : detail;
 }
 
 /**
@@ -69,7 +77,7 @@ export async function resume() {
     begun(await api.session.look());
     return true;
   } catch (problem) {
-    if (problem.status === 401) out(isIn ? problem.detail || "The session has ended." : "");
+    if (problem.status === 401) out(isIn ? whyEnded(problem) : "");
     else if (!isIn) session.set({ ...NOBODY, state: "unknown", problem });
     return problem.status !== 0;
   }

@@ -2,6 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import * as api from "../api.js";
 import { bytes, counted, duration, number, rate } from "../format.js";
 import { useLoad } from "../loading.js";
+import { EVERYONE } from "../names.js";
 import { Button, ConfirmDialog, ErrorNotice, Field, html, Input, Json, JsonField, Name, Notice, Section, Segmented, sentenceOf, toast } from "../ui/kit.js";
 
 const PER_S = 10_000;
@@ -15,10 +16,10 @@ const FIELDS = ["channel", "data", "per_s", "ttl"];
 
 /**
  * The form of a broadcast, with what it would be; asks before it begins.
- * @param {{channel: string, onClose: () => void, onBegun: () => void}} props `channel`: to begin with, or ""
+ * @param {{channel: string, onClose: () => void, onBegun: () => void}} props `channel`: to begin with, "*" for everyone, or ""
  */
 export function NewBroadcast({ channel, onClose, onBegun }) {
-  const [form, setForm] = useState({ everyone: false, channel, data: "", per_s: String(PER_S), ttl: "" });
+  const [form, setForm] = useState({ everyone: channel === EVERYONE, channel: channel === EVERYONE ? "" : channel, data: "", per_s: String(PER_S), ttl: "" });
   const [isJson, setIsJson] = useState(false);
   const [asking, setAsking] = useState(false);
   const change = (part) => setForm((was) => ({ ...was, ...part }));

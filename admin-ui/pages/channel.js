@@ -38,7 +38,7 @@ export function Channel({ name }) {
 
 function Box({ name, onPublished }) {
   if (name !== EVERYONE) return html`<${Publish} target=${{ channel: name }} onPublished=${onPublished} />`;
-  return html`<p>What is published here goes to every connection. <a href=${href("broadcasts")}>Broadcasts</a> do that with an estimate before,
+  return html`<p>What is published here goes to every connection. <a href=${href("broadcasts", null, { new: 1, channel: EVERYONE })}>Broadcasts</a> do that with an estimate before,
     at a pace, and can be cancelled.</p>`;
 }
 
