@@ -33,7 +33,7 @@ table("delays are in the unit that fits", format.millis, [
   [0, "0_ms"], [0.08, "80.0_µs"], [0.41, "0.41_ms"], [250, "250_ms"], [12_300, "12.3_s"], [90_000, "1.50_min"], [null, "–"],
 ]);
 table("rates below a hundred have their fractions", format.rate, [
-  [0, "0_/s"], [2.5, "2.50_/s"], [42.04, "42.0_/s"], [12_345.6, "12_346_/s"], [null, "–_/s"],
+  [0, "0_/s"], [2.5, "2.50_/s"], [42.04, "42.0_/s"], [12_345.6, "12_346_/s"], [null, "–"],
 ]);
 table("shares are in percent, and a little is not nothing", format.percent, [
   [0, "0_%"], [0.0001, "<_0.1_%"], [0.123, "12.3_%"], [0.9996, "100_%"], [1, "100_%"], [null, "–"],
