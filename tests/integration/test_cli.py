@@ -167,7 +167,8 @@ def test_status(server: Server) -> None:
 
 def test_the_running_settings(server: Server) -> None:
     """Those of the server, not those of whoever asks."""
-    assert as_json(server.state_dir, "config", "--running")["port"] == {"value": 0, "source": "command line"}
+    running = as_json(server.state_dir, "config", "--running")["port"]
+    assert (running["value"], running["source"], running["default"]) == (0, "command line", 80)
     assert as_json(server.state_dir, "config")["port"] == {"value": 80, "source": "built-in"}
     status, out, _ = megacomet(server.state_dir, "config", "--running")
     assert status == 0
