@@ -88,6 +88,8 @@ setup(
             "pytest>=9,<10",
             "pytest-cov>=7",
             "pytest-twisted>=1.14.3",
+            # All but the integration tests, which have the processors to themselves, run side by side: half the time.
+            "pytest-xdist>=3.8,<4",
             "ruff>=0.17.6,<0.18",
             # Asks a real server whatever its OpenAPI document allows and forbids. It makes the requests from a seed, so
             # another release makes others: which one is a decision.
