@@ -12,10 +12,11 @@ from typing import Final
 from twisted.logger import Logger
 
 from megacomet.api import audit, key_file
-from megacomet.api.audit import DONE, AuditLog
+from megacomet.api.audit import AuditLog
 from megacomet.api.own_key import FILE_NAME, load_or_make_key
 from megacomet.errors import KeyFileError, StartError
 from megacomet.model.keys import ADMIN, OWN_NAME, Keys, NamedKey, digest_of
+from megacomet.model.notes import DONE
 from megacomet.settings import Settings
 from megacomet.statedir import hand_over
 

@@ -14,41 +14,17 @@ import os
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final, Protocol
+from typing import Final
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.logger import Logger
 
+from megacomet.model.notes import DONE
+
 FILE_NAME: Final = "audit.log"
-DONE: Final = "done"
 #: Read too: whether the last line is complete. Not waiting: a pipe in its place would hold the server up. No link: root
 #: opens the file in a directory where others may put one.
 _FLAGS: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-
-
-class IAudit(Protocol):
-    """Takes note of what was changed. A door of the API calls `Request.audit`, which knows who asks."""
-
-    def note(
-        self,
-        action: str,
-        *,
-        key: str | None,
-        address: str | None,
-        request_id: str | None,
-        result: str = DONE,
-        **what: object,
-    ) -> None:
-        """Take note of one change, after it was made. It does not raise.
-
-        Args:
-            action: what was done, such as "disconnect": verb first, "-" between words.
-            key: the name of the key that was used; None: none was, the change came from the machine itself.
-            address: from where, see `address_text`; None: from the machine itself.
-            request_id: of the request; None: it was none.
-            result: "done", or the code of what stood in the way.
-            what: the rest, as JSON values; no data of messages and no secrets.
-        """
 
 
 class AuditLog:

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 
-from megacomet.api.audit import IAudit
 from megacomet.errors import PeerError
 from megacomet.model.keys import Identity, Keys
+from megacomet.model.notes import IAudit
 from megacomet.wire.http import RequestHead
 from megacomet.wire.requests import RequestIds
-
-if TYPE_CHECKING:
-    from megacomet.api.request import Request
 
 
 class ISink(Protocol):
@@ -124,7 +121,7 @@ class Body:
 
     types: tuple[bytes, ...]
     max_bytes: int | None
-    sink: Callable[[Request], ISink] | None = None
+    sink: Callable[[Any], ISink] | None = None  # the request is made of what stands here
 
 
 class ISite(Protocol):

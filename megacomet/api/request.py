@@ -15,10 +15,11 @@ from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import parse_qs
 
-from megacomet.api.audit import DONE, address_text
+from megacomet.api.audit import address_text
 from megacomet.api.needs import IChannel, IReply, ISink, ISite, IVisit
 from megacomet.errors import PeerError, TooMany, WrongMethod
 from megacomet.model.keys import Identity
+from megacomet.model.notes import DONE
 from megacomet.publishing.pushing import Sender
 from megacomet.wire.http import RequestHead, response, stream_head
 from megacomet.wire.keyless import needs_key

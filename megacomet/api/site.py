@@ -20,7 +20,6 @@ from twisted.web.resource import IResource
 
 from megacomet.api import broadcasting, operations
 from megacomet.api.app import Api
-from megacomet.api.audit import IAudit
 from megacomet.api.audit_pages import AuditPages
 from megacomet.api.broadcasts import Broadcasts, IBroadcasts
 from megacomet.api.channel import Channel
@@ -41,6 +40,7 @@ from megacomet.api.tails import ITap, Tails
 from megacomet.api.workers import IWorkers
 from megacomet.errors import PeerError
 from megacomet.model.keys import Keys
+from megacomet.model.notes import IAudit
 from megacomet.publishing.batch import Batch
 from megacomet.publishing.publisher import Publisher
 from megacomet.settings import Settings

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from twisted.logger import Logger
 
-from megacomet.console.doors import Console, IAudit
+from megacomet.console.doors import Console
 from megacomet.console.files import NONE, Files, find_directory, load_files
 from megacomet.console.secret_file import load_or_make_secret
 from megacomet.console.sessions import Sessions
 from megacomet.console.signed_out import SignedOut
 from megacomet.console.tokens import Seal
 from megacomet.model.keys import Keys
+from megacomet.model.notes import IAudit
 
 _log = Logger()
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Protocol
+from typing import Final
 
 import attrs
 import msgspec
@@ -28,6 +28,7 @@ from megacomet.console.serving import ASK_FIRST, FOR_EVER, Reply, file_reply
 from megacomet.console.sessions import Member, Sessions
 from megacomet.errors import PeerError, WrongMethod
 from megacomet.model.keys import READ, Identity, Keys
+from megacomet.model.notes import IAudit
 from megacomet.wire.answers import as_json
 from megacomet.wire.bodies import decode_body
 from megacomet.wire.http import RequestHead
@@ -69,22 +70,6 @@ class SessionInfo(Struct, frozen=True):
 
 
 _decode: Final = msgspec.json.Decoder(SignIn).decode
-
-
-class IAudit(Protocol):
-    """Takes note; see `megacomet.api.audit.IAudit`."""
-
-    def note(
-        self,
-        action: str,
-        *,
-        key: str | None,
-        address: str | None,
-        request_id: str | None,
-        result: str = "done",
-        **what: object,
-    ) -> None:
-        """Take note."""
 
 
 @attrs.frozen

@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from megacomet.errors import Refused
 from megacomet.model.message import Publication, Published
+from megacomet.model.notes import IAudit
 from megacomet.model.position import format_position
 from megacomet.model.receipts import Receipt
 from megacomet.names import EVERYONE
@@ -51,22 +52,6 @@ class IPublisher(Protocol):
         """End the connections of a client; see `Router.cut_off`."""
 
 
-class INotes(Protocol):
-    """Takes note of what was changed: `megacomet.api.audit.IAudit`."""
-
-    def note(
-        self,
-        action: str,
-        *,
-        key: str | None,
-        address: str | None,
-        request_id: str | None,
-        result: str = ...,
-        **what: object,
-    ) -> None:
-        """Take note of one change."""
-
-
 class Publisher:
     """Publishes pushes; an `IPushing`."""
 
@@ -74,7 +59,7 @@ class Publisher:
         self,
         publisher: IPublisher,
         pressure: IPressure,
-        notes: INotes,
+        notes: IAudit,
         reactor: IReactorTime,
         now: Callable[[], float],
         max_data_bytes: int,
