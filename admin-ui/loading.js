@@ -1,6 +1,6 @@
 // How a page gets its data: loaded when it opens, again when what it asks for changes, given up when it is left.
 
-import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 /**
  * @template T
@@ -16,7 +16,8 @@ export function useLoad(load, inputs, { everyS = 0, keep = false } = {}) {
   const [turn, setTurn] = useState(0);
   const last = useRef({ inputs: null });
 
-  useEffect(() => {
+  // Asked as soon as the page is drawn: any other effect waits for the frame after it.
+  useLayoutEffect(() => {
     const control = new AbortController();
     const changed = !keep && last.current.inputs && inputs.some((each, i) => !Object.is(each, last.current.inputs[i]));
     last.current.inputs = inputs;
