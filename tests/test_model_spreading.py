@@ -12,7 +12,6 @@ from megacomet.model.hub import Hub
 from megacomet.model.polls import ANSWER_BYTES
 from megacomet.model.row_keys import RowKeys
 from megacomet.model.session import Session
-from megacomet.model.spreading import PACE_S
 from megacomet.wire import frames
 from megacomet.wire.frames import Progress
 
@@ -110,7 +109,7 @@ class Floor:
         return self.head
 
     def pace(self, offset: int, per_s: float) -> None:
-        self.box(frames.encode(frames.PACE, offset=offset, number=int(per_s * PACE_S)))
+        self.box(frames.encode(frames.PACE, offset=offset, number=int(per_s * frames.PACE_S)))
 
     def cancel(self, offset: int) -> None:
         self.box(frames.encode(frames.PACE, flags=frames.WITHDRAWN, offset=offset))

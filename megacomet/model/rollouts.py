@@ -15,7 +15,6 @@ from collections.abc import Callable
 from typing import Final
 
 from megacomet.model.receipts import Receipt
-from megacomet.model.spreading import PACE_S
 from megacomet.model.ways import ILink
 from megacomet.wire import frames
 
@@ -94,7 +93,7 @@ class Rollout:
         left = self.left
         for link, part in self._parts.items():
             if link is not None and part.left:
-                number = max(1, per_s * PACE_S * part.left // left) if per_s else 0
+                number = max(1, per_s * frames.PACE_S * part.left // left) if per_s else 0
                 link.send(frames.encode(frames.PACE, number=number, offset=self.offset), None)
 
     def close(self) -> None:

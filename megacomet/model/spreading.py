@@ -24,8 +24,6 @@ from megacomet.wire import frames
 
 #: Of a rate, what may be made up for at once when the time was given out late, seconds.
 ARREARS_S = 0.1
-#: PACE counts connections in so many seconds, so that a rate may be less than one a second.
-PACE_S = 1000
 
 
 class ISpread(Protocol):
@@ -163,7 +161,7 @@ class Spreading:
             if paced is not None:
                 self._end(paced)
         elif paced is not None:
-            paced.per_s = frame.number / PACE_S
+            paced.per_s = frame.number / frames.PACE_S
             paced.allowance = min(paced.allowance, paced.per_s)
             self._tell(paced)
 

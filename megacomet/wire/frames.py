@@ -82,6 +82,8 @@ LATE: Final = 1
 ABSENT: Final = 1
 #: On RECEIPT: the number is not known yet.
 LATER: Final = 1
+#: PACE counts connections in so many seconds, so that a rate may be less than one a second.
+PACE_S: Final = 1000
 
 _HEADER: Final = struct.Struct(">BBIQHI")
 HEADER_BYTES: Final = _HEADER.size
