@@ -149,6 +149,13 @@ def test_content_types(operation: Operation) -> None:
         assert ask(operation, KEY, f"Content-Type: {given.decode().upper()}; charset=utf-8").status != 415
 
 
+@pytest.mark.parametrize("door", ["/api/events", "/api/channels/{channel}/tail", "/api/channels/{channel}"])
+def test_events_are_described(door: str) -> None:
+    """Of every stream of events the document says what is in them; of no other answer."""
+    for kind, told in document()["paths"][door]["get"]["responses"]["200"]["content"].items():
+        assert ("x-events" in told) == (kind == "text/event-stream")
+
+
 def test_every_field_is_explained() -> None:
     """Nobody has to guess what a field means."""
     for name, schema in document()["components"]["schemas"].items():

@@ -18,7 +18,7 @@ from megacomet.api.operation import Answer, Given, Operation, Takes
 from megacomet.api.query import LIMIT, MOST_LIMIT
 from megacomet.api.reader import EVENTS
 from megacomet.api.stats import Stats
-from megacomet.api.tails import MOST_MESSAGES, MOST_TAILS
+from megacomet.api.tails import MOST_MESSAGES, MOST_TAILS, TailFrame
 from megacomet.model.keys import ADMIN, PUSH, READ
 from megacomet.model.ranking import MOST
 from megacomet.names import CHANNEL_MAX_BYTES, NAME_PATTERN, POSITION_PATTERN
@@ -165,7 +165,7 @@ TAIL_CHANNEL: Final = Operation(
     f"Server-sent events, for as long as the reader stays and reads; {MOST_TAILS} tails at most. It is no subscriber: "
     f"nothing is counted, and nothing taken out of a mailbox. The data of the event `messages` is the newest "
     f"{MOST_MESSAGES} messages since the event before, and how many were skipped.",
-    (Answer(200, "The messages, without an end", type=EVENTS),),
+    (Answer(200, "The messages, without an end", type=EVENTS, events={"messages": TailFrame}),),
     (_CHANNEL,),
     codes=("bad-name",),
 )
