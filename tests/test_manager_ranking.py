@@ -167,6 +167,16 @@ class RankingsTests(SynchronousTestCase):
         desk.links.reactor.advance(1)
         self.assertEqual(len(desk.rank()), 2)
 
+    def test_it_is_new_when_it_costs_little(self) -> None:
+        """Nine times as long as it took is soon over."""
+        desk = Desk({b"a": 1})
+        desk.links.cost_s = 1e-3
+        desk.rank()
+        desk.links.cost_s = 0
+        desk.links.workers[0].table[b"b"] = 1
+        desk.links.reactor.advance(0.1)
+        self.assertEqual(len(desk.rank()), 2)
+
     def test_it_is_not_told_for_ever(self) -> None:
         """Some seconds at most, however long it took."""
         desk = Desk({b"a": 1})

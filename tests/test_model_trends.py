@@ -63,11 +63,12 @@ def test_what_it_takes() -> None:
     [
         ([100.0, 105.0, 110.0], [1, 1, 1]),
         ([100.0, 105.2, 110.1, 114.9, 120.0], [1, 1, 1, 1, 1]),
+        ([100.0, 106.0, 112.0, 118.0, 124.0], [1, 1, 1, 2, 1]),
         ([100.0, 105.0, 113.0, 115.0, 120.0], [1, 1, 2, 0, 1]),
         ([100.0, 105.0, 3705.0, 3710.0], [1, 1, 720, 1]),
         ([100.0, 105.0, 3707.4, 3712.4, 3717.4], [1, 1, 720, 1, 1]),
     ],
-    ids=["in time", "a little late", "held up", "slept", "slept, and out of step"],
+    ids=["in time", "a little late", "slow", "held up", "slept", "slept, and out of step"],
 )
 def test_steps(moments: list[float], expected: list[int]) -> None:
     """A timer that is a little late changes nothing; what was missed counts once, also when it goes on elsewhere."""
