@@ -1,8 +1,8 @@
 """`GET /api/audit`: the audit log backwards, a page at a time.
 
 The file may have any size: a page is read from where the one before it ended, in pieces, and never more of them than
-`MOST_PIECES`. Nothing else is done meanwhile, which takes a millisecond when the system has the file's end in memory,
-and some reads of the disk when it has not.
+`MOST_PIECES`. Nothing else is done meanwhile, which takes less than a millisecond for 100 entries and some for 1,000
+when the system has the file's end in memory, and some reads of the disk when it has not.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which channels have the most subscribers: the workers' counts added up, some bins at a time.
 
 Owns what that may take. A thousand names are little to tell and all of them are needed to find these, so one ranking is
-made at a time, for whoever waits for it, and it is told for a while: as a whole they take a bounded part of the time.
+made at a time, for whoever waits for it, and it is told for a while: as long as all ask for the same prefix they take a
+bounded part of the time. Only the last one is kept, so another prefix has one made at once.
 How it is made without ever having all names at once, `megacomet.model.ranking` tells.
 """
 
