@@ -13,7 +13,7 @@ from zope.interface import directlyProvides
 
 from megacomet.console.attempts import MOST_FAILURES, NOTE_S, WINDOW_S
 from megacomet.console.sessions import RENEW_S
-from megacomet.console.tokens import LIFE_S
+from megacomet.console.tokens import LIFE_S, LONGEST_S
 from tests.doors import KEY, PUSH_KEY, READ_KEY, Answer, Connection, Doors, get, post
 
 APP = "/console/@1f/app.js"
@@ -351,6 +351,20 @@ def test_renewed() -> None:
     doors.clock.advance(1)
     answer = browser.look("/console/api/stats")
     assert (answer.status, answer.json()["detail"]) == (401, "the session is over: sign in again")
+
+
+def test_the_last_cookie() -> None:
+    """Near the end of its seven days a session's cookie is kept no longer than the session lives."""
+    doors = Doors()
+    browser = Browser(doors)
+    for _ in range(LONGEST_S // (LIFE_S - 60)):
+        doors.clock.advance(LIFE_S - 60)
+        answer = browser.look(SIGN_IN)
+        browser.took(answer)
+    left_s = LONGEST_S % (LIFE_S - 60)
+    assert left_s < LIFE_S
+    assert answer.json()["expires"] == doors.clock.seconds() + left_s
+    assert answer.headers["set-cookie"].endswith(f"Max-Age={left_s}")
 
 
 def test_sign_out() -> None:

@@ -109,6 +109,12 @@ def test_no_page(tmp_path: Path) -> None:
         load_files(tmp_path)
 
 
+def test_a_folder_that_cannot_be_read(tmp_path: Path) -> None:
+    """It is told, not passed over: a page would be without its modules."""
+    with pytest.raises(FileNotFoundError, match="nothing"):
+        load_files(tmp_path / "nothing")
+
+
 def test_too_many(tmp_path: Path) -> None:
     """A directory of anything else is not read into memory."""
     pages(tmp_path)

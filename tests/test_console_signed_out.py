@@ -164,6 +164,23 @@ def test_bounded(tmp_path: Path) -> None:
         assert [an_id(n) in signed_out for n in (1, 2, 3, 4)] == [False, True, True, True]
 
 
+def test_restarts_of_a_full_file(tmp_path: Path) -> None:
+    """Where old lines stand behind those that were written anew, each sign-out outlives all restarts that follow."""
+    stay = (1, 3, 6, 9)
+    with opened(tmp_path, most=8) as signed_out:
+        for n in range(1, 9):
+            signed_out.add(an_id(n), NOW + (100 if n in stay else 1), NOW)
+        signed_out.add(an_id(9), NOW + 100, NOW + 10)
+    later: list[int] = []
+    for n in (10, 11, 12, 13):
+        with opened(tmp_path, most=8) as signed_out:
+            signed_out.add(an_id(n), NOW + 100, NOW + 10)
+        later.append(n)
+        with opened(tmp_path, most=8) as signed_out:
+            assert [each for each in (*stay, *later) if an_id(each) not in signed_out] == []
+    assert (tmp_path / FILE_NAME).stat().st_size == 8 * LINE
+
+
 def test_a_clock_put_forward_and_back(tmp_path: Path) -> None:
     """While there is room nobody is forgotten, whatever the clock says meanwhile."""
     with opened(tmp_path) as signed_out:

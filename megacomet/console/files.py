@@ -16,7 +16,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import attrs
 
@@ -121,7 +121,7 @@ def _read_all(directory: Path, most_files: int, most_bytes: int) -> dict[str, by
     """Return what is served, by name; sub-folders are parted by "/"."""
     found: dict[str, bytes] = {}
     size = 0
-    for folder, folders, names in os.walk(directory):
+    for folder, folders, names in os.walk(directory, onerror=_raise):
         folders[:] = sorted(each for each in folders if _NAME(each))
         for name in sorted(names):
             path = Path(folder, name)
@@ -132,6 +132,11 @@ def _read_all(directory: Path, most_files: int, most_bytes: int) -> dict[str, by
                 raise ValueError(f"{directory} has more than {most_files} files or {most_bytes} bytes")
             found[path.relative_to(directory).as_posix()] = path.read_bytes()
     return found
+
+
+def _raise(error: OSError) -> NoReturn:
+    """Have `os.walk` not pass over a folder that it cannot read: a page would be without its modules."""
+    raise error
 
 
 def _file(name: str, body: bytes) -> File:

@@ -57,13 +57,13 @@ class SignedOut:
         except BaseException:
             self.close()
             raise
-        self._written = len(self._until)
 
     def _cannot(self, what: str, error: OSError) -> StartError:
         why = (error.strerror or str(error)).lower()
         return StartError(f"the sessions that were signed out, {self._path}, cannot be {what}: {why}")
 
     def _read(self, uid: int | None, gid: int | None) -> dict[bytes, int]:
+        """Return what the file has, and learn which of it need not be written again."""
         try:
             found = os.fstat(self._fd)
             if not stat.S_ISREG(found.st_mode):
@@ -82,6 +82,9 @@ class SignedOut:
                     "and everybody signs in again"
                 )
             until[base64.urlsafe_b64decode(line[2] + b"=")] = int(line[1])
+        # Behind those that were written anew their old lines may stand: then what is known has other places, and the
+        # next one has it all written again.
+        self._written = len(until) if len(until) == len(data) // _LINE_BYTES else 0
         return until
 
     def __contains__(self, id_: bytes) -> bool:
