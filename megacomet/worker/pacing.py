@@ -68,8 +68,8 @@ class Pacing:
             if now - self._reported >= REPORT_S:
                 self._reported = now
                 self._spreading.report()
-            if self._spreading.is_paced:
-                self._wait()
-            self._touch()
         except Exception:
             self._log.failure("a step of what is paced failed")
+        if self._spreading.is_paced:
+            self._wait()
+        self._touch()
