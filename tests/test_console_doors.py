@@ -521,6 +521,18 @@ def test_a_forged_request(method: str, path: str, body: str) -> None:
     assert (doors.publisher.published, doors.publisher.cut, doors.workers.told, doors.lookup.asked) == ([], [], [], [])
 
 
+@pytest.mark.parametrize("path", ["stats", "events?live=1", "channels/news/tail"])
+def test_a_page_on_another_port_looks(path: str) -> None:
+    """The browser sends it the cookie along, and it is given nothing: no figures, and none of the few streams."""
+    doors = Doors()
+    browser = Browser(doors)
+    request = browser.get(f"/console/api/{path}")
+    for line in (b"Sec-Fetch-Site: same-site", b"Origin: http://127.0.0.1:9"):
+        answer = doors.ask(request.replace(b"\r\nCookie", b"\r\n" + line + b"\r\nCookie"))
+        assert (answer.status, answer.code) == (403, "forbidden")
+    assert browser.look("/console/api/stats").status == 200
+
+
 def test_told_before_the_body() -> None:
     """A forged request is refused by its head: no byte of its body is waited for."""
     doors = Doors()

@@ -197,10 +197,11 @@ class Console:
         return self._sessions.find(tokens_in(asked.fields.get(b"cookie", ())), self._now())
 
     def _authorized(self, asked: _Asked) -> Member:
-        """Return who asks, from one of our pages if it changes something; raise `PeerError`."""
+        """Return who asks, from one of our pages, with its token if it changes something; raise `PeerError`."""
         member = self._member(asked)
+        # Also of who only looks: a page on another port of the host has the cookie sent, and would take up the streams.
+        check_own_page(asked.fields, asked.head.host)
         if asked.changes:
-            check_own_page(asked.fields, asked.head.host)
             given = asked.fields.get(b"x-csrf-token", ())
             if len(given) != 1 or not self._sessions.seal.is_csrf(member.session.id, given[0]):
                 raise PeerError("forbidden", "send the header X-CSRF-Token with the csrf of this session")
