@@ -217,6 +217,7 @@ function signed() {
     lastId = "";
     failures = 0;
     live.set(NOTHING);
+    pending = [];
     events.set([]);
     trends.clear();
   }
@@ -238,6 +239,6 @@ export function begin() {
       if (session.get().state === "in") lost("paused");
     }, HIDDEN_MS);
   });
-  addEventListener("online", retry);
+  addEventListener("online", () => document.hidden || retry());
   addEventListener("pageshow", (event) => event.persisted && retry());
 }

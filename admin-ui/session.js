@@ -41,6 +41,9 @@ function isMarked() {
 }
 
 function begun(told) {
+  const { state, name, scope } = session.get();
+  // Somebody may have signed in with another key in another tab: nothing of the one before stays in this one.
+  if (state === "in" && (name !== told.name || scope !== told.scope)) session.set({ ...NOBODY });
   mark(true);
   api.useSession(told.csrf, ended);
   session.set({ ...NOBODY, state: "in", name: told.name, scope: told.scope });
