@@ -35,14 +35,14 @@ const PAGES = {
 };
 
 function App() {
-  const { state, problem } = useStore(session);
+  const { state, problem, name, scope } = useStore(session);
   const here = useStore(route);
   if (state === "unknown") return problem && html`<main class="shell-main"><${ErrorNotice} problem=${problem} onRetry=${resume} /></main>`;
   if (state === "out") return html`<${SignIn} />`;
   const Page = PAGES[here.page]?.[here.name === null ? 0 : 1] ?? Nowhere;
-  // Another channel is another page: nothing of the one before stays in it.
+  // Another channel is another page, and so is that of another key: nothing of the one before stays in it.
   return html`<${Shell} page=${here.page}>
-    <${Fence} key=${`${here.page}/${here.name ?? ""}`}><${Page} name=${here.name} query=${here.query} /></${Fence}>
+    <${Fence} key=${`${name}/${scope}/${here.page}/${here.name ?? ""}`}><${Page} name=${here.name} query=${here.query} /></${Fence}>
   </${Shell}>`;
 }
 
@@ -63,7 +63,7 @@ class Fence extends Component {
   }
 }
 
-// The focus goes with the page, so that the next key is one of the new page.
+// Another page begins at its top.
 function Root() {
   const { page, name } = useStore(route);
   useEffect(() => {

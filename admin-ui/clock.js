@@ -5,6 +5,7 @@ import { createStore } from "./store.js";
 /** A clock that jumps by more than this was set; less is the way of the frames through the network. */
 const JUMP_S = 5;
 
+/** How far the server's clock is ahead of this one; null: it has not said. */
 let skewS = null;
 
 /** The server says that it is `time` (unix seconds). */
@@ -16,14 +17,9 @@ export function learn(time) {
   if (other) second.set(serverNow()); // else all times were wrong for up to a second
 }
 
-/** How many seconds the server's clock is ahead of this one. */
-export function skew() {
-  return skewS ?? 0;
-}
-
 /** Unix seconds by the server's clock. */
 export function serverNow() {
-  return Date.now() / 1000 + skew();
+  return Date.now() / 1000 + (skewS ?? 0);
 }
 
 /** serverNow(), told once a second while the page is seen. */

@@ -5,7 +5,7 @@ import { live } from "./live.js";
 import { Paces } from "./pace.js";
 
 /** Fed with frames. */
-export class Drains {
+class Drains {
   /** "worker/pid" -> the connections that it had when it was last up, or when the drain was first seen */
   #whole = new Map();
   #paces = new Paces();

@@ -36,6 +36,11 @@ export const events = createStore([]);
 /** The last hour, see trends.js; it changes with each frame of `live`. */
 export const trends = new Trends();
 
+/** Whether the server has other pages by now than those that are shown here. */
+export const outdated = createStore(false);
+/** Where the files of this page lie: by their hash. */
+const PLACE = new URL(".", import.meta.url).pathname;
+
 let source = null;
 let lastId = "";
 let failures = 0;
@@ -45,6 +50,8 @@ let hide = 0;
 let polling = 0;
 let isSigned = false;
 let pending = [];
+/** The start of the server that was last heard of, also by who was signed in before. */
+let epoch = null;
 
 function change(part) {
   live.set({ ...live.get(), ...part });
@@ -167,6 +174,8 @@ function framed(frame) {
   const other = before.frame !== null && before.frame.epoch !== frame.epoch;
   const restartedAt = other ? begun(frame, before.at) : before.restartedAt;
   if (other) add({ id: `restarted-${frame.epoch}`, type: "restarted", time: restartedAt, data: { version: frame.version } });
+  if (epoch !== null && epoch !== frame.epoch) compare();
+  epoch = frame.epoch;
   if (trends.last === null || frame.time - trends.last > 10) load();
   trends.append(frame);
   live.set({ phase: "live", frame, at: serverNow(), restartedAt, lostAt: null });
@@ -176,6 +185,16 @@ function framed(frame) {
 function begun(frame, lastSeen) {
   const started = Date.parse(frame.started) / 1000;
   return started >= lastSeen - 1 && started <= serverNow() ? started : serverNow();
+}
+
+/** A server that began anew may be one of another version, while this page goes on. */
+async function compare() {
+  try {
+    const answer = await fetch("/console/", { cache: "no-cache" });
+    if (answer.ok) outdated.set(!(await answer.text()).includes(PLACE));
+  } catch {
+    // Then it has gone again, and the next start asks again.
+  }
 }
 
 let loading = false;
@@ -217,6 +236,7 @@ function signed() {
     lastId = "";
     failures = 0;
     live.set(NOTHING);
+    pending = [];
     events.set([]);
     trends.clear();
   }
@@ -238,6 +258,6 @@ export function begin() {
       if (session.get().state === "in") lost("paused");
     }, HIDDEN_MS);
   });
-  addEventListener("online", retry);
+  addEventListener("online", () => document.hidden || retry());
   addEventListener("pageshow", (event) => event.persisted && retry());
 }

@@ -1,4 +1,4 @@
-// The clients that were looked at in this tab, newest first; until it is closed or somebody signs out.
+// The clients that were looked at in this tab, newest first; until it is closed, or somebody signs out or in with another key.
 
 import { session } from "./session.js";
 import { createStore } from "./store.js";
@@ -8,20 +8,23 @@ const MOST = 10;
 
 function stored() {
   try {
-    const found = JSON.parse(sessionStorage.getItem(KEY));
-    return Array.isArray(found) ? found.filter((each) => typeof each === "string").slice(0, MOST) : [];
+    const { key, ids } = JSON.parse(sessionStorage.getItem(KEY));
+    return { key, ids: ids.filter((each) => typeof each === "string").slice(0, MOST) };
   } catch {
-    return []; // storage may be forbidden
+    return { key: "", ids: [] }; // there is none, or storage may be forbidden
   }
 }
 
+const before = stored();
+/** The name of the key of whoever looked at them. */
+let owner = before.key;
 /** Ids. */
-export const recent = createStore(stored());
+export const recent = createStore(before.ids);
 
 function keep(ids) {
   recent.set(ids);
   try {
-    if (ids.length) sessionStorage.setItem(KEY, JSON.stringify(ids));
+    if (ids.length) sessionStorage.setItem(KEY, JSON.stringify({ key: owner, ids }));
     else sessionStorage.removeItem(KEY);
   } catch {
     // Then it holds until the page is loaded anew.
@@ -34,5 +37,7 @@ export function remember(id) {
 }
 
 session.subscribe((who) => {
-  if (who.state === "out") keep([]);
+  const isOther = who.state === "in" && who.name !== owner;
+  if (isOther) owner = who.name;
+  if (isOther || who.state === "out") keep([]);
 });

@@ -10,10 +10,10 @@ const MARK = "megacomet-signed-in";
 const NO_COOKIE = "sign in first";
 
 /**
- * @typedef {{state: "unknown" | "out" | "in", reason: string, problem: Error | null, name: string, scope: "read" | "admin" | "", expires: number, skewS: number}} Session
- * `reason`: why somebody who was signed in is not any more; `skewS`: how far the server's clock is ahead of this one.
+ * @typedef {{state: "unknown" | "out" | "in", reason: string, problem: Error | null, name: string, scope: "read" | "admin" | ""}} Session
+ * `reason`: why somebody who was signed in is not any more
  */
-const NOBODY = { state: "out", reason: "", problem: null, name: "", scope: "", expires: 0, skewS: 0 };
+const NOBODY = { state: "out", reason: "", problem: null, name: "", scope: "" };
 
 /** @type {{get: () => Session, set: (s: Session) => void, subscribe: Function}} */
 export const session = createStore({ ...NOBODY, state: "unknown" });
@@ -41,10 +41,12 @@ function isMarked() {
 }
 
 function begun(told) {
+  const { state, name, scope } = session.get();
+  // Somebody may have signed in with another key in another tab: nothing of the one before stays in this one.
+  if (state === "in" && (name !== told.name || scope !== told.scope)) session.set({ ...NOBODY });
   mark(true);
   api.useSession(told.csrf, ended);
-  const skewS = told.now - Date.now() / 1000;
-  session.set({ ...NOBODY, state: "in", name: told.name, scope: told.scope, expires: told.expires, skewS });
+  session.set({ ...NOBODY, state: "in", name: told.name, scope: told.scope });
 }
 
 /** Nobody is signed in any more; `reason`: why, for the one who was. */

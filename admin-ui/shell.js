@@ -4,7 +4,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { second } from "./clock.js";
 import { clock, duration, exact, seconds } from "./format.js";
 import { html } from "./html.js";
-import { live, retry, seen } from "./live.js";
+import { live, outdated, retry, seen } from "./live.js";
 import { href } from "./router.js";
 import { session, signOut } from "./session.js";
 import { useStore } from "./store.js";
@@ -50,6 +50,7 @@ export function Shell({ page, children }) {
     </header>
     <main id="main" class="shell-main" ref=${main} tabindex="-1">
       <${Banner} />
+      <${Outdated} />
       <${Old}>${children}</${Old}>
     </main>
     <${Toasts} />
@@ -102,6 +103,15 @@ function User() {
 function Old({ children }) {
   const old = useStore(live, (now) => now.frame !== null && !["live", "held", "paused"].includes(now.phase));
   return html`<div class=${`page ${old ? "is-old" : ""}`}>${children}</div>`;
+}
+
+/** It is not loaded anew by itself: somebody may be writing. */
+function Outdated() {
+  if (!useStore(outdated)) return null;
+  const reload = html`<${Button} kind="quiet" onClick=${() => location.reload()}>Reload</${Button}>`;
+  return html`<div class="banner"><${Notice} action=${reload}>
+    The server has another version of this console now. Reload the page to use it; what you are writing is lost then.
+  </${Notice}></div>`;
 }
 
 /** What is wrong with the connection, or that the server is another one since a moment ago. */

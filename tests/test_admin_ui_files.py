@@ -21,6 +21,15 @@ IMPORTS: Final = re.compile(r'^(?:import|export)\b[^;]*?\bfrom "([^"]+)";|^impor
 FORBIDDEN: Final = re.compile(
     r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|dangerouslySet|\beval\(|new Function|[\s<\"'`]style="
 )
+#: All words of the modules without their comments, and of uPlot, which names the parts of a chart.
+DRAWN: Final = {
+    word
+    for name in [*MODULES, "vendor/uplot/uPlot.iife.min.js"]
+    for word in re.findall(
+        r"[\w-]+",
+        re.sub(r"/\*.*?\*/|^\s*//.*?$", "", (PAGES / name).read_text("utf-8"), flags=re.DOTALL | re.MULTILINE),
+    )
+}
 MOST_LINES: Final = 300
 #: Of the files that a browser asks for at the first visit, as they are, before gzip. It is for people on slow lines.
 MOST_BYTES: Final = 400_000
@@ -28,6 +37,10 @@ MOST_BYTES: Final = 400_000
 
 def _imports(name: str) -> list[str]:
     return [a or b for a, b in IMPORTS.findall((PAGES / name).read_text("utf-8"))]
+
+
+def _path(name: str, target: str) -> str:
+    return posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
 
 
 def _bare() -> dict[str, str]:
@@ -49,6 +62,29 @@ def test_the_page_names_every_module_and_style_sheet():
     assert not unnamed, 'add to index.html: <link rel="modulepreload" href="/console/@/…"> or rel="stylesheet"'
 
 
+def test_every_module_is_used():
+    """Nobody loads what no page needs."""
+    reached: set[str] = set()
+    to_come = ["app.js"]
+    while to_come:
+        name = to_come.pop()
+        if name not in reached:
+            reached.add(name)
+            to_come += [_path(name, target) for target in _imports(name) if target.startswith(".")]
+
+    assert set(MODULES) - reached == set()
+
+
+@pytest.mark.parametrize("name", STYLES)
+def test_a_style_sheet_has_no_rule_for_what_is_not_there(name):
+    """What a page does not draw any more leaves nothing behind."""
+    text = re.sub(r"/\*.*?\*/|\{[^{}]*\}", "", (PAGES / name).read_text("utf-8"), flags=re.DOTALL)
+    classes = set(re.findall(r"\.([a-z][\w-]*)", text))
+
+    # Looks are put together: `is-${tone}`.
+    assert sorted(each for each in classes if not {each, each.removeprefix("is-")} & DRAWN) == []
+
+
 def test_the_page_has_no_script_and_no_style_of_its_own():
     """The policy allows none but the import map."""
     assert re.findall(r"<script(?![^>]*\bsrc=)[^>]*>", INDEX) == ['<script type="importmap">']
@@ -61,7 +97,7 @@ def test_a_module_imports_what_is_there(name):
     """A page does not end at an import that leads nowhere."""
     for target in _imports(name):
         if target.startswith("."):
-            assert posixpath.normpath(posixpath.join(posixpath.dirname(name), target)) in NAMES, target
+            assert _path(name, target) in NAMES, target
         else:
             assert _bare()[target].removeprefix("/console/@/") in NAMES, target
 

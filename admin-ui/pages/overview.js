@@ -1,3 +1,4 @@
+import { BUSY, LATE_MS } from "../alarms.js";
 import { bytes, bytesParts, millis, millisParts, number, percent, rate, rateParts } from "../format.js";
 import { events, live } from "../live.js";
 import { go } from "../navigation.js";
@@ -63,9 +64,9 @@ function Readings({ frame }) {
       <${Stat} label="Messages out" value=${rateParts(rates.out)} note=${`in ${rate(rates.in)}, ${bytes(rates.bytes_out)}/s out`} />
       <${Stat} label="Push to write, 99th percentile" value=${millisParts(latency.p99)} note=${`median ${millis(latency.p50)}`} />
       <${Stat} label="Memory" value=${bytesParts(memory.total)} note=${known([[memory.per_connection, "a connection"], [memory.available, "left"]])} />
-      <${Stat} label="Processors" value=${[number(frame.cpu, 2), `of ${number(frame.cores)}`]} tone=${frame.cpu > 0.9 * frame.cores ? "warn" : ""}
+      <${Stat} label="Processors" value=${[number(frame.cpu, 2), `of ${number(frame.cores)}`]} tone=${frame.cpu > BUSY * frame.cores ? "warn" : ""}
         note=${busiest ? `worker ${busiest.worker} has ${percent(busiest.cpu)} of one` : null} />
-      <${Stat} label="Event-loop lag, worst" value=${millisParts(frame.lag_ms)} tone=${frame.lag_ms > 500 ? "bad" : frame.lag_ms > 100 ? "warn" : ""}
+      <${Stat} label="Event-loop lag, worst" value=${millisParts(frame.lag_ms)} tone=${frame.lag_ms > 5 * LATE_MS ? "bad" : frame.lag_ms > LATE_MS ? "warn" : ""}
         note="of all processes, over the last 5 s" />
     </section>
     <${Minor} rows=${[

@@ -37,14 +37,6 @@ export function Select({ options, value, onValue, ...rest }) {
   </select>`;
 }
 
-/** Yes or no. */
-export function Checkbox({ label, checked, onValue, ...rest }) {
-  return html`<label class="check">
-    <input type="checkbox" checked=${checked} onChange=${(event) => onValue?.(event.currentTarget.checked)} ...${rest} />
-    <span>${label}</span>
-  </label>`;
-}
-
 /**
  * The field that "/" goes to. `onValue` is told 200 ms after the last key, and at once with Enter or when it is cleared.
  * @param {{label: string, value: string, onValue: (text: string) => void, placeholder?: string}} props

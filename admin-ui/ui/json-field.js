@@ -17,7 +17,7 @@ export function JsonField({ label, value, onValue, onValid, hint, error = "", ..
   const told = useRested(value.trim() && fault ? faultWords(fault) : "");
   useEffect(() => onValid?.(fault === null), [fault === null]);
   return html`<${Field} label=${label} hint=${hint} error=${told || error}>
-    <${TextArea} class="json-field" dir="ltr" value=${value} onValue=${onValue} ...${rest} />
+    <${TextArea} dir="ltr" value=${value} onValue=${onValue} ...${rest} />
   </${Field}>`;
 }
 

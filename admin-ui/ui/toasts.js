@@ -1,4 +1,5 @@
 import { html } from "../html.js";
+import { session } from "../session.js";
 import { createStore, useStore } from "../store.js";
 
 const toasts = createStore([]);
@@ -14,6 +15,11 @@ export function toast(text, tone = "ok") {
 function dismiss(id) {
   toasts.set(toasts.get().filter((each) => each.id !== id));
 }
+
+// What was told to one is nothing for the next.
+session.subscribe((who) => {
+  if (who.state === "out") toasts.set([]);
+});
 
 /** Stands once in the page. */
 export function Toasts() {

@@ -16,6 +16,8 @@ from tests.integration.consoles import OPTIONS, Site, Tab, Tabs, Watch
 from tests.integration.server import Server
 from tests.integration.test_keys import megacomet, new_key
 
+#: Where the live stream is.
+EVENTS = "**/console/api/events?*"
 #: What the browser says of a sign-in that was refused.
 REFUSED = "status of (401|403|429) .*/console/session$"
 #: And of requests with a session that has ended.
@@ -92,6 +94,25 @@ def test_another_session_in_the_other_tab(tabs: Tabs, site: Site) -> None:
     tab.button("Sign out").click()
     tab.sees("You have signed out.")
     tab.load().is_signed_out()
+
+
+def test_another_key_in_the_other_tab(tabs: Tabs, site: Site) -> None:
+    """A tab goes on with the key that signed in beside it: with what that may do, and nothing of what the other saw."""
+    tab = tabs.open(at="#/clients/somebody")
+    expect(tab.button("Send")).to_be_visible()
+    tab.go("#/clients")
+    seen = tab.main.get_by_role("link", name="somebody", exact=True)
+    expect(seen).to_have_count(1)
+    tabs.begin_session(tab.context, site.key("read"))
+    tab.expects("net::ERR_.* at .*/console/api/events")
+    tab.context.route(EVENTS, lambda route: route.abort())
+    tab.page.evaluate("dispatchEvent(new Event('online'))")
+    expect(tab.page.get_by_title("signed in as read, scope read")).to_be_visible()
+    tab.context.unroute(EVENTS)
+    expect(seen).to_have_count(0)
+    tab.go("#/clients/somebody")
+    tab.sees("is not connected, and nothing waits for it.")
+    expect(tab.button("Send")).to_have_count(0)
 
 
 def test_a_session_that_has_expired(tabs: Tabs, site: Site) -> None:

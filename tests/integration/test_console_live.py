@@ -16,6 +16,7 @@ EVENTS = "**/console/api/events?*"
 #: What the browser says of requests that nobody answers.
 NO_ANSWER = "net::ERR_.* at .*/console/(api|session)"
 LOST = "No connection to the server for"
+ANOTHER_VERSION = "The server has another version of this console now."
 CLIENTS = 40
 
 
@@ -47,7 +48,10 @@ def test_a_chart_moves_while_clients_come(tabs: Tabs, site: Site) -> None:
 
 
 def test_the_server_is_killed_and_begins_anew(browser: Browser, tmp_path: Path) -> None:
-    """The page says that nobody answers, then that the server restarted, and goes on by itself; nothing is reloaded."""
+    """The page says that nobody answers, then that the server restarted, and goes on by itself; nothing is reloaded.
+
+    Where the new server has other pages it says that too, and leaves it to who looks when to reload.
+    """
     state = tmp_path / "state"
     first = Server(state, *OPTIONS)
     second = Server(state, *OPTIONS[1:], "--port=0")
@@ -57,10 +61,14 @@ def test_the_server_is_killed_and_begins_anew(browser: Browser, tmp_path: Path) 
         tabs = Tabs(browser, site)
         tab = tabs.open()
         tab.page.evaluate("window.isTheSame = true")
+        upgraded = tabs.open()
+        upgraded.is_live()
+        upgraded.context.route("**/console/", lambda route: route.fulfill(body="of another version"))
         with site.streams(*[f"channel=c{n}" for n in range(CLIENTS)]):
             expect(connections(tab)).to_have_text(str(CLIENTS))
-            tab.expects(NO_ANSWER)
-            tab.expects("status of 503")
+            for each in (tab, upgraded):
+                each.expects(NO_ANSWER)
+                each.expects("status of 503")
             first.kill("manager")
             tab.sees(LOST)
             expect(connections(tab)).to_have_text(str(CLIENTS))  # what it knows is not thrown away
@@ -72,6 +80,12 @@ def test_the_server_is_killed_and_begins_anew(browser: Browser, tmp_path: Path) 
             tab.button("Close").click()
             expect(tab.page.get_by_text("The server restarted")).to_be_hidden()
             assert tab.page.evaluate("window.isTheSame")
+            upgraded.sees(ANOTHER_VERSION)
+            expect(tab.page.get_by_text(ANOTHER_VERSION)).to_have_count(0)
+            upgraded.context.unroute("**/console/")
+            upgraded.button("Reload").click()
+            upgraded.is_live()
+            expect(upgraded.page.get_by_text(ANOTHER_VERSION)).to_have_count(0)
         tabs.close()
         second.stop()
     finally:
