@@ -21,6 +21,7 @@ from playwright.sync_api import CDPSession, Page
 from bench import measure
 from bench.figures import Figure, Options, at_most
 from bench.look import connected, timed
+from bench.meanwhile import meanwhile
 from bench.processes import Server, megacomet, readers
 from megacomet.swarm.histogram import Histogram
 from tests.integration.chromium import chromium
@@ -255,11 +256,10 @@ def _tail(console: Console, seconds: float) -> list[Figure]:
 @contextlib.contextmanager
 def _flood(server: Server, channel: str) -> Iterator[list[int]]:
     """Publish `TAIL_PER_S` for as long as the block lasts; gives how many were, as it goes on."""
-    over = threading.Event()
     sent = [0]
     lines = "".join(json.dumps({"channel": channel, "data": {"n": n, "text": "x" * 50}}) + "\n" for n in range(BATCH))
 
-    def publish() -> None:
+    def publish(over: threading.Event) -> None:
         headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/x-ndjson"}
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         due = time.monotonic()
@@ -273,13 +273,8 @@ def _flood(server: Server, channel: str) -> Iterator[list[int]]:
             sent[0] += BATCH
         connection.close()
 
-    publisher = threading.Thread(target=publish, daemon=True)
-    publisher.start()
-    try:
+    with meanwhile(publish):
         yield sent
-    finally:
-        over.set()
-        publisher.join()
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:
