@@ -22,6 +22,7 @@ from typing import Final
 import attrs
 
 from bench import measure
+from bench.meanwhile import meanwhile
 
 #: Between two looks.
 LOOK_S: Final = 0.01
@@ -87,20 +88,15 @@ def _spent_ns(task: Path) -> int:
 @contextlib.contextmanager
 def watched() -> Iterator[Watch]:
     """Look all the time during the block."""
-    watch, ended = Watch(), threading.Event()
+    watch = Watch()
 
-    def go_on() -> None:
-        while not ended.wait(LOOK_S):
+    def go_on(over: threading.Event) -> None:
+        while not over.wait(LOOK_S):
             watch.look()
 
     watch.look()
-    thread = threading.Thread(target=go_on, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(go_on):
         yield watch
-    finally:
-        ended.set()
-        thread.join()
 
 
 @attrs.frozen

@@ -18,6 +18,7 @@ from contextlib import ExitStack
 from bench import measure
 from bench.beside import WORKERS, compared
 from bench.figures import Figure, Options
+from bench.meanwhile import meanwhile
 from bench.processes import Server, megacomet
 
 CONSOLES = 5
@@ -77,15 +78,9 @@ def consoles(server: Server, number: int) -> Iterator[None]:
     with ExitStack() as stack, selectors.DefaultSelector() as selector:
         for _ in range(number):
             selector.register(stack.enter_context(_console(server)), selectors.EVENT_READ)
-        over = threading.Event()
         broken: list[str] = []
-        reader = threading.Thread(target=_read, args=(selector, over, broken), daemon=True)
-        reader.start()
-        try:
+        with meanwhile(lambda over: _read(selector, over, broken)):
             yield
-        finally:
-            over.set()
-            reader.join()
         if broken:
             raise RuntimeError(f"{len(broken)} of {number} live streams broke: {broken[0]}")
 

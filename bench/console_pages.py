@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import itertools
 import json
 import threading
 import time
@@ -15,11 +16,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import attrs
-from playwright.sync_api import CDPSession, Page, Request
+from playwright.sync_api import CDPSession, Page
 
 from bench import measure
 from bench.figures import Figure, Options, at_most
 from bench.look import connected, timed
+from bench.meanwhile import meanwhile
 from bench.processes import Server, megacomet, readers
 from megacomet.swarm.histogram import Histogram
 from tests.integration.chromium import chromium
@@ -50,7 +52,8 @@ PAGES = {
 }
 SCROLLED = ("overview", "channels", "settings")
 
-#: Goes to a page; returns the ms until its data is drawn: nothing of it is being loaded, and the next frame was made.
+#: Goes to a page; returns when it began, when its data was there (nothing of it is being loaded any more), and when the
+#: frame behind that was made, in ms.
 _VISIT = """async ([hash, heading]) => {
   const began = performance.now();
   location.hash = hash;
@@ -60,9 +63,14 @@ _VISIT = """async ([hash, heading]) => {
     const seen = new MutationObserver(() => isThere() && (seen.disconnect(), resolve()));
     seen.observe(document.body, { childList: true, subtree: true, attributes: true });
   });
+  const there = performance.now();
   await new Promise(requestAnimationFrame);
-  return performance.now() - began;
+  return [began, there, performance.now()];
 }"""
+#: Returns the addresses of what was asked for since some time, and answered by another.
+_ANSWERED = """([began, there]) => performance.getEntriesByType("resource")
+  .filter((each) => each.startTime >= began && each.responseEnd <= there)
+  .map((each) => each.name)"""
 #: Returns the ms between frames for some time, while it scrolls up and down or not.
 _FRAMES = """async ([ms, scrolls]) => {
   const deltas = [];
@@ -93,9 +101,21 @@ class Console:
     tools: CDPSession
 
     def visit(self, name: str) -> float:
-        """Go to a page; return the ms until its data was there."""
-        ms: float = self.page.evaluate(_VISIT, list(PAGES[name]))
-        return ms
+        """Go to a page; return the ms until its data was drawn."""
+        began, _, drawn = self._visit(name)
+        return drawn - began
+
+    def asked(self, name: str) -> list[str]:
+        """Go to a page; return the paths of the API that it waited for until its data was there."""
+        self.page.evaluate("performance.clearResourceTimings()")
+        began, there, _ = self._visit(name)
+        urls: list[str] = self.page.evaluate(_ANSWERED, [began, there])
+        asked = [url.partition("/console/api/")[2] for url in urls]
+        return ["/api/" + path for path in asked if path]
+
+    def _visit(self, name: str) -> list[float]:
+        times: list[float] = self.page.evaluate(_VISIT, list(PAGES[name]))
+        return times
 
     def heap_mb(self) -> float:
         """Return what JavaScript has in use after it was tidied up."""
@@ -149,36 +169,37 @@ def _first_visit(console: Console) -> list[Figure]:
 
 
 def _pages(console: Console, seconds: float) -> list[Figure]:
-    """Visit the pages in turns, and ask the API what each has asked it, one request after the other."""
+    """Visit the pages in turns, and ask the API what each has asked it, one request after the other.
+
+    Who asks first changes from turn to turn: some answers are told again for seconds, and the second has them sooner.
+    """
     paths = {name: _asked(console, name) for name in PAGES}
     shown: dict[str, list[float]] = {name: [] for name in PAGES}
     asked = {name: Histogram() for name in PAGES}
     end = time.monotonic() + seconds * len(PAGES)
     with connected(console.server) as connection:
-        while time.monotonic() < end:
-            for name, asks in paths.items():
-                shown[name].append(console.visit(name))
-                began = time.monotonic_ns()
-                for path in asks:
-                    timed(connection, path, console.server.key, Histogram())
-                asked[name].record(time.monotonic_ns() - began)
+
+        def visit(name: str) -> None:
+            shown[name].append(console.visit(name))
+
+        def ask(name: str) -> None:
+            began = time.monotonic_ns()
+            for path in paths[name]:
+                timed(connection, path, console.server.key, Histogram())
+            asked[name].record(time.monotonic_ns() - began)
+
+        for first, second in itertools.cycle(((visit, ask), (ask, visit))):
+            for name in PAGES:
+                first(name)
+                second(name)
+            if time.monotonic() >= end:
+                break
     return [_page(name, sorted(shown[name]), asked[name], paths[name]) for name in PAGES]
 
 
 def _asked(console: Console, name: str) -> list[str]:
-    """Return the paths of the API that a page asks for until its data is there."""
-    paths: list[str] = []
-
-    def note(request: Request) -> None:
-        _, there, path = request.url.partition("/console/api/")
-        if there:
-            paths.append("/api/" + path)
-
     console.visit("workers" if name == "overview" else "overview")
-    console.page.on("request", note)
-    console.visit(name)
-    console.page.remove_listener("request", note)
-    return paths
+    return console.asked(name)
 
 
 def _page(name: str, shown: Sequence[float], asked: Histogram, paths: Sequence[str]) -> Figure:
@@ -187,7 +208,7 @@ def _page(name: str, shown: Sequence[float], asked: Histogram, paths: Sequence[s
     if paths:
         detail += f"the API's p99 {api_ms:.1f}, p50 {asked.quantile(0.5) / 1e6:.1f} ms: {' '.join(paths)}"
     else:
-        detail += "nothing is asked: live frames have it"
+        detail += "no answer is waited for: live frames have it"
     return at_most(f"{name} shown, p99", _quantile(shown, 0.99), "ms", round(api_ms + FRAME_MS, 1), detail)
 
 
@@ -235,11 +256,10 @@ def _tail(console: Console, seconds: float) -> list[Figure]:
 @contextlib.contextmanager
 def _flood(server: Server, channel: str) -> Iterator[list[int]]:
     """Publish `TAIL_PER_S` for as long as the block lasts; gives how many were, as it goes on."""
-    over = threading.Event()
     sent = [0]
     lines = "".join(json.dumps({"channel": channel, "data": {"n": n, "text": "x" * 50}}) + "\n" for n in range(BATCH))
 
-    def publish() -> None:
+    def publish(over: threading.Event) -> None:
         headers = {"Authorization": f"Bearer {server.key}", "Content-Type": "application/x-ndjson"}
         connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
         due = time.monotonic()
@@ -253,13 +273,8 @@ def _flood(server: Server, channel: str) -> Iterator[list[int]]:
             sent[0] += BATCH
         connection.close()
 
-    publisher = threading.Thread(target=publish, daemon=True)
-    publisher.start()
-    try:
+    with meanwhile(publish):
         yield sent
-    finally:
-        over.set()
-        publisher.join()
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float:

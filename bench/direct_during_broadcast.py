@@ -15,13 +15,12 @@ import socket
 import statistics
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from bench import bystanders, measure
 from bench.fanout import quiet_megacomet
 from bench.figures import Figure, Options, all_of, at_most
+from bench.meanwhile import meanwhile
 from bench.processes import Load, Server, readers
 from megacomet.swarm.histogram import Histogram
 
@@ -182,20 +181,12 @@ class Series:
         """Tell whether a broadcast went on at this time."""
         return any(began <= at_ns < end for began, end in self.broadcasts)
 
-    @contextmanager
-    def going_out(self, server: Server, crowd: Load) -> Iterator[None]:
+    def going_out(self, server: Server, crowd: Load) -> AbstractContextManager[None]:
         """Broadcast during the block."""
-        ended = threading.Event()
-        with ThreadPoolExecutor(1) as pool:
-            sent = pool.submit(self._send, server, crowd, ended)
-            try:
-                yield
-            finally:
-                ended.set()
-            sent.result()
+        return meanwhile(lambda over: self._send(server, crowd, over))
 
-    def _send(self, server: Server, crowd: Load, ended: threading.Event) -> None:
-        while not ended.is_set():
+    def _send(self, server: Server, crowd: Load, over: threading.Event) -> None:
+        while not over.is_set():
             for _ in range(IN_A_SERIES):
                 self._broadcast(server)
             measure.wait_for(lambda: crowd.told("received") >= self._deliveries(), 60, "the deliveries of a series")

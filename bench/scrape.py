@@ -5,14 +5,15 @@ See `bench.beside`. A measured phase begins with a scrape, so that a short one h
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from bench import measure
 from bench.beside import compared
 from bench.figures import Figure, Options
+from bench.meanwhile import meanwhile
 from bench.processes import Server, megacomet
 
 #: For the cost of one scrape: those of a million connections on a machine that allows 20,000 descriptors.
@@ -28,24 +29,16 @@ def run(options: Options) -> list[Figure]:
     return compared("a scraper", _scraped, options) + _one_scrape(options.workers or MANY_WORKERS)
 
 
-@contextlib.contextmanager
-def _scraped(server: Server) -> Iterator[None]:
+def _scraped(server: Server) -> AbstractContextManager[None]:
     """Scrape now and every `EVERY_S`, for as long as the block lasts."""
-    over = threading.Event()
 
-    def scrape() -> None:
+    def scrape(over: threading.Event) -> None:
         while True:
             server.get("/metrics")
             if over.wait(EVERY_S):
                 return
 
-    scraper = threading.Thread(target=scrape, daemon=True)
-    scraper.start()
-    try:
-        yield
-    finally:
-        over.set()
-        scraper.join()
+    return meanwhile(scrape)
 
 
 def _one_scrape(workers: int) -> list[Figure]:

@@ -12,33 +12,16 @@ from twisted.trial.unittest import SynchronousTestCase
 from megacomet.api.events import MOST_READERS
 from megacomet.api.reader import BACKLOG_BYTES, PING_S, RETRY_MS, STALL_S
 
-from .doors import PUSH_KEY, READ_KEY, Connection, Doors, Transport, get
-from .event_stream import Event, EventStream
+from .doors import PUSH_KEY, READ_KEY, Doors, get
+from .event_stream import EventStream
+from .stream_reader import StreamReader
 
 
-class Reader:
-    """A reader of events, on a connection of its own."""
+class Reader(StreamReader):
+    """A reader of events."""
 
     def __init__(self, doors: Doors, query: str = "", *headers: str) -> None:
-        self.connection: Connection = doors.connect().send(get(f"/api/events{query}", *headers, key=READ_KEY))
-        self.head, _, rest = self.connection.transport.value().partition(b"\r\n\r\n")
-        self.connection.transport.clear()
-        self.first = rest
-        self._stream = EventStream(rest)
-
-    @property
-    def transport(self) -> Transport:
-        return self.connection.transport
-
-    def raw(self) -> bytes:
-        """What has come since the last look."""
-        data: bytes = self.transport.value()
-        self.transport.clear()
-        return data
-
-    def shown(self) -> list[Event]:
-        """The events in it."""
-        return self._stream.receive(self.raw())
+        super().__init__(doors, get(f"/api/events{query}", *headers, key=READ_KEY))
 
 
 def shown(data: bytes) -> list[tuple[str, Any, str]]:

@@ -15,35 +15,21 @@ from twisted.trial.unittest import SynchronousTestCase
 from megacomet.api.reader import PING_S, RETRY_MS, STALL_S
 from megacomet.api.tails import HEAD_CHARACTERS, MOST_BYTES, MOST_MESSAGES, MOST_TAILS, PAUSE_S, WHOLE_BYTES
 
-from .doors import KEY, PUSH_KEY, READ_KEY, Connection, Doors, Transport, get
-from .event_stream import EventStream
+from .doors import KEY, PUSH_KEY, READ_KEY, Doors, get
+from .stream_reader import StreamReader
 
 TIME = "1994-11-06T08:49:37.000Z"
 
 
-class Tail:
-    """Somebody who looks at a channel, on a connection of its own."""
+class Tail(StreamReader):
+    """Somebody who looks at a channel."""
 
     def __init__(self, doors: Doors, channel: str = "news", key: str = READ_KEY) -> None:
-        path = f"/api/channels/{quote(channel, safe='')}/tail"
-        self.connection: Connection = doors.connect().send(get(path, key=key))
-        self.head, _, self.first = self.connection.transport.value().partition(b"\r\n\r\n")
-        self.connection.transport.clear()
-        self._stream = EventStream(self.first)
-
-    @property
-    def transport(self) -> Transport:
-        return self.connection.transport
-
-    def raw(self) -> bytes:
-        """What has come since the last look."""
-        data: bytes = self.transport.value()
-        self.transport.clear()
-        return data
+        super().__init__(doors, get(f"/api/channels/{quote(channel, safe='')}/tail", key=key))
 
     def frames(self) -> list[dict[str, Any]]:
         """The data of the events in it."""
-        events = self._stream.receive(self.raw())
+        events = self.shown()
         assert [event.type for event in events] == ["messages"] * len(events)
         return [json.loads(event.data) for event in events]
 
