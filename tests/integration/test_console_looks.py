@@ -245,3 +245,6 @@ def test_names_of_every_kind(browser: Browser, tabs: Tabs) -> None:
     shown(tab, "client")
     expect(tab.page).to_have_title(f"Client {TITLE} · MegaComet")
     expect(tab.main.locator("bdi").first).to_be_visible()
+    for at in ("#/events?kind=toString", "#/workers?sort=constructor", "#/channels?sort=__proto__"):
+        tab.load(at).is_settled()
+        expect(tab.main.get_by_text("This page has failed.")).to_have_count(0)
