@@ -46,6 +46,7 @@ def test_a_channel_is_searched_and_opened_by_keys_alone(tabs: Tabs, site: Site) 
         tab = tabs.open("read", at="#/channels")
         tab.page.keyboard.press("/")
         tab.page.keyboard.type("search:")
+        tab.is_settled()  # only then it hears keys
         expect(tab.page).to_have_url(re.compile("prefix=search%3A$"))
         expect(rows(tab).first).to_contain_text("search:000")
         expect(rows(tab)).to_have_count(50)
