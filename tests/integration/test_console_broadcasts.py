@@ -116,6 +116,20 @@ def test_what_is_wrong_is_told_before_anything_happens(tabs: Tabs, site: Site) -
     tab.sees(re.compile("^Nobody is connected who would get it"))
 
 
+def test_a_broadcast_whose_beginning_nobody_answers(tabs: Tabs, site: Site) -> None:
+    """It may have begun: who could press again is told to look first."""
+    tab = tabs.open(at="#/broadcasts?new=1")
+    tab.expects("net::ERR_FAILED")
+    tab.context.route("**/console/api/broadcasts", lambda route: route.abort())
+    with site.streams("channel=silent"):
+        _write(tab, "1", 10, "silent")
+        tab.sees(re.compile("^About 1 connection,"))
+        tab.button("Begin the broadcast").click()
+        dialog = tab.page.get_by_role("dialog")
+        dialog.get_by_role("button", name="Write to 1 connection").click()
+        expect(dialog.get_by_role("alert")).to_contain_text("Nobody knows whether it has begun")
+
+
 def test_a_key_for_reading_only_looks(tabs: Tabs) -> None:
     """It sees the broadcasts, and neither the form nor a button, whatever the address says."""
     tab = tabs.open("read", at="#/broadcasts?new=1")
