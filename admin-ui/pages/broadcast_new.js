@@ -107,7 +107,11 @@ function Told({ estimate: { connections, seconds, bytes: each }, form }) {
 /** Says exactly what will happen. To everyone wants more than a press. */
 function BeginDialog({ form, body, estimate, onClose }) {
   const begin = async () => {
-    const begun = await api.post("/broadcasts", undefined, { raw: body });
+    const begun = await api.post("/broadcasts", undefined, { raw: body }).catch((problem) => {
+      // Whoever pressed again would perhaps write to everyone twice.
+      if (problem.status === 0) problem.message = "The server did not answer. Nobody knows whether it has begun: look at the list of broadcasts before you begin it again.";
+      throw problem;
+    });
     toast(`The broadcast to ${counted(begun.connections, "connection")} has begun.`);
     return begun;
   };

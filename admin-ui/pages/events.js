@@ -34,8 +34,8 @@ export function Events({ query }) {
   const all = useStore(events);
   const [stopped, setStopped] = useState(null);
   const [most, setMost] = useState(STEP);
-  const kind = FILTERS[query.kind] ? query.kind : "";
-  const text = query.text ?? "";
+  const { kind: wanted = "", text = "" } = query;
+  const kind = Object.hasOwn(FILTERS, wanted) ? wanted : "";
   const fits = useMemo(() => matcher(kind, text), [kind, text]);
   const shown = (stopped ?? all).filter(fits);
   const fresh = stopped ? newer(all, stopped).filter(fits).length : 0;

@@ -29,7 +29,7 @@ export function Workers({ query }) {
   const told = useTold(workers);
   const place = useMarked(query.worker, workers !== null);
   if (!workers) return html`<${PageHead} title="Workers" /><${Loading} what="Waiting for the first figures" />`;
-  const sort = { key: ORDER[query.sort] ? query.sort : "worker", down: query.down === "1" };
+  const sort = { key: Object.hasOwn(ORDER, query.sort ?? "") ? query.sort : "worker", down: query.down === "1" };
   const onSort = ({ key, down }) => go(href("workers", null, { ...query, sort: key, down: down ? "1" : "" }), { replace: true });
   const rows = sorted(workers.map((each) => joined(each, told)), ORDER[sort.key], sort.down);
   const ask = (deed) => (row) => setAsking({ deed, worker: row.worker });

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from urllib.parse import quote
 
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
-from tests.integration.consoles import Site, Tab, Tabs
+from tests.integration.consoles import OPTIONS, Site, Tab, Tabs
+from tests.integration.server import Server
 
 #: Names that a page might take for something else: markup, quotes, paths, what turns text around, what joins.
 ODD_NAMES = (
@@ -44,6 +46,7 @@ def test_a_channel_is_searched_and_opened_by_keys_alone(tabs: Tabs, site: Site) 
     site.ask("POST", "/api/push", {"channels": [f"search:{n:03d}" for n in range(60)], "data": 1})
     with site.streams("client=a&channel=search:007", "client=b&channel=search:007", "client=c&channel=search:030"):
         tab = tabs.open("read", at="#/channels")
+        tab.is_settled()  # only then it hears keys
         tab.page.keyboard.press("/")
         tab.page.keyboard.type("search:")
         expect(tab.page).to_have_url(re.compile("prefix=search%3A$"))
@@ -133,6 +136,46 @@ def test_a_large_message_of_a_tail(tabs: Tabs, site: Site) -> None:
     tab.button("Load all of it from the history").click()
     tab.main.locator(".tail-message").get_by_role("button", name="Show all").click()
     expect(tab.main.locator(".tail-message code.json")).to_contain_text("the end")
+
+
+def test_a_tail_ends_with_its_page(tabs: Tabs, site: Site) -> None:
+    """Who stops it, or goes to another page, is told nothing more: the server has one tail less."""
+    tab = tabs.open("read", at="#/channels/tail:3")
+    for leave in (lambda: tab.button("Stop").click(), lambda: tab.go("#/channels")):
+        start_tail(tab)
+        with tab.page.expect_event("requestfailed", lambda request: request.url.endswith("/tail")):
+            leave()
+
+
+def test_messages_of_a_megabyte(browser: Browser, tmp_path: Path) -> None:
+    """Where they are allowed they are published, tailed and read back, and shown whole when somebody wants it."""
+    largest = 1_048_576
+    options = (*OPTIONS, f"--message-bytes={largest}", f"--backlog-bytes={4 * largest}")
+    with Server(tmp_path / "state", *options, workers=1) as server:
+        tabs = Tabs(browser, Site(server))
+        tab = tabs.open(at="#/channels/large")
+        start_tail(tab)
+        data = tab.page.get_by_label("Data", exact=True)
+        text = json.dumps("x" * (largest - 9) + "the end")
+        data.fill(text[:-1])
+        tab.sees("Line 1, column 1: this text has no closing double quote.")
+        data.fill(text)
+        tab.sees(re.compile(r"^JSON, 1\.05.MB\."))
+        tab.button("Send").click()
+        tab.sees("Kept. Nobody listens now; who comes back is told.")
+        expect(tail(tab)).to_have_count(1)
+        expect(rows(tab)).to_contain_text("1.05\u202fMB")
+        rows(tab).get_by_role("button", name="Show all").click()
+        expect(rows(tab).locator("code.json")).to_contain_text("the end")
+        tail(tab).click()
+        tab.button("Load all of it from the history").click()
+        tab.main.locator(".tail-message").get_by_role("button", name="Show all").click()
+        expect(tab.main.locator(".tail-message code.json")).to_contain_text("the end")
+        data.fill(json.dumps("x" * (largest - 1)))
+        tab.expects("status of 413")
+        tab.button("Send").click()
+        expect(data).to_have_attribute("aria-invalid", "true")
+        tabs.close()
 
 
 def test_publishing(tabs: Tabs, site: Site) -> None:

@@ -19,6 +19,7 @@ def test_a_client_is_found_sent_a_message_and_cut_off(tabs: Tabs, site: Site) ->
     """By its id; the message arrives where it listens; and when it has gone the page says so."""
     with site.streams("client=sue&channel=news", "client=sue&channel=weather") as sockets:
         tab = tabs.open(at="#/clients")
+        tab.is_settled()  # only then it hears keys
         tab.page.keyboard.press("/")
         tab.page.keyboard.type("su")
         expect(tab.main.get_by_role("link", name="sue", exact=True)).to_be_visible()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Route, expect
 
 from tests.integration.consoles import Site, Tab, Tabs
-from tests.integration.scenes import CHANNEL, PAGES, busy
+from tests.integration.scenes import CHANNEL, ODD, PAGES, busy
 
 AXE: Final = (Path(__file__).parents[1] / "js" / "node_modules" / "axe-core" / "axe.min.js").read_text()
 NARROW: Final = {"width": 360, "height": 740}
@@ -46,6 +48,10 @@ MISSED: Final = """() => {
   return [...missed.map((each) => `not reached: ${name(each)}`),
     ...unseen.map(([each]) => `focus not visible: ${name(each)}`)];
 }"""
+#: What buttons that change nothing are called.
+LOOKING: Final = (
+    r"(Copy|Details|Show|and \d+ more)\b|(Close|First page|Load older|Next page|Open|Pause|Refresh|Reload|Start tail)$"
+)
 MOVES: Final = """() => {
   const all = [...document.querySelectorAll("*")];
   const styles = ["", "::before", "::after"].flatMap((part) => all.map((each) => getComputedStyle(each, part)));
@@ -146,6 +152,61 @@ def test_dialogs(tabs: Tabs) -> None:
     assert not found, "\n".join(found)
 
 
+def test_a_broadcast_and_what_it_asks(tabs: Tabs) -> None:
+    """axe-core finds nothing in its form, in what asks before it begins and ends, and in what is said afterwards."""
+    tab = tabs.open(at="#/broadcasts?new=1&channel=*", viewport=WIDE, reduced_motion="reduce")
+    page, dialog = tab.page, tab.page.get_by_role("dialog")
+    found = []
+
+    def look(what: str) -> None:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            found.extend(f"{what}, {scheme}: {each}" for each in findings(tab))
+
+    page.get_by_label("Message, as JSON").fill('{"text":"hello"}')
+    page.get_by_label("Connections a second").fill("1")
+    expect(tab.button("Begin the broadcast")).to_be_enabled()
+    look("the form")
+    tab.button("Begin the broadcast").click()
+    page.get_by_label("Type everyone to go on").fill("everyone")
+    look("before it begins")
+    dialog.get_by_role("button", name=re.compile("^Write to ")).click()
+    tab.sees("has begun.")
+    tab.button("Pause").click()
+    expect(tab.button("Resume")).to_be_visible()
+    look("under way")
+    tab.expects("net::ERR_FAILED")
+    tab.context.route("**/console/api/broadcasts/*/resume", lambda route: route.abort())
+    tab.button("Resume").click()
+    tab.sees("It could not be resumed")
+    look("what failed")
+    tab.button("Cancel broadcast").click()
+    expect(dialog.get_by_role("button", name="Let it go on")).to_be_focused()
+    look("before it is cancelled")
+    dialog.get_by_role("button", name="Cancel the broadcast").click()
+    tab.sees("Cancelled; it was written to")
+    look("cancelled")
+    assert not found, "\n".join(found)
+
+
+def test_who_may_only_read_sees_nothing_that_changes(tabs: Tabs) -> None:
+    """On no page is there a button, or a field to write in, that only admin may use."""
+    tab = tabs.open("read", viewport=WIDE)
+    more = {name: changes(shown(tab, name)) for name in PAGES}
+    assert more == {name: [] for name in PAGES}
+    tabs.sign_in(tab, "admin")
+    assert [name for name in PAGES if changes(shown(tab, name))] == ["channel", "client", "workers", "broadcasts"]
+
+
+def changes(tab: Tab) -> list[str]:
+    """Return what is there besides what looks at things and sorts them: buttons by label or text, boxes to write in."""
+    names: list[str] = (
+        tab.page.evaluate("""() => [...document.querySelectorAll("main :is(button, textarea):not(th *)")].map(
+      (each) => each.ariaLabel ?? (each.innerText.trim() || each.localName))""")
+    )
+    return [each for each in names if not re.match(LOOKING, each)]
+
+
 def test_the_keyboard_reaches_everything(tabs: Tabs) -> None:
     """Tab comes to every control of every page, and one sees where it is."""
     tab = tabs.open(viewport=WIDE)
@@ -217,6 +278,9 @@ def test_addresses_that_are_none(tabs: Tabs) -> None:
     for at, title in (("#/channels/%E0%A4%A", "Channels"), ("#/channels/", "Channels"), ("#workers", "Workers")):
         tab.load(at).is_settled()
         expect(tab.page).to_have_title(f"{title} · MegaComet")
+    for at in ("#/events?kind=toString", "#/workers?sort=constructor", "#/channels?sort=__proto__"):
+        tab.load(at).is_settled()
+        expect(tab.main.get_by_text("This page has failed.")).to_have_count(0)
     tab.page.get_by_role("link", name="Overview").click()
     expect(tab.page).to_have_title("Overview · MegaComet")
 
@@ -237,9 +301,16 @@ def test_a_slow_network(tabs: Tabs) -> None:
     expect(tab.main.get_by_role("link", name=CHANNEL, exact=True)).to_be_visible()
 
 
-def test_names_of_every_kind(browser: Browser, tabs: Tabs) -> None:
+def test_names_of_every_kind(tabs: Tabs) -> None:
     """They are shown as they are, lead where they say, and run nothing."""
-    tab = shown(tabs.open(), "channels")
+    tab = tabs.open()
+    for name in ODD:
+        at = "#/clients/" + quote(name, safe="!'()*~")
+        shown(tab, "clients").main.locator(f'a[href="{at}"]').first.click()
+        connections = tab.main.get_by_role("table", name="Connections").locator("tbody tr")
+        expect(connections).to_have_count(1)
+        expect(connections.get_by_role("link", name=CHANNEL, exact=True)).to_be_visible()
+    shown(tab, "channels")
     tab.main.get_by_role("link", name=CHANNEL, exact=True).click()
     expect(tab.page).to_have_title(f"Channel {CHANNEL} · MegaComet")
     shown(tab, "client")

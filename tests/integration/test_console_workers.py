@@ -12,7 +12,8 @@ from tests.integration.consoles import OPTIONS, Site, Tab, Tabs
 from tests.integration.server import Server
 
 WORKERS = 3
-STREAMS = 30
+#: A worker that has a third of them, and lets one go a second, is not empty before it is brought back.
+STREAMS = 120
 
 
 @pytest.fixture(scope="module")
