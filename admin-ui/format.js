@@ -154,7 +154,7 @@ export function clock(time) {
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
-/** "one worker", "3 workers": with the plural by s, or the one that is given. */
+/** "1 worker", "3 workers": with the plural by s, or the one that is given. */
 export function counted(count, one, many = `${one}s`) {
   return count === 1 ? `1 ${one}` : `${number(count)} ${many}`;
 }

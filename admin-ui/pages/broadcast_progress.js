@@ -4,6 +4,7 @@ import { bytes, counted, duration, number, rate } from "../format.js";
 import { live } from "../live.js";
 import { useDeed } from "../loading.js";
 import { Paces, secondsLeft } from "../pace.js";
+import { spelled } from "../names.js";
 import { BroadcastState, Button, ConfirmDialog, html, Name, Progress, Section, Time, toast } from "../ui/kit.js";
 
 const paces = new Paces();
@@ -47,7 +48,7 @@ function Broadcast({ broadcast: b, mayChange, onChanged, onCancel }) {
       <div class="under-way-head"><strong><${Target} channel=${b.channel} /></strong> <${BroadcastState} state=${b.state} /></div>
       <div class="under-way-about">${bytes(b.bytes)}, by <${Name} name=${b.by} most=${24} />, <${Time} at=${b.started} focusable=${false} /></div>
     </div>
-    <${Progress} label=${`Broadcast to ${b.channel === "*" ? "everyone" : b.channel}`} value=${b.written} whole=${b.connections} tone=${b.state === "paused" ? "warn" : "accent"} note=${told.filter(Boolean).join(", ")} />
+    <${Progress} label=${`Broadcast to ${b.channel === "*" ? "everyone" : spelled(b.channel)}`} value=${b.written} whole=${b.connections} tone=${b.state === "paused" ? "warn" : "accent"} note=${told.filter(Boolean).join(", ")} />
     ${mayChange && html`<${Deeds} broadcast=${b} onChanged=${onChanged} onCancel=${onCancel} />`}
   </li>`;
 }

@@ -54,7 +54,7 @@ export function Tail({ name }) {
   return html`<${Section} title="Live tail" note=${html`<span role="status"><${State} tone=${tone}>${word}</${State}></span>`} actions=${actions}>
     ${!began && html`<p class="muted">Shows what is published from now on. It is no subscriber: it is in no count and takes nothing out of a mailbox.</p>`}
     ${stream.failures > 2 && html`<div class="banner"><${Notice} tone="warn" role="note">
-      The tail was not told ${stream.failures} times in a row. The server tells 32 tails at most at a time, and none while it restarts.
+      The tail has broken off ${stream.failures} times in a row. The server tells 32 tails at most at a time, and none while it restarts.
     </${Notice}></div>`}
     ${began && html`
       <div class="tail-bar">
