@@ -3,8 +3,8 @@ import * as api from "../api.js";
 import { bytes, counted, duration, number, rate } from "../format.js";
 import { live } from "../live.js";
 import { useDeed } from "../loading.js";
-import { Paces, secondsLeft } from "../pace.js";
 import { spelled } from "../names.js";
+import { Paces, secondsLeft } from "../pace.js";
 import { BroadcastState, Button, ConfirmDialog, html, Name, Progress, Section, Time, toast } from "../ui/kit.js";
 
 const paces = new Paces();
