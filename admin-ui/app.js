@@ -2,6 +2,7 @@
 
 import { Component, render } from "preact";
 import { useEffect } from "preact/hooks";
+import { ahead } from "./ahead.js";
 import { html } from "./html.js";
 import { begin } from "./live.js";
 import { route } from "./navigation.js";
@@ -18,7 +19,7 @@ import { SignIn } from "./pages/signin.js";
 import { Workers } from "./pages/workers.js";
 import { resume, session } from "./session.js";
 import { Shell } from "./shell.js";
-import { useStore } from "./store.js";
+import { createStore, useStore } from "./store.js";
 import { ErrorNotice } from "./ui/notices.js";
 import { EmptyState, PageHead } from "./ui/kit.js";
 
@@ -34,12 +35,24 @@ const PAGES = {
   settings: [Settings],
 };
 
+const pageOf = ({ page, name }) => PAGES[page]?.[name === null ? 0 : 1] ?? Nowhere;
+
+/** The route whose page is drawn: the one before is left when the next one has its data, or after a moment. */
+const drawn = createStore(route.get());
+
+async function follow(next) {
+  const before = drawn.get();
+  const isOther = next.page !== before.page || next.name !== before.name;
+  if (isOther && session.get().state === "in") await ahead(pageOf(next).asks?.(next) ?? []);
+  if (route.get() === next) drawn.set(next);
+}
+
 function App() {
   const { state, problem, name, scope } = useStore(session);
-  const here = useStore(route);
+  const here = useStore(drawn);
   if (state === "unknown") return problem && html`<main class="shell-main"><${ErrorNotice} problem=${problem} onRetry=${resume} /></main>`;
   if (state === "out") return html`<${SignIn} />`;
-  const Page = PAGES[here.page]?.[here.name === null ? 0 : 1] ?? Nowhere;
+  const Page = pageOf(here);
   // Another channel is another page, and so is that of another key: nothing of the one before stays in it.
   return html`<${Shell} page=${here.page}>
     <${Fence} key=${`${name}/${scope}/${here.page}/${here.name ?? ""}`}><${Page} name=${here.name} query=${here.query} /></${Fence}>
@@ -65,13 +78,14 @@ class Fence extends Component {
 
 // Another page begins at its top.
 function Root() {
-  const { page, name } = useStore(route);
+  const { page, name } = useStore(drawn);
   useEffect(() => {
     scrollTo(0, 0);
   }, [page, name]);
   return html`<${App} />`;
 }
 
+route.subscribe(follow);
 begin();
 render(html`<${Root} />`, document.getElementById("app"));
 resume();

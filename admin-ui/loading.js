@@ -1,51 +1,54 @@
-// How a page gets its data: loaded when it opens, again when what it asks for changes, given up when it is left.
+// How a page gets its data: asked for when it opens, again when what it asks for changes, given up when it is left.
 
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { begun, taken } from "./ahead.js";
 
 /**
  * @template T
- * @param {(signal: AbortSignal) => Promise<T>} load
- * @param {unknown[]} inputs loads again when one of them changes
- * @param {{everyS?: number, keep?: boolean}} [options] everyS: loads again so many seconds after each answer, while the
- *   tab is seen; keep: `data` stays until there is an answer, also when `inputs` change
+ * @param {import("./ahead.js").Question<T>} question asked again when its key changes
+ * @param {{everyS?: number, keep?: boolean, join?: (answer: T, before: T | null) => T}} [options] everyS: asked again so
+ *   many seconds after each answer, while the tab is seen; keep: `data` stays until there is an answer, also when the key
+ *   changes; join: makes `data` of an answer and of what was there
  * @returns {{data: T | null, problem: Error | null, loading: boolean, reload: () => void, set: (data: T) => void}}
- *   `data` stays while it is loaded again, also when that fails; it is null again when `inputs` change.
+ *   `data` stays while it is asked again, also when that fails; it is null again when the key changes.
  */
-export function useLoad(load, inputs, { everyS = 0, keep = false } = {}) {
-  const [state, setState] = useState({ data: null, problem: null, loading: true });
+export function useLoad(question, { everyS = 0, keep = false, join = (answer) => answer } = {}) {
+  const [first] = useState(() => taken(question.key));
+  const [state, setState] = useState(() => (first?.answer ? after(null, first.answer, join) : { data: null, problem: null, loading: true }));
   const [turn, setTurn] = useState(0);
-  const last = useRef({ inputs: null });
+  const last = useRef(null);
 
   // Asked as soon as the page is drawn: any other effect waits for the frame after it.
   useLayoutEffect(() => {
-    const control = new AbortController();
-    const changed = !keep && last.current.inputs && inputs.some((each, i) => !Object.is(each, last.current.inputs[i]));
-    last.current.inputs = inputs;
-    setState((was) => ({ data: changed ? null : was.data, problem: changed ? null : was.problem, loading: true }));
+    const one = (last.current === null && first) || begun(question);
+    const changed = !keep && last.current !== null && last.current !== question.key;
+    const { control, answer: drawn } = one;
+    last.current = question.key;
+    if (!drawn) setState((was) => ({ data: changed ? null : was.data, problem: changed ? null : was.problem, loading: true }));
     let timer;
-    const run = async () => {
-      let isRefused = false;
-      try {
-        const data = await load(control.signal);
-        if (!control.signal.aborted) setState({ data, problem: null, loading: false });
-      } catch (problem) {
-        // What is no request is none the next time either.
-        isRefused = problem.status === 400;
-        if (!control.signal.aborted) setState((was) => ({ data: was.data, problem, loading: false }));
-      }
-      if (everyS && !isRefused && !control.signal.aborted) timer = setTimeout(again, everyS * 1000);
+    const run = async ({ done }) => {
+      const answer = await done;
+      if (control.signal.aborted) return;
+      if (answer !== drawn) setState((was) => after(was.data, answer, join));
+      // What is no request is none the next time either.
+      if (everyS && answer.problem?.status !== 400) timer = setTimeout(again, everyS * 1000);
     };
-    const again = () => (document.hidden ? document.addEventListener("visibilitychange", run, { once: true, signal: control.signal }) : run());
-    run();
+    const ask = () => run(begun(question, control));
+    const again = () => (document.hidden ? document.addEventListener("visibilitychange", ask, { once: true, signal: control.signal }) : ask());
+    run(one);
     return () => {
       control.abort();
       clearTimeout(timer);
     };
-  }, [...inputs, turn]);
+  }, [question.key, turn]);
 
   const reload = useCallback(() => setTurn((count) => count + 1), []);
   const set = useCallback((data) => setState({ data, problem: null, loading: false }), []);
   return { ...state, reload, set };
+}
+
+function after(before, { data, problem = null }, join) {
+  return { data: problem ? before : join(data, before), problem, loading: false };
 }
 
 /**

@@ -18,9 +18,16 @@ const NOBODY = { state: "out", reason: "", problem: null, name: "", scope: "" };
 /** @type {{get: () => Session, set: (s: Session) => void, subscribe: Function}} */
 export const session = createStore({ ...NOBODY, state: "unknown" });
 
+const isAdmin = (who) => who.scope === "admin";
+
 /** Whether the one who is signed in may change something. */
+export function mayChange() {
+  return isAdmin(session.get());
+}
+
+/** The same, for a component. */
 export function useMayChange() {
-  return useStore(session, (who) => who.scope === "admin");
+  return useStore(session, isAdmin);
 }
 
 function mark(there) {

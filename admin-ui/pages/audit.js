@@ -4,11 +4,12 @@ import { counted, exact, number } from "../format.js";
 import { useDeed, useLoad } from "../loading.js";
 import { go } from "../navigation.js";
 import { href } from "../router.js";
-import { useMayChange } from "../session.js";
+import { mayChange, useMayChange } from "../session.js";
 import { Button, EmptyState, ErrorNotice, Field, html, Json, Name, PageHead, SearchField, Select, State, Table, Time } from "../ui/kit.js";
 import { Deed, restOf } from "./audit_deeds.js";
 
 const PAGE = 100;
+const NEWEST = { key: "audit", load: (signal) => api.get("/audit", { query: { limit: PAGE }, signal }) };
 /** Who it was when it was no key. */
 const MACHINE = "the machine itself";
 /** Who it was when it came from elsewhere. */
@@ -22,6 +23,8 @@ export function Audit({ query }) {
   return html`<${PageHead} title="Audit" />
     <${EmptyState} title="The audit log is for keys of scope admin.">You are signed in with a key of scope read.</${EmptyState}>`;
 }
+
+Audit.asks = () => (mayChange() ? [NEWEST] : []);
 
 function Log({ query }) {
   const { entries, before, unreadable, problem, loading, reload, older } = useEntries();
@@ -57,18 +60,9 @@ function Foot({ loaded, shown, filtered, unreadable, before, older }) {
 
 /** The newest entries, and older ones as they are asked for. A refresh keeps what was loaded when it joins. */
 function useEntries() {
-  const first = useLoad(async (signal) => join(await api.get("/audit", { query: { limit: PAGE }, signal })), []);
+  const first = useLoad(NEWEST, { join });
   const deed = useDeed();
   const state = first.data;
-  function join(answer) {
-    const known = first.data;
-    if (!known) return start(answer);
-    const newest = known.entries[0]?.line;
-    const fresh = answer.entries.findIndex((entry) => JSON.stringify(entry) === newest);
-    if (fresh < 0) return start(answer);
-    const added = numbered(answer.entries.slice(0, fresh), known.count);
-    return { ...known, entries: [...added, ...known.entries], count: known.count + fresh };
-  }
   const load = () =>
     deed.run(async () => {
       const answer = await api.get("/audit", { query: { limit: PAGE, before: state.before } });
@@ -78,6 +72,15 @@ function useEntries() {
       });
     });
   return { entries: state?.entries ?? null, before: state?.before, unreadable: state?.unreadable ?? 0, problem: first.problem, loading: first.loading, reload: first.reload, older: { load, busy: deed.busy, problem: deed.problem } };
+}
+
+function join(answer, known) {
+  if (!known) return start(answer);
+  const newest = known.entries[0]?.line;
+  const fresh = answer.entries.findIndex((entry) => JSON.stringify(entry) === newest);
+  if (fresh < 0) return start(answer);
+  const added = numbered(answer.entries.slice(0, fresh), known.count);
+  return { ...known, entries: [...added, ...known.entries], count: known.count + fresh };
 }
 
 const start = (answer) => ({ entries: numbered(answer.entries, 0), before: answer.before, unreadable: answer.unreadable, count: answer.entries.length });

@@ -82,8 +82,8 @@ function useEstimate(body) {
     const timer = setTimeout(() => setRested(body), body === null ? 0 : REST_MS);
     return () => clearTimeout(timer);
   }, [body]);
-  const ask = (signal) => (rested === null ? null : api.post("/broadcasts", undefined, { raw: rested, query: { estimate: 1 }, signal }));
-  const { data, problem } = useLoad(ask, [rested], { everyS: AGAIN_S });
+  const load = async (signal) => (rested === null ? null : api.post("/broadcasts", undefined, { raw: rested, query: { estimate: 1 }, signal }));
+  const { data, problem } = useLoad({ key: `estimate ${rested}`, load }, { everyS: AGAIN_S });
   const isAsked = body !== null && body === rested;
   if (data && isAsked) last.current = data;
   return { estimate: body === null ? null : (data ?? last.current), isNew: isAsked && data !== null, problem: isAsked ? problem : null };

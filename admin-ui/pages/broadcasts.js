@@ -11,6 +11,8 @@ import { BroadcastState, Button, EmptyState, html, Name, PageHead, Section, Tabl
 import { NewBroadcast } from "./broadcast_new.js";
 import { isOver, Target, UnderWay } from "./broadcast_progress.js";
 
+const LIST = { key: "broadcasts", load: (signal) => api.get("/broadcasts", { signal }) };
+
 export function Broadcasts({ query }) {
   const mayChange = useMayChange();
   const { list, problem, loading, reload } = useBroadcasts();
@@ -32,10 +34,12 @@ export function Broadcasts({ query }) {
     </${Section}>`;
 }
 
+Broadcasts.asks = () => [LIST];
+
 /** All that the server remembers, newest first; of those that a frame tells of what the frame says. */
 function useBroadcasts() {
   const inFrame = useStore(live, (now) => now.frame?.broadcasts ?? null);
-  const { data, problem, loading, reload } = useLoad((signal) => api.get("/broadcasts", { signal }), []);
+  const { data, problem, loading, reload } = useLoad(LIST);
   // One that has begun, ended or been stopped, by whomever, is in the list a moment later.
   const states = inFrame?.map((each) => each.id + each.state).join();
   const before = useRef(states);

@@ -6,16 +6,18 @@ import { clientOf, EVERYONE, spelled } from "../names.js";
 import { href } from "../router.js";
 import { useMayChange } from "../session.js";
 import { Copy, EmptyState, ErrorNotice, html, Loading, Name, PageHead, Section, sentenceOf, Stat, Stats } from "../ui/kit.js";
-import { History } from "./channel_history.js";
+import { History, newestOf } from "./channel_history.js";
 import { Publish } from "./channel_publish.js";
 import { Tail } from "./channel_tail.js";
 
 const EVERY_S = 3;
 
+const channelOf = (name) => ({ key: `channel ${name}`, load: async (signal) => api.get(api.path("channels", name), { signal }) });
+
 export function Channel({ name }) {
   const mayChange = useMayChange();
   const [turn, setTurn] = useState(0);
-  const { data, problem, reload } = useLoad((signal) => api.get(api.path("channels", name), { signal }), [name], { everyS: EVERY_S });
+  const { data, problem, reload } = useLoad(channelOf(name), { everyS: EVERY_S });
   const changed = () => {
     reload();
     setTurn((count) => count + 1);
@@ -35,6 +37,8 @@ export function Channel({ name }) {
       </div>
     </div>`;
 }
+
+Channel.asks = ({ name }) => [channelOf(name), newestOf(name)];
 
 function Box({ name, onPublished }) {
   if (name !== EVERYONE) return html`<${Publish} target=${{ channel: name }} onPublished=${onPublished} />`;

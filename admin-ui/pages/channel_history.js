@@ -69,22 +69,29 @@ function rowsOf(told) {
   });
 }
 
+async function page(name, waiting, before, signal) {
+  const query = { since: waiting ? "" : "oldest", reverse: 1, limit: PAGE, before };
+  const told = await api.get(api.path("channels", name, "history"), { query, signal, parse: parseExact });
+  return { rows: rowsOf(told), more: told.more, at: serverNow() };
+}
+
+/** What the history of a channel asks for as it opens. */
+export const newestOf = (name, waiting = false, turn = 0) => ({
+  key: `history ${JSON.stringify([name, waiting, turn])}`,
+  load: (signal) => page(name, waiting, "", signal),
+});
+
 /** The pages that were read so far, as one list. */
 function useHistory(name, waiting, turn) {
-  const page = async (before, signal) => {
-    const query = { since: waiting ? "" : "oldest", reverse: 1, limit: PAGE, before };
-    const told = await api.get(api.path("channels", name, "history"), { query, signal, parse: parseExact });
-    return { rows: rowsOf(told), more: told.more, at: serverNow() };
-  };
   const [asked, setAsked] = useState({ busy: false, problem: null });
   const latest = useRef(null);
-  const first = useLoad((signal) => page("", signal), [name, waiting, turn], { keep: true });
+  const first = useLoad(newestOf(name, waiting, turn), { keep: true });
   latest.current = first.data;
   const older = async () => {
     const shown = first.data;
     setAsked({ busy: true, problem: null });
     try {
-      const next = await page(shown.rows.at(-1).id);
+      const next = await page(name, waiting, shown.rows.at(-1).id);
       // Unless it was read anew meanwhile.
       if (latest.current === shown) first.set({ ...shown, rows: [...shown.rows, ...next.rows], more: next.more });
       setAsked({ busy: false, problem: null });

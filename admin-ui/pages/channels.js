@@ -13,15 +13,22 @@ const MOST_RANKED = 1000;
 const KINDS = [["channels", "Channels"], ["mailboxes", "Mailboxes"]];
 const SORTS = [["name", "By name"], ["subscribers", "Most subscribers"]];
 
+const sortOf = (query) => (query.sort === "subscribers" ? "subscribers" : "name");
+
+function listed(query) {
+  const { prefix = "", after = "" } = query;
+  const sort = sortOf(query);
+  return {
+    key: `channels ${sort} ${JSON.stringify([prefix, after])}`,
+    load: (signal) => api.get("/channels", { query: { prefix, sort, after, limit: PAGE }, signal }),
+  };
+}
+
 export function Channels({ query }) {
   const { prefix = "", after = "" } = query;
-  const sort = query.sort === "subscribers" ? "subscribers" : "name";
+  const sort = sortOf(query);
   const at = (changed, options) => go(href("channels", null, { prefix, sort: query.sort, ...changed }), options);
-  const { data, problem, loading, reload } = useLoad(
-    (signal) => api.get("/channels", { query: { prefix, sort, after, limit: PAGE }, signal }),
-    [prefix, sort, after],
-    { everyS: EVERY_S, keep: true },
-  );
+  const { data, problem, loading, reload } = useLoad(listed(query), { everyS: EVERY_S, keep: true });
   // What no name begins with is no list that is old, but none at all.
   const rows = problem?.status === 400 ? null : (data?.channels ?? null);
   return html`<${PageHead} title="Channels">
@@ -40,6 +47,8 @@ export function Channels({ query }) {
     html`<${Pager} first=${!after} next=${data.after} onFirst=${() => at({})} onNext=${(cursor) => at({ after: cursor })}
       note=${sort === "subscribers" && !data.after && after ? `The ${number(MOST_RANKED)} with the most subscribers are ranked; by name there are all.` : null} />`}`;
 }
+
+Channels.asks = ({ query }) => [listed(query)];
 
 const COLUMNS = [
   {

@@ -18,11 +18,13 @@ const MOST_TOLD = 100;
 /** Channels of a connection that are shown at once. */
 const FIRST_CHANNELS = 12;
 
+const clientNamed = (name) => ({ key: `client ${name}`, load: (signal) => look(name, signal) });
+
 export function Client({ name }) {
   const mayChange = useMayChange();
   const [turn, setTurn] = useState(0);
   const [cutting, setCutting] = useState(false);
-  const { data, problem, loading, reload } = useLoad((signal) => look(name, signal), [name], { everyS: EVERY_S });
+  const { data, problem, loading, reload } = useLoad(clientNamed(name), { everyS: EVERY_S });
   const since = useChange(data === null ? null : data.connections.length > 0);
   const known = data !== null;
   useEffect(() => {
@@ -58,6 +60,8 @@ export function Client({ name }) {
       ${cutting && html`<${CutOff} name=${name} count=${data.connections.length} onClose=${close} />`}
     `}`;
 }
+
+Client.asks = ({ name }) => [clientNamed(name)];
 
 /** A client as the API tells it; one that is not connected, and for which nothing waits, has no connections. */
 async function look(name, signal) {

@@ -13,14 +13,15 @@ const PAGE = 50;
 const EVERY_S = 4;
 const REST_MS = 200;
 
+const listed = ({ prefix = "", after = "" }) => ({
+  key: `clients ${JSON.stringify([prefix, after])}`,
+  load: (signal) => api.get("/channels", { query: { prefix: mailboxOf(prefix), after, limit: PAGE }, signal }),
+});
+
 export function Clients({ query }) {
   const { prefix = "", after = "" } = query;
   const at = (changed, options) => go(href("clients", null, { prefix, ...changed }), options);
-  const { data, problem, loading, reload } = useLoad(
-    (signal) => api.get("/channels", { query: { prefix: mailboxOf(prefix), after, limit: PAGE }, signal }),
-    [prefix, after],
-    { everyS: EVERY_S, keep: true },
-  );
+  const { data, problem, loading, reload } = useLoad(listed(query), { everyS: EVERY_S, keep: true });
   const rows = problem?.status === 400 ? null : (data?.channels ?? null);
   const empty = html`<${EmptyState} title=${prefix ? `No client that is connected or waited for begins with ${spelled(prefix)}.` : "No client is connected, and nothing waits for one."}>
     A client is listed while it is connected, or while a message to it is kept. One that polls is not connected between two polls; by its id it is found all the same.
@@ -37,6 +38,8 @@ export function Clients({ query }) {
       <${Section} title="Looked at in this tab"><${Recent} /></${Section}>
     </div>`;
 }
+
+Clients.asks = ({ query }) => [listed(query)];
 
 const COLUMNS = [
   { key: "client", label: "Client", wide: true, cell: (row) => html`<${Name} name=${clientOf(row.channel)} to="clients" most=${80} />` },

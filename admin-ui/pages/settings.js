@@ -7,9 +7,10 @@ import { href } from "../router.js";
 import { EmptyState, ErrorNotice, html, Loading, PageHead, SearchField, Section, Table, Tag } from "../ui/kit.js";
 
 const BUILT_IN = "built-in";
+const CONFIG = { key: "config", load: (signal) => api.get("/config", { signal }) };
 
 export function Settings({ query }) {
-  const { data, problem, reload } = useLoad((signal) => api.get("/config", { signal }), []);
+  const { data, problem, reload } = useLoad(CONFIG);
   const text = query.text ?? "";
   const rows = useMemo(() => Object.entries(data ?? {}).map(([name, told]) => ({ name, ...told })).filter(matcher(text)), [data, text]);
   return html`<${PageHead} title="Settings" about="All settings in force, and where each comes from. They are changed there, and read when the server starts.">
@@ -18,6 +19,8 @@ export function Settings({ query }) {
     <${ErrorNotice} problem=${problem} onRetry=${reload} />
     ${data ? html`<${Groups} rows=${rows} text=${text} />` : !problem && html`<${Loading} />`}`;
 }
+
+Settings.asks = () => [CONFIG];
 
 function Groups({ rows, text }) {
   if (rows.length === 0) return html`<${EmptyState} title=${`No setting has “${text}” in its name, value, source or meaning.`} />`;

@@ -44,9 +44,11 @@ export function Workers({ query }) {
     ${asked && html`<${Dialog} worker=${asked} workers=${workers} onClose=${() => setAsking(null)} />`}`;
 }
 
+const LIST = { key: "workers", load: async (signal) => ({ at: serverNow(), list: await api.get("/workers", { signal }) }) };
+
 /** What only /api/workers knows, by number: asked for again when a process has ended, and now and then. */
 function useTold(workers) {
-  const { data, reload } = useLoad(async (signal) => ({ at: serverNow(), list: await api.get("/workers", { signal }) }), [], { everyS: 15 });
+  const { data, reload } = useLoad(LIST, { everyS: 15 });
   const processes = workers?.map((each) => `${each.pid}+${each.restarts}`).join();
   const before = useRef(processes);
   useEffect(() => {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { ahead, begun, taken } from "../../admin-ui/ahead.js";
 import * as format from "../../admin-ui/format.js";
 import { Paces, secondsLeft } from "../../admin-ui/pace.js";
 import { encoded, href, parse } from "../../admin-ui/router.js";
@@ -215,4 +216,60 @@ test("what is under way has the pace of its last five seconds, and none before t
 });
 test("how long it takes is told by the measured pace, and before there is one by the one that was asked for", () => {
   assert.deepEqual([secondsLeft(100, 50, 10), secondsLeft(100, null, 10), secondsLeft(0, null, 10), secondsLeft(5, 0, 10)], [2, 10, 0, null]);
+});
+
+/** A question whose answer is given by hand. */
+function question(key) {
+  const asked = { key, signals: [] };
+  asked.load = (signal) => {
+    asked.signals.push(signal);
+    return new Promise((answer, refuse) => Object.assign(asked, { answer, refuse }));
+  };
+  return asked;
+}
+
+const never = () => new Promise(() => {});
+
+test("what is asked ahead is waited for, and has its answer when the page is drawn", async () => {
+  const [one, other] = [question("one"), question("other")];
+  let isReady = false;
+  const ready = ahead([one, other], never).then(() => (isReady = true));
+  one.answer({ n: 1 });
+  await taken("one").done;
+  assert.equal(isReady, false);
+  other.refuse(new Error("gone"));
+  await ready;
+  assert.equal(taken("other").answer.problem.message, "gone");
+  assert.equal(one.signals.length + other.signals.length, 2);
+});
+
+test("who goes to a page waits for a moment, not for a server that is slow; the answer is still to come", async () => {
+  const slow = question("slow");
+  await ahead([slow], async () => {});
+  const asked = taken("slow");
+  assert.equal(asked.answer, null);
+  slow.answer([7]);
+  assert.deepEqual(await asked.done, { data: [7] });
+  assert.deepEqual(asked.answer, { data: [7] });
+  assert.equal(slow.signals[0].aborted, false);
+});
+
+test("what was asked ahead is given once, and given up when one goes elsewhere before", async () => {
+  const [left, kept] = [question("left"), question("kept")];
+  await ahead([left, kept], async () => {});
+  assert.ok(taken("kept"));
+  assert.equal(taken("kept"), undefined);
+  await ahead([question("left")], async () => {});
+  assert.equal(left.signals[0].aborted, true);
+  assert.equal(kept.signals[0].aborted, false);
+  assert.notEqual(taken("left").control.signal, left.signals[0]);
+});
+
+test("an answer that is no promise, or an error at once, is an answer as well", async () => {
+  assert.deepEqual(await begun({ key: "a", load: () => null }).done, { data: null });
+  const problem = new Error("no such name");
+  const load = () => {
+    throw problem;
+  };
+  assert.deepEqual(await begun({ key: "b", load }).done, { problem });
 });
