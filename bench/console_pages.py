@@ -2,6 +2,7 @@
 
 Chromium runs beside server and clients on the same processors, and paints with them, without a GPU: frames are worse
 here than at an operator's desk. Minutes are measured too: memory over 60 times `--seconds`, a tail over 6 times.
+Visits and requests during which other processes of the machine took much of it do not count, on both sides.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 
 import attrs
 from playwright.sync_api import CDPSession, Page
 
-from bench import measure
+from bench import bystanders, measure
 from bench.figures import Figure, Options, at_most
 from bench.look import connected, timed
 from bench.meanwhile import meanwhile
@@ -50,6 +51,8 @@ PAGES = {
     "audit": ("#/audit", "Audit"),
     "settings": ("#/settings", "Settings"),
 }
+#: What bystanders may have of the processors during a visit or a request that counts.
+BYSTANDERS = 0.1
 SCROLLED = ("overview", "channels", "settings")
 
 #: Goes to a page; returns when it began, when its data was there (nothing of it is being loaded any more), and when the
@@ -168,25 +171,48 @@ def _first_visit(console: Console) -> list[Figure]:
     return [Figure("the first visit loads", sent, "KB", detail=f"{len(sizes)} files, {whole:.0f} KB unzipped")]
 
 
+@attrs.define
+class _Times:
+    """How long visits to a page took, or the requests that it makes."""
+
+    _all: list[tuple[int, int, float]] = attrs.field(factory=list)
+
+    def add(self, measured: Callable[[], float]) -> None:
+        """Measure once more, in ms."""
+        began = time.monotonic_ns()
+        ms = measured()
+        self._all.append((began, time.monotonic_ns(), ms))
+
+    def counted(self, watch: bystanders.Watch) -> list[float]:
+        """Return those that no bystander met, in ms, the shortest first."""
+        return sorted(ms for began, ended, ms in self._all if watch.share(began, ended) <= BYSTANDERS)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
 def _pages(console: Console, seconds: float) -> list[Figure]:
     """Visit the pages in turns, and ask the API what each has asked it, one request after the other.
 
     Who asks first changes from turn to turn: some answers are told again for seconds, and the second has them sooner.
     """
     paths = {name: _asked(console, name) for name in PAGES}
-    shown: dict[str, list[float]] = {name: [] for name in PAGES}
-    asked = {name: Histogram() for name in PAGES}
     end = time.monotonic() + seconds * len(PAGES)
-    with connected(console.server) as connection:
+    with connected(console.server) as connection, bystanders.watched() as watch:
+        shown = {name: _Times() for name in PAGES}
+        asked = {name: _Times() for name in PAGES}
 
         def visit(name: str) -> None:
-            shown[name].append(console.visit(name))
+            shown[name].add(lambda: console.visit(name))
 
         def ask(name: str) -> None:
-            began = time.monotonic_ns()
-            for path in paths[name]:
-                timed(connection, path, console.server.key, Histogram())
-            asked[name].record(time.monotonic_ns() - began)
+            def answered() -> float:
+                began = time.monotonic_ns()
+                for path in paths[name]:
+                    timed(connection, path, console.server.key, Histogram())
+                return (time.monotonic_ns() - began) / 1e6
+
+            asked[name].add(answered)
 
         for first, second in itertools.cycle(((visit, ask), (ask, visit))):
             for name in PAGES:
@@ -194,7 +220,7 @@ def _pages(console: Console, seconds: float) -> list[Figure]:
                 second(name)
             if time.monotonic() >= end:
                 break
-    return [_page(name, sorted(shown[name]), asked[name], paths[name]) for name in PAGES]
+    return [_page(name, shown[name], asked[name], paths[name], watch) for name in PAGES]
 
 
 def _asked(console: Console, name: str) -> list[str]:
@@ -202,13 +228,16 @@ def _asked(console: Console, name: str) -> list[str]:
     return console.asked(name)
 
 
-def _page(name: str, shown: Sequence[float], asked: Histogram, paths: Sequence[str]) -> Figure:
-    api_ms = asked.quantile(0.99) / 1e6 if paths else 0.0
-    detail = f"p50 {_quantile(shown, 0.5):.1f}, max {shown[-1]:.1f} ms, {len(shown)} times; "
+def _page(name: str, visits: _Times, requests: _Times, paths: Sequence[str], watch: bystanders.Watch) -> Figure:
+    shown, asked = visits.counted(watch), requests.counted(watch)
+    api_ms = _quantile(asked, 0.99) if paths else 0.0
+    detail = f"p50 {_quantile(shown, 0.5):.1f}, max {shown[-1]:.1f} ms, {len(shown)} times"
+    if disturbed := len(visits) - len(shown):
+        detail += f" and {disturbed} that others on the machine disturbed"
     if paths:
-        detail += f"the API's p99 {api_ms:.1f}, p50 {asked.quantile(0.5) / 1e6:.1f} ms: {' '.join(paths)}"
+        detail += f"; the API's p99 {api_ms:.1f}, p50 {_quantile(asked, 0.5):.1f} ms: {' '.join(paths)}"
     else:
-        detail += "no answer is waited for: live frames have it"
+        detail += "; no answer is waited for: live frames have it"
     return at_most(f"{name} shown, p99", _quantile(shown, 0.99), "ms", round(api_ms + FRAME_MS, 1), detail)
 
 
