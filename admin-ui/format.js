@@ -183,6 +183,7 @@ export function visible(name) {
 
 /** The name with its middle left out when it has more than `most` characters: ["begin", "end"], or ["all", ""]. */
 export function shortened(name, most = 48) {
+  if (name.length <= most) return [name, ""]; // code units are no fewer than what is seen; most names end here
   const characters = graphemes(name);
   if (characters.length <= most) return [name, ""];
   const tail = Math.floor((most - 1) / 3);
