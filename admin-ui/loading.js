@@ -9,7 +9,7 @@ import { begun, taken } from "./ahead.js";
  * @param {{everyS?: number, keep?: boolean, join?: (answer: T, before: T | null) => T}} [options] everyS: asked again so
  *   many seconds after each answer, while the tab is seen; keep: `data` stays until there is an answer, also when the key
  *   changes; join: makes `data` of an answer and of what was there
- * @returns {{data: T | null, problem: Error | null, loading: boolean, reload: () => void, set: (data: T) => void}}
+ * @returns {{data: T | null, problem: Error | null, loading: boolean, reload: () => void, set: (change: (data: T) => T) => void}}
  *   `data` stays while it is asked again, also when that fails; it is null again when the key changes.
  */
 export function useLoad(question, { everyS = 0, keep = false, join = (answer) => answer } = {}) {
@@ -43,7 +43,7 @@ export function useLoad(question, { everyS = 0, keep = false, join = (answer) =>
   }, [question.key, turn]);
 
   const reload = useCallback(() => setTurn((count) => count + 1), []);
-  const set = useCallback((data) => setState({ data, problem: null, loading: false }), []);
+  const set = useCallback((change) => setState((was) => ({ ...was, data: change(was.data) })), []);
   return { ...state, reload, set };
 }
 

@@ -16,9 +16,10 @@ export class TailRows {
   #shown = [];
   #waiting = [];
   #filter = "";
-  #broken = false;
   #dropped = 0;
   #last = "";
+  /** As `before` of the next row. */
+  #before = 0;
 
   /** Rows that came into `shown` ever: who draws knows by it how far they have moved. */
   added = 0;
@@ -50,19 +51,18 @@ export class TailRows {
    * @param {{messages: any[], skipped: number}} told
    */
   add(told, textOf) {
-    let before = this.#broken ? null : told.skipped;
+    if (this.#before !== null) this.#before += told.skipped;
     this.skipped += told.skipped;
-    this.#broken = false;
     const rows = [];
     for (const message of told.messages) {
       const isCut = message.data === undefined;
       const text = isCut ? message.head : textOf(message.data);
-      const row = { id: message.id, time: seconds(message.time), text, isCut, bytes: message.bytes, before };
+      const row = { id: message.id, time: seconds(message.time), text, isCut, bytes: message.bytes, before: this.#before };
       this.#last = message.id;
       // Of those that do not pass only the number is kept, so that many of them push none out that does.
       if (this.#passes(row)) {
         rows.push(row);
-        before = 0;
+        this.#before = 0;
       } else this.#dropped += 1;
     }
     if (this.paused) {
@@ -73,7 +73,7 @@ export class TailRows {
 
   /** The connection is not the one of before: what came between is not known. */
   broke() {
-    this.#broken = this.#last !== "";
+    if (this.#last) this.#before = null;
   }
 
   pause() {
@@ -99,6 +99,7 @@ export class TailRows {
     this.#shown = [];
     this.#waiting = [];
     this.#dropped = 0;
+    this.#before = 0;
     this.skipped = 0;
     if (this.paused) this.fresh = 0;
   }

@@ -66,10 +66,8 @@ function useEntries() {
   const load = () =>
     deed.run(async () => {
       const answer = await api.get("/audit", { query: { limit: PAGE, before: state.before } });
-      first.set({
-        entries: [...state.entries, ...numbered(answer.entries, state.count)], before: answer.before,
-        unreadable: state.unreadable + answer.unreadable, count: state.count + answer.entries.length,
-      });
+      // Refreshed meanwhile, it may begin anew; then what was asked for does not follow on its end.
+      first.set((now) => (now.before === state.before ? longer(now, answer) : now));
     });
   return { entries: state?.entries ?? null, before: state?.before, unreadable: state?.unreadable ?? 0, problem: first.problem, loading: first.loading, reload: first.reload, older: { load, busy: deed.busy, problem: deed.problem } };
 }
@@ -81,6 +79,13 @@ function join(answer, known) {
   if (fresh < 0) return start(answer);
   const added = numbered(answer.entries.slice(0, fresh), known.count);
   return { ...known, entries: [...added, ...known.entries], count: known.count + fresh };
+}
+
+function longer(known, answer) {
+  return {
+    entries: [...known.entries, ...numbered(answer.entries, known.count)], before: answer.before,
+    unreadable: known.unreadable + answer.unreadable, count: known.count + answer.entries.length,
+  };
 }
 
 const start = (answer) => ({ entries: numbered(answer.entries, 0), before: answer.before, unreadable: answer.unreadable, count: answer.entries.length });

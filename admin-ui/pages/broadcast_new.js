@@ -3,11 +3,11 @@ import * as api from "../api.js";
 import { bytes, counted, duration, number, rate } from "../format.js";
 import { useLoad } from "../loading.js";
 import { EVERYONE } from "../names.js";
+import { ttlFault } from "../ttl.js";
 import { Button, ConfirmDialog, ErrorNotice, Field, html, Input, Json, JsonField, Name, Notice, Section, Segmented, sentenceOf, toast } from "../ui/kit.js";
 
 const PER_S = 10_000;
 const MOST_PER_S = 1_000_000;
-const MOST_TTL_S = 30 * 24 * 3600;
 /** Whoever types is not asked about each letter. */
 const REST_MS = 350;
 /** Connections come and go while one writes. */
@@ -64,7 +64,7 @@ function useFocus() {
 function faults({ per_s, ttl }) {
   const wrong = {};
   if (!/^[0-9]{1,7}$/.test(per_s.trim()) || Number(per_s) < 1 || Number(per_s) > MOST_PER_S) wrong.per_s = `A whole number from 1 to ${number(MOST_PER_S)}.`;
-  if (ttl.trim() && !(/^[0-9]+(\.[0-9]+)?$/.test(ttl.trim()) && Number(ttl) <= MOST_TTL_S)) wrong.ttl = `A number of seconds, at most ${number(MOST_TTL_S)}.`;
+  if (ttlFault(ttl)) wrong.ttl = ttlFault(ttl);
   return wrong;
 }
 

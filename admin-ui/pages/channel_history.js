@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import * as api from "../api.js";
 import { bytes, clock, counted } from "../format.js";
 import { parseExact } from "../jsontext.js";
@@ -22,7 +22,8 @@ export function History({ name, turn = 0, waiting = false, title = "History", on
   const mayChange = useMayChange();
   const [asking, setAsking] = useState(false);
   const { rows, more, problem, loading, at, older, reload } = useHistory(name, waiting, turn);
-  const newer = useNewer(name, rows, at);
+  // What waits is counted by the page around, which changes the turn.
+  const newer = useNewer(name, waiting ? null : rows, at);
   const fresh = newer && rows?.length > 0;
   // Where there is nothing, nothing is moved by what comes.
   useEffect(() => {
@@ -84,16 +85,14 @@ export const newestOf = (name, waiting = false, turn = 0) => ({
 /** The pages that were read so far, as one list. */
 function useHistory(name, waiting, turn) {
   const [asked, setAsked] = useState({ busy: false, problem: null });
-  const latest = useRef(null);
   const first = useLoad(newestOf(name, waiting, turn), { keep: true });
-  latest.current = first.data;
   const older = async () => {
     const shown = first.data;
     setAsked({ busy: true, problem: null });
     try {
       const next = await page(name, waiting, shown.rows.at(-1).id);
       // Unless it was read anew meanwhile.
-      if (latest.current === shown) first.set({ ...shown, rows: [...shown.rows, ...next.rows], more: next.more });
+      first.set((now) => (now === shown ? { ...now, rows: [...now.rows, ...next.rows], more: next.more } : now));
       setAsked({ busy: false, problem: null });
     } catch (problem) {
       setAsked({ busy: false, problem });

@@ -3,12 +3,12 @@ import * as api from "../api.js";
 import { bytes, counted } from "../format.js";
 import { faultOf, faultWords } from "../jsontext.js";
 import { useDeed } from "../loading.js";
+import { ttlFault } from "../ttl.js";
 import { Button, ErrorNotice, Field, html, Input, Notice, sentenceOf, TextArea } from "../ui/kit.js";
 
 /** A text of more characters is checked when the keys rest, not with each. */
 const LARGE = 100_000;
 const REST_MS = 300;
-const MOST_TTL_S = 2_592_000;
 const FIELDS = ["data", "ttl", "key"];
 
 /**
@@ -50,7 +50,7 @@ export function Publish({ target, onPublished }) {
     const found = faultOf(text);
     setPressed(true);
     if (found) show(found.at);
-    else if (!ttlError(ttl)) publish(text);
+    else if (!ttlFault(ttl)) publish(text);
   };
   const submit = (event) => {
     event.preventDefault();
@@ -78,7 +78,7 @@ export function Publish({ target, onPublished }) {
       </div>`}
     </div>
     <div class="publish-more">
-      <${Field} label="Keep for (s)" hint="empty: as the settings say; 0: live only" error=${(pressed && ttlError(ttl)) || told(problem, "ttl")}>
+      <${Field} label="Keep for (s)" hint="empty: as the settings say; 0: live only" error=${(pressed && ttlFault(ttl)) || told(problem, "ttl")}>
         <${Input} value=${ttl} onValue=${changed(setTtl)} inputmode="decimal" />
       </${Field}>
       <${Field} label="Idempotency key" hint="empty: none; the same key within 300 s sends nothing again" error=${told(problem, "key")}>
@@ -105,12 +105,6 @@ function useFault(text) {
     return () => clearTimeout(timer);
   }, [text]);
   return fault;
-}
-
-function ttlError(ttl) {
-  if (!ttl.trim()) return "";
-  const value = Number(ttl);
-  return value >= 0 && value <= MOST_TTL_S ? "" : `Seconds from 0 to ${MOST_TTL_S}.`;
 }
 
 /** The body of the push. The data stands in it as it was written, and is JSON, or it would not be here. */

@@ -7,7 +7,7 @@ import { go } from "../navigation.js";
 import { recent } from "../recent_clients.js";
 import { href } from "../router.js";
 import { useStore } from "../store.js";
-import { Button, EmptyState, Field, html, Input, Name, PageHead, Pager, Section, Table } from "../ui/kit.js";
+import { Button, EmptyState, Field, html, Input, Name, PageHead, Pager, Section, Table, useSlash } from "../ui/kit.js";
 
 const PAGE = 50;
 const EVERY_S = 4;
@@ -65,20 +65,8 @@ function Find({ prefix, onPrefix }) {
   useEffect(() => {
     if (!form.current.contains(document.activeElement)) setText(prefix);
   }, [prefix]);
-  useEffect(() => {
-    const focus = (event) => {
-      const writing = event.target.closest?.("input, textarea, select, dialog[open]");
-      if (event.key !== "/" || writing || event.ctrlKey || event.altKey || event.metaKey) return;
-      event.preventDefault();
-      form.current.querySelector("input").focus();
-      form.current.querySelector("input").select();
-    };
-    addEventListener("keydown", focus);
-    return () => {
-      removeEventListener("keydown", focus);
-      clearTimeout(timer.current);
-    };
-  }, []);
+  useSlash(() => form.current.querySelector("input"));
+  useEffect(() => () => clearTimeout(timer.current), []);
   const open = (event) => {
     event.preventDefault();
     clearTimeout(timer.current);

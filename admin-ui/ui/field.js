@@ -37,6 +37,21 @@ export function Select({ options, value, onValue, ...rest }) {
   </select>`;
 }
 
+/** "/" goes to the field, from wherever nobody writes. @param {() => HTMLInputElement} field */
+export function useSlash(field) {
+  useEffect(() => {
+    const focus = (event) => {
+      const writing = event.target.closest?.("input, textarea, select, dialog[open], [contenteditable]");
+      if (event.key !== "/" || writing || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault();
+      field().focus();
+      field().select();
+    };
+    addEventListener("keydown", focus);
+    return () => removeEventListener("keydown", focus);
+  }, []);
+}
+
 /**
  * The field that "/" goes to. `onValue` is told 200 ms after the last key, and at once with Enter or when it is cleared.
  * @param {{label: string, value: string, onValue: (text: string) => void, placeholder?: string}} props
@@ -46,20 +61,8 @@ export function SearchField({ label, value, onValue, placeholder, ...rest }) {
   const timer = useRef(0);
   const tell = useRef(onValue);
   tell.current = onValue;
-  useEffect(() => {
-    const focus = (event) => {
-      const writing = event.target.closest?.("input, textarea, select, dialog[open], [contenteditable]");
-      if (event.key !== "/" || writing || event.ctrlKey || event.altKey || event.metaKey) return;
-      event.preventDefault();
-      field.current.focus();
-      field.current.select();
-    };
-    addEventListener("keydown", focus);
-    return () => {
-      removeEventListener("keydown", focus);
-      clearTimeout(timer.current);
-    };
-  }, []);
+  useSlash(() => field.current);
+  useEffect(() => () => clearTimeout(timer.current), []);
   // What was typed meanwhile is not taken back by what the address said before.
   useEffect(() => {
     if (field.current !== document.activeElement) field.current.value = value;

@@ -4,7 +4,7 @@ export { html } from "../html.js";
 export { Button } from "./button.js";
 export { Chart } from "./chart.js";
 export { ConfirmDialog, Dialog } from "./dialog.js";
-export { Field, Input, SearchField, Select, TextArea } from "./field.js";
+export { Field, Input, SearchField, Select, TextArea, useSlash } from "./field.js";
 export { Json } from "./json.js";
 export { JsonField } from "./json-field.js";
 export { Copy, Name } from "./name.js";

@@ -6,6 +6,7 @@ import test from "node:test";
 import { faultOf, parseExact } from "../../admin-ui/jsontext.js";
 import { clientOf, mailboxOf, spelled } from "../../admin-ui/names.js";
 import { TailRows } from "../../admin-ui/tail.js";
+import { ttlFault } from "../../admin-ui/ttl.js";
 
 const FAULTS = [
   ["", 1, 1, "A value is missing"],
@@ -127,8 +128,25 @@ test("a connection that broke leaves a mark, and one that never told anything le
   assert.deepEqual(tail.shown.map((row) => row.before), [0, null]);
 });
 
+test("what is not known is told at the next message that is shown, also when the filter hides others before it", () => {
+  const tail = new TailRows();
+  tail.add(said(1), JSON.stringify);
+  tail.filter("beta");
+  tail.broke();
+  tail.add({ messages: [message(2, "alpha")], skipped: 3 }, JSON.stringify);
+  tail.add({ messages: [message(3, "beta")], skipped: 0 }, JSON.stringify);
+  tail.add({ messages: [message(4, "alpha")], skipped: 2 }, JSON.stringify);
+  tail.add({ messages: [message(5, "beta"), message(6, "beta")], skipped: 1 }, JSON.stringify);
+  assert.deepEqual(tail.shown.map((row) => row.before), [null, 3, 0]);
+});
+
 test("a large message is its beginning", () => {
   const tail = tailOf(3, { messages: [{ id: "e-1", head: '"xx', time: "2026-11-28T09:00:00.000Z", bytes: 20_000 }], skipped: 0 });
   const [row] = tail.shown;
   assert.deepEqual([row.text, row.isCut, row.bytes], ['"xx', true, 20_000]);
+});
+
+test("how long a message is kept is a number of seconds, or nothing", () => {
+  for (const text of ["", " ", "0", "2.5", " 60 ", "2592000"]) assert.equal(ttlFault(text), "", text);
+  for (const text of ["-1", "2592001", "1e3", "x", "1.", "٣"]) assert.notEqual(ttlFault(text), "", text);
 });
