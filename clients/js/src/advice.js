@@ -9,13 +9,12 @@ import { after } from "./environment.js";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
-/** The same request would be answered so again. 204 is for those who were cut off. */
-const FINAL = [204, 400, 401, 403, 404, 405, 410, 414, 431, 1002, 1003, 1007, 1009];
+/** The same request would be answered so again, or the server says so: 204 is for those who were cut off. */
+const FINAL = /^(204|40[01345]|41[04]|431|100[2379]|[34][5-9]..)$/;
 
 /** @returns {Ending} */
 export function ending(code, reason, wait = 0) {
-  // From 3000 on the upper half of each thousand is final.
-  return { code, reason, wait, isFinal: FINAL.includes(code) || (code >= 3000 && code % 1000 >= 500) };
+  return { code, reason, wait, isFinal: FINAL.test(code) };
 }
 
 /**

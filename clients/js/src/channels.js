@@ -6,25 +6,27 @@ import { poll } from "./requests.js";
 /** So many ids of messages are remembered. */
 const MOST_IDS = 2000;
 const PAGE = 1000;
+/** Of a channel that begins when the server takes it on. */
+const NOW = "now";
 
 /**
- * @typedef {{channel: string, since?: string, isLive: boolean, isTold: boolean, held: object[] | null,
+ * @typedef {{channel: string, since: string | undefined, isLive: boolean, held: object[] | null,
  *   abort: AbortController | null}} Channel
- * `since`: what is before it was told or is not wanted: "" the cursor, undefined the moment in which the server takes it
- * on; `isLive`: its messages are told as they come; `isTold`: so was "subscribed"; `held`: what came while it catches up.
+ * `since`: what is told of it goes on from there: a position or `NOW`; "": from the cursor, and "subscribed" was told;
+ *   undefined: from the cursor with which the link begins. `isLive`: its messages are told as they come;
+ * `held`: what came while it catches up.
  */
 
 export class Channels {
   /** @type {Map<string, Channel>} */
   wanted = new Map();
-  /** Whether there was a connection; channels from before it begin with the link's own position. */
-  hasOpened = false;
   /** While two connections are open at once no id is forgotten: all that one tells comes by the other as well. */
   isOverlapping = false;
   /** Where to come back to. */
   cursor;
   /** Up to where all was told: behind the cursor while a channel catches up. */
   position;
+  #hasOpened = false;
   #ids = new Set();
   #options;
   #tell;
@@ -39,8 +41,8 @@ export class Channels {
   // -- channels
 
   add(channel, since) {
-    if (!since || since === this.cursor) since = this.hasOpened ? undefined : "";
-    this.wanted.set(channel, { channel, since, isLive: false, isTold: false, held: null, abort: null });
+    if (!since || since === this.cursor) since = this.#hasOpened ? NOW : undefined;
+    this.wanted.set(channel, { channel, since, isLive: false, held: null, abort: null });
   }
 
   remove(channel, { code, reason }) {
@@ -51,9 +53,15 @@ export class Channels {
 
   /** The server refuses what is new. @returns {boolean} whether anything is */
   refuse(how) {
-    const fresh = [...this.wanted.values()].filter((each) => !each.isTold);
+    const fresh = [...this.wanted.values()].filter(({ since }) => since !== "");
     for (const { channel } of fresh) this.remove(channel, how);
     return fresh.length > 0;
+  }
+
+  /** A connection is open that brings what it asked for. */
+  opened({ channels, since }) {
+    for (const channel of channels) if (this.wanted.has(channel)) this.settle(this.wanted.get(channel), since);
+    this.#hasOpened = true;
   }
 
   /**
@@ -63,8 +71,9 @@ export class Channels {
    */
   settle(record, from) {
     if (this.wanted.get(record.channel) !== record || record.isLive || record.held) return;
-    const since = record.since ?? from;
-    if (since) this.#catchUp(record, since, record.since === undefined);
+    const isSilent = record.since === NOW;
+    const since = isSilent ? from : record.since;
+    if (since) this.#catchUp(record, since, isSilent);
     else this.#live(record);
   }
 
@@ -75,19 +84,15 @@ export class Channels {
 
   #stop(record) {
     record.abort?.abort();
-    record.abort = record.held = null;
+    record.held = null;
     record.isLive = false;
   }
 
   #live(record) {
+    const { channel, since } = record;
     record.isLive = true;
     record.since = "";
-    this.#subscribed(record);
-  }
-
-  #subscribed(record) {
-    if (!record.isTold) this.#tell({ type: "subscribed", channel: record.channel, position: this.cursor });
-    record.isTold = true;
+    if (since !== "") this.#tell({ type: "subscribed", channel, position: this.cursor });
   }
 
   // What was missed is told before what comes. What is older than a subscription is fetched to be known, and not told.
@@ -96,17 +101,15 @@ export class Channels {
     const { environment } = this.#options;
     const { signal } = (record.abort = new AbortController());
     const held = (record.held = []);
-    if (!isSilent) this.#subscribed(record);
     for (let failures = 0, isMore = true; isMore; ) {
       try {
         const call = { ...this.#options, client: "", channels: [channel], since };
-        const { messages, position, gaps } = await poll(call, signal, { timeout: 0, limit: PAGE });
+        const { messages, gaps, position } = await poll(call, signal, { timeout: 0, limit: PAGE });
         if (signal.aborted) return;
         if (gaps && !isSilent) this.#tell({ type: "gap", channels: [channel], position });
         for (const each of messages) {
-          if (each.channel !== channel) continue;
           if (isSilent) this.#ids.add(each.id);
-          else this.#message(each);
+          else if (each.channel === channel) this.#message(each);
         }
         // What is among those that are held is followed by all that are.
         isMore = messages.length && position !== since && !messages.some(({ id }) => held.some((each) => each.id === id));
@@ -119,7 +122,7 @@ export class Channels {
         await new Promise((go) => backOff(environment, failures++, error.wait || 0, go));
       }
     }
-    record.abort = record.held = null;
+    record.held = null;
     this.#live(record);
     held.forEach(this.#message, this);
     this.stand(this.cursor);
@@ -136,7 +139,7 @@ export class Channels {
     else if (this.#hears(channel)) this.#message(message);
   }
 
-  gap({ channels, position }) {
+  gap({ channel, channels = [channel], position }) {
     channels = channels.filter(this.#hears, this);
     this.stand(position);
     if (channels.length) this.#tell({ type: "gap", channels, position });

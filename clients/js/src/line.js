@@ -35,13 +35,13 @@ export class Line {
   #unwatch = null;
 
   /**
+   * @param {import("./link.js").Link} link hears of it: `opened`, `hear`, `ended`, `wake`
+   * @param {import("./requests.js").Call} call
    * @param {string} transport
    * @param {number} level its place among those that are wanted
-   * @param {import("./requests.js").Call} call
-   * @param {{hear: (line: Line, object: object) => void, end: (line: Line, ending: object) => void, wake: () => void}} link
    */
-  constructor(transport, level, call, link) {
-    Object.assign(this, { transport, level, call, link });
+  constructor(link, call, transport, level) {
+    Object.assign(this, { link, call, transport, level });
   }
 
   open() {
@@ -73,34 +73,36 @@ export class Line {
 
   // -- for transports
 
-  /** What has come, as JSON. What nobody understands is told once, and the connection goes on. */
-  read(json, toObject) {
+  /** Something has come, as JSON. What nobody understands is told once, and the connection goes on. */
+  read(json, more) {
     try {
-      this.hear(toObject(JSON.parse(json)));
-    } catch (error) {
-      if (!this.#isComplained) this.hear({ op: "error", code: 0, message: error.message });
+      this.hear({ ...JSON.parse(json), ...more });
+    } catch ({ message }) {
+      if (!this.#isComplained) this.hear({ op: "error", code: 0, message });
       this.#isComplained = true;
     }
   }
 
   hear(object) {
+    const { op } = object;
     if (this.#isOver) return;
     this.#heardAt = this.call.environment.now();
-    // What is not open may be alive, and yet be held back by somebody in between.
-    if (this.isOpen || object.op === "position") this.#unlimit?.();
-    if (!this.isOpen && object.op === "position") {
+    if (!this.isOpen && op === "position") {
       this.isOpen = true;
       this.openedAt = this.#heardAt;
       this.#watch();
+      this.link.opened(this);
     }
-    if (object.op === "message") this.messages++;
-    if (this.isOpen || object.op === "error") this.link.hear(this, object);
+    // What is not open may be alive, and yet be held back by somebody in between.
+    if (this.isOpen) this.#unlimit();
+    if (op === "message") this.messages++;
+    if (this.isOpen || op === "error") this.link.hear(object);
   }
 
   end(how) {
     if (this.#isOver) return;
     this.close();
-    this.link.end(this, how);
+    this.link.ended(this, how);
   }
 
   // -- time
@@ -117,8 +119,8 @@ export class Line {
   #watch() {
     this.#unwatch = after(this.call.environment, LOOK_MS, (isLate) => {
       this.#watch();
-      if (isLate) this.link.wake();
-      else if (this.#silence >= TRANSPORTS[this.transport][2]) this.end(ending(0, "nothing came for too long"));
+      if (isLate) this.link.wake("resume");
+      else if (this.#silence >= TRANSPORTS[this.transport][2]) this.end(ending(0, "silence"));
       // A server that tells no positions answers nevertheless.
       else if (this.#silence >= QUIET_MS) this.send?.({ op: "ping", id: 0 });
     });

@@ -14,18 +14,16 @@ const FIRST_CLIMB_MS = 60_000;
 const LAST_CLIMB_MS = 600_000;
 /** After so many failures in a row nothing is known any more of what works. */
 const MOST_FAILURES = 3;
-
-const ASKED = ending(0, "");
-const LOST = { code: 0, message: "the connection was lost before the answer; it may have been published" };
-/** What the server answers while it is short of something; the same may be asked again. */
+/** Codes of answers of a server that is short of something, the same may be asked again; 0: there was no answer. */
 const PASSING = [0, 100, 111];
+const ASKED = ending(0, "");
 
 export class Link {
   #options;
   #tell;
   #channels;
   #state = "disconnected";
-  /** The line that counts, and the one beside it, which may go down to the level `#until`. */
+  /** The line that counts, and the one beside it, after which others are tried down to the level `#until`. */
   #line = null;
   #beside = null;
   #until = 0;
@@ -42,7 +40,7 @@ export class Link {
   #lastId = 0;
 
   /**
-   * @param {{url: string, client?: string, since?: string, transports?: string[], credentials?: RequestCredentials,
+   * @param {{url: string, client?: string, since?: string, transports: string[], credentials?: RequestCredentials,
    *   environment?: Partial<import("./environment.js").Environment>}} options
    * @param {(event: object) => void} tell
    */
@@ -80,23 +78,22 @@ export class Link {
   }
 
   unsubscribe(channel) {
+    const line = this.#line;
     if (!this.#channels.wanted.has(channel)) return;
     this.#channels.remove(channel, ASKED);
-    this.#changed();
+    line?.call.channels.delete(channel);
+    if (line?.isOpen && line.send) line.send({ op: "unsubscribe", channels: [channel] });
+    else this.#renew();
   }
 
   /** @returns {Promise<string>} the message's id; rejects with an Error that has a `code` */
   publish(channel, data, key) {
     return new Promise((resolve, reject) => {
-      const refuse = ({ code, message }) => reject(Object.assign(Error(message), { code }));
-      if (this.#state !== "connected") refuse({ code: 0, message: "not connected; it was not published" });
-      else if (!this.#line.send) refuse({ code: 108, message: "only a WebSocket can publish" });
-      else {
-        this.#ask({ op: "publish", channel, data, key }, (answer) => {
-          if (answer.op === "ok") resolve(answer.message);
-          else refuse(answer);
-        });
-      }
+      const take = ({ op, code, message }) =>
+        op === "ok" ? resolve(message) : reject(Object.assign(Error(message), { code }));
+      if (!this.#line?.isOpen) take({ code: 0, message: "not connected" });
+      else if (!this.#line.send) take({ code: 108, message: "only a WebSocket can publish" });
+      else this.#ask({ op: "publish", channel, data, key }, take);
     });
   }
 
@@ -105,15 +102,56 @@ export class Link {
    * @param {"visible" | "online" | "network" | "resume"} reason
    */
   wake(reason) {
-    const isOtherNetwork = reason === "online" || reason === "network";
-    if (isOtherNetwork) this.#climbs = this.#level = 0;
-    const { level, isOpen } = this.#line ?? {};
+    const isElsewhere = reason === "online" || reason === "network";
+    const line = this.#line;
+    if (isElsewhere) this.#climbs = this.#level = 0;
     if (this.#uncome) {
       if (this.#options.environment.now() >= this.#earliest) this.#dial(this.#level);
-    } else if (isOpen && !this.#beside) {
-      if (isOtherNetwork && level) this.#try(0, level);
-      else if (!this.#line.check() || (isOtherNetwork && !this.#line.send)) this.#try(level, level);
+    } else if (line?.isOpen && !this.#beside && ((isElsewhere && !line.send) || !line.check())) {
+      this.#try(isElsewhere ? 0 : line.level, line.level);
     }
+  }
+
+  // -- for lines
+
+  opened(line) {
+    if (line === this.#beside) {
+      this.#line.close();
+      this.#beside = null;
+      this.#lose();
+    }
+    this.#channels.isOverlapping = false;
+    this.#line = line;
+    this.#level = line.level;
+    this.#say("connected", ASKED);
+    this.#channels.opened(line.call);
+    this.#climbLater();
+    this.#changed();
+  }
+
+  hear(object) {
+    const { op, id, code, message } = object;
+    const channels = this.#channels;
+    const take = this.#asked.get(id);
+    this.#asked.delete(id);
+    if (op === "message") channels.message(object);
+    else if (op === "gap") channels.gap(object);
+    else if (take) take(object);
+    else if (op === "error") this.#tell({ type: "error", code, message });
+    else channels.stand(object.position);
+  }
+
+  ended(line, how) {
+    const current = this.#line;
+    if (line === this.#beside) {
+      this.#drop();
+      if (line.level < this.#until) this.#try(line.level + 1, this.#until);
+      else if (line.level < current.level) this.#climbLater();
+      else if (!how.isFinal || !this.#channels.refuse(how)) current.end(how);
+    } else if (how.isFinal) this.#stop(how);
+    else if (line.isOpen) this.#broke(line, how);
+    else if (how.wait || !this.#has(line.level + 1)) this.#backOff(how);
+    else this.#dial(line.level + 1);
   }
 
   // -- opening
@@ -122,13 +160,12 @@ export class Link {
     const { wanted, cursor } = this.#channels;
     const transport = this.#options.transports[level];
     // A WebSocket asks for what is new when it is open: the position does not speak for that.
-    const channels = [...wanted.values()].filter(({ since }) => since === "" || transport !== "websocket");
-    const call = { ...this.#options, channels: new Set(channels.map(({ channel }) => channel)), since: cursor };
-    return new Line(transport, level, call, {
-      hear: (line, object) => this.#hear(line, object),
-      end: (line, how) => this.#ended(line, how),
-      wake: () => this.wake("resume"),
-    });
+    const channels = [...wanted.keys()].filter((each) => !wanted.get(each).since || transport !== "websocket");
+    return new Line(this, { ...this.#options, channels: new Set(channels), since: cursor }, transport, level);
+  }
+
+  #has(level) {
+    return level < this.#options.transports.length;
   }
 
   #dial(level) {
@@ -148,54 +185,27 @@ export class Link {
   }
 
   #climbLater() {
-    this.#unclimb?.();
     const { level } = this.#line;
-    const ms = Math.min(LAST_CLIMB_MS, FIRST_CLIMB_MS * 2 ** this.#climbs);
-    if (level) this.#unclimb = after(this.#options.environment, ms, () => this.#climbs++ || this.#try(0, level - 1));
-  }
-
-  #opened(line) {
-    if (line === this.#beside) {
-      this.#beside = null;
-      this.#line.close();
-      this.#lose();
-    }
-    this.#channels.isOverlapping = false;
-    this.#line = line;
-    this.#level = line.level;
-    this.#say("connected", ASKED);
-    for (const channel of line.call.channels) {
-      const record = this.#channels.wanted.get(channel);
-      if (record) this.#channels.settle(record, line.call.since);
-    }
-    this.#channels.hasOpened = true;
-    this.#climbLater();
-    this.#changed();
+    const climb = () => this.#try(0, level - 1);
+    const ms = Math.min(LAST_CLIMB_MS, FIRST_CLIMB_MS * 2 ** this.#climbs++);
+    this.#unclimb?.();
+    if (level) this.#unclimb = after(this.#options.environment, ms, climb);
   }
 
   // -- channels
 
-  // The channels are, or may be, others than those of the line: by WebSocket that is said, else another line is opened.
+  // What the line does not bring yet is asked for by WebSocket; else another line is opened.
   #changed() {
     const line = this.#line;
-    if (!line?.isOpen || this.#beside) return this.#renew();
-    const { channels } = line.call;
-    const { wanted } = this.#channels;
-    for (const channel of channels) {
-      if (wanted.has(channel)) continue;
-      channels.delete(channel);
-      if (line.send) line.send({ op: "unsubscribe", channels: [channel] });
-      else this.#renew();
-    }
-    for (const record of wanted.values()) {
-      const { channel } = record;
-      if (channels.has(channel)) continue;
-      if (!line.send) return this.#renew();
-      channels.add(channel);
+    if (!line?.isOpen) return this.#renew();
+    for (const [channel, record] of this.#channels.wanted) {
+      if (line.call.channels.has(channel)) continue;
+      if (!line.send || this.#beside) return this.#renew();
+      line.call.channels.add(channel);
       this.#ask({ op: "subscribe", channels: [channel] }, ({ op, code, message }) => {
         if (op === "ok") this.#channels.settle(record);
-        else if (!PASSING.includes(code)) wanted.get(channel) === record && this.#channels.remove(channel, { code, reason: message });
-        else backOff(this.#options.environment, 1, 0, () => channels.delete(channel) && line === this.#line && this.#changed());
+        else if (PASSING.includes(code)) line.end(ending(0, message));
+        else if (this.#channels.wanted.get(channel) === record) this.#channels.remove(channel, { code, reason: message });
       });
     }
   }
@@ -203,30 +213,13 @@ export class Link {
   // All changes of one turn make one request.
   #renew() {
     this.#renewing ??= Promise.resolve().then(() => {
+      const line = this.#line;
       this.#renewing = null;
-      if (this.#uncome) return this.wake();
-      if (!this.#line?.isOpen) return;
-      const from = this.#beside?.level ?? this.#line.level;
+      if (!line?.isOpen) return this.wake();
+      const { level } = this.#beside ?? line;
       this.#drop();
-      this.#try(from, this.#line.level);
+      this.#try(level, line.level);
     });
-  }
-
-  // -- what lines tell
-
-  #hear(line, object) {
-    const { op, id, code, message } = object;
-    const channels = this.#channels;
-    const isAnswer = this.#asked.has(id);
-    if (op === "position" && (line !== this.#line || this.#state !== "connected")) this.#opened(line);
-    if (op === "message") channels.message(object);
-    else if (op === "gap") channels.gap(object);
-    else if (isAnswer) {
-      const take = this.#asked.get(id);
-      this.#asked.delete(id);
-      take(object);
-    } else if (op === "error") this.#tell({ type: "error", code, message });
-    else channels.stand(object.position);
   }
 
   #ask(object, take) {
@@ -236,32 +229,15 @@ export class Link {
 
   // -- how lines end
 
-  #ended(line, how) {
-    const current = this.#line;
-    if (line === this.#beside) {
-      this.#drop();
-      if (line.level < this.#until) this.#try(line.level + 1, this.#until);
-      else if (line.level < current.level) this.#climbLater();
-      else if (!how.isFinal || !this.#channels.refuse(how)) {
-        current.close();
-        this.#ended(current, how);
-      }
-    } else if (how.isFinal) this.#stop(how);
-    else if (line.isOpen) this.#broke(line, how);
-    else if (how.wait || line.level + 1 === this.#options.transports.length) this.#backOff(how);
-    else this.#dial(line.level + 1);
-  }
-
   #broke(line, how) {
     this.#lose();
-    this.#unclimb?.();
     this.#channels.lost();
     if (line.messages || this.#options.environment.now() - line.openedAt >= SOUND_MS) {
       this.#failures = this.#brief = 0;
       if (!line.level) this.#climbs = 0;
-    } else if (++this.#brief > 1 && line.level + 1 < this.#options.transports.length) {
+    } else if (++this.#brief > 1 && this.#has(line.level + 1)) {
       this.#brief = 0;
-      this.#level = line.level + 1;
+      this.#level++;
     }
     this.#line = this.#beside;
     this.#beside = null;
@@ -281,7 +257,6 @@ export class Link {
 
   #stop(how) {
     this.#uncome?.();
-    this.#unclimb?.();
     this.#drop();
     this.#line?.close();
     this.#line = this.#uncome = null;
@@ -296,11 +271,12 @@ export class Link {
     this.#channels.isOverlapping = false;
   }
 
-  // The answers will not come.
+  // The answers will not come, and nobody climbs.
   #lose() {
     const asked = [...this.#asked.values()];
     this.#asked.clear();
-    for (const take of asked) take(LOST);
+    this.#unclimb?.();
+    for (const take of asked) take({ code: 0, message: "connection lost; it may have been published" });
   }
 
   #say(state, { code, reason }, delay = 0) {

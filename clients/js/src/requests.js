@@ -33,24 +33,20 @@ export function address({ url, client, channels, since }, path, parameters) {
  * @throws {Error} no answer, or nothing to ask for
  */
 export async function request(call, path, type, signal, parameters) {
-  const { fetch, now } = call.environment;
+  const { credentials, environment } = call;
+  const { fetch } = environment;
   if (!call.client && ![...call.channels].length) throw Error("nothing to hear");
-  const response = await fetch(address(call, path, parameters), {
-    headers: { Accept: type },
-    credentials: call.credentials,
-    signal,
-  });
+  const response = await fetch(address(call, path, parameters), { headers: { Accept: type }, credentials, signal });
   const { status, statusText, headers } = response;
-  const given = headers.get("Content-Type");
   const wait = headers.get("Retry-After");
-  if (status !== 200) throw ending(status, statusText, wait * 1000 || Date.parse(wait) - now() || 0);
-  if (!given?.startsWith(type)) throw SyntaxError(`not ${type} but ${given}`);
+  if (status !== 200) throw ending(status, statusText, wait * 1000 || Date.parse(wait) - environment.now() || 0);
+  if (!`${headers.get("Content-Type")}`.startsWith(type)) throw SyntaxError(`not ${type}`);
   return response;
 }
 
 /** @returns {Promise<{position: string, messages: {channel: string, id: string, data: any}[], gaps?: string[]}>} */
 export async function poll(call, signal, parameters) {
   const answer = await (await request(call, "poll", "application/json", signal, parameters)).json();
-  if (!answer?.messages) throw SyntaxError("not the answer to a poll");
+  if (!answer.messages) throw SyntaxError("not a poll");
   return answer;
 }
