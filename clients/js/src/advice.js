@@ -3,8 +3,9 @@
 import { after } from "./environment.js";
 
 /**
- * @typedef {{code: number, reason: string, wait: number, isFinal: boolean}} Ending
- * `code`: a close code, an HTTP status, or 0; `wait`: ms to wait at least; `isFinal`: the server wants no other try.
+ * How a connection ended.
+ * @typedef {{code?: number, message: string, wait?: number}} Ending
+ * `code`: a close code, or an HTTP status; `wait`: ms to wait at least
  */
 
 const FIRST_PAUSE_MS = 500;
@@ -12,9 +13,9 @@ const LONGEST_PAUSE_MS = 30_000;
 /** The same request would be answered so again, or the server says so: 204 is for those who were cut off. */
 const FINAL = /^(204|40[01345]|41[04]|431|100[2379]|[34][5-9]..)$/;
 
-/** @returns {Ending} */
-export function ending(code, reason, wait = 0) {
-  return { code, reason, wait, isFinal: FINAL.test(code) };
+/** @returns {boolean} whether the server wants no other try */
+export function isFinal(code) {
+  return FINAL.test(code);
 }
 
 /**

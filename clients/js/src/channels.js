@@ -1,17 +1,16 @@
 // What the client hears, and how far it is: its channels, its position, and which messages were told.
 
-import { backOff } from "./advice.js";
+import { backOff, isFinal } from "./advice.js";
 import { poll } from "./requests.js";
 
-/** So many ids of messages are remembered. */
+/** At least so many ids of messages are remembered. */
 const MOST_IDS = 2000;
 const PAGE = 1000;
 /** Of a channel that begins when the server takes it on. */
 const NOW = "now";
 
 /**
- * @typedef {{channel: string, since: string | undefined, isLive: boolean, held: object[] | null,
- *   abort: AbortController | null}} Channel
+ * @typedef {{channel: string, since: string | undefined, isLive: boolean, held: object[] | null}} Channel
  * `since`: what is told of it goes on from there: a position or `NOW`; "": from the cursor, and "subscribed" was told;
  *   undefined: from the cursor with which the link begins. `isLive`: its messages are told as they come;
  * `held`: what came while it catches up.
@@ -28,27 +27,29 @@ export class Channels {
   position;
   #hasOpened = false;
   #ids = new Set();
+  #olderIds = new Set();
   #options;
   #tell;
 
-  constructor(options, since, tell) {
+  constructor(options, tell) {
     this.#options = options;
-    this.cursor = since;
-    this.position = since === "oldest" ? "" : since;
     this.#tell = tell;
+    this.cursor = options.since;
+    this.position = options.since === "oldest" ? "" : options.since;
   }
 
   // -- channels
 
   add(channel, since) {
     if (!since || since === this.cursor) since = this.#hasOpened ? NOW : undefined;
-    this.wanted.set(channel, { channel, since, isLive: false, held: null, abort: null });
+    this.wanted.set(channel, { channel, since, isLive: false, held: null });
   }
 
-  remove(channel, { code, reason }) {
-    this.#stop(this.wanted.get(channel));
-    this.wanted.delete(channel);
-    this.#tell({ type: "unsubscribed", channel, code, reason });
+  /** @param {{code: number, message: string}} how */
+  remove(channel, { code, message }) {
+    const record = this.wanted.get(channel);
+    if (record) record.held = null;
+    if (this.wanted.delete(channel)) this.#tell({ type: "unsubscribed", channel, code, reason: message });
   }
 
   /** The server refuses what is new. @returns {boolean} whether anything is */
@@ -60,17 +61,17 @@ export class Channels {
 
   /** A connection is open that brings what it asked for. */
   opened({ channels, since }) {
-    for (const channel of channels) if (this.wanted.has(channel)) this.settle(this.wanted.get(channel), since);
+    for (const channel of channels) this.settle(this.wanted.get(channel), since);
     this.#hasOpened = true;
   }
 
   /**
    * The connection brings a channel.
-   * @param {Channel} record
+   * @param {Channel} [record] of it, if it is wanted
    * @param {string} [from] what was said since then, too
    */
   settle(record, from) {
-    if (this.wanted.get(record.channel) !== record || record.isLive || record.held) return;
+    if (!record || record.isLive || record.held) return;
     const isSilent = record.since === NOW;
     const since = isSilent ? from : record.since;
     if (since) this.#catchUp(record, since, isSilent);
@@ -79,13 +80,7 @@ export class Channels {
 
   /** The connection brings nothing any more. */
   lost() {
-    this.wanted.forEach(this.#stop);
-  }
-
-  #stop(record) {
-    record.abort?.abort();
-    record.held = null;
-    record.isLive = false;
+    for (const record of this.wanted.values()) record.held = record.isLive = null;
   }
 
   #live(record) {
@@ -98,14 +93,12 @@ export class Channels {
   // What was missed is told before what comes. What is older than a subscription is fetched to be known, and not told.
   async #catchUp(record, since, isSilent) {
     const { channel } = record;
-    const { environment } = this.#options;
-    const { signal } = (record.abort = new AbortController());
     const held = (record.held = []);
     for (let failures = 0, isMore = true; isMore; ) {
       try {
-        const call = { ...this.#options, client: "", channels: [channel], since };
-        const { messages, gaps, position } = await poll(call, signal, { timeout: 0, limit: PAGE });
-        if (signal.aborted) return;
+        const call = { ...this.#options, client: "", channels: new Set([channel]), since };
+        const { messages, gaps, position } = await poll(call, { timeout: 0, limit: PAGE });
+        if (record.held !== held) return;
         if (gaps && !isSilent) this.#tell({ type: "gap", channels: [channel], position });
         for (const each of messages) {
           if (isSilent) this.#ids.add(each.id);
@@ -117,9 +110,9 @@ export class Channels {
         if (!isSilent) record.since = since;
         failures = 0;
       } catch (error) {
-        if (signal.aborted) return;
-        if (error.isFinal) return this.remove(channel, error);
-        await new Promise((go) => backOff(environment, failures++, error.wait || 0, go));
+        if (record.held !== held) return;
+        if (isFinal(error.code)) return this.remove(channel, error);
+        await new Promise((go) => backOff(this.#options.environment, failures++, error.wait || 0, go));
       }
     }
     record.held = null;
@@ -164,11 +157,13 @@ export class Channels {
   }
 
   #message({ channel, id, data }) {
-    const ids = this.#ids;
-    if (ids.has(id)) return;
-    ids.add(id);
+    if (this.#ids.has(id) || this.#olderIds.has(id)) return;
     // A second connection brings first what is known, so the first new one ends the overlap.
-    if (!this.isOverlapping) for (const old of ids) if (ids.size > MOST_IDS) ids.delete(old);
-    this.#tell({ type: "message", channel, id, data, position: this.position });
+    if (this.#ids.size >= MOST_IDS && !this.isOverlapping) {
+      this.#olderIds = this.#ids;
+      this.#ids = new Set();
+    }
+    this.#ids.add(id);
+    this.#tell({ type: "message", channel, id, data });
   }
 }

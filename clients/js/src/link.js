@@ -3,7 +3,7 @@
 // At most two lines are open at once: the one that counts, and one beside it that takes its place when it works (a better
 // transport that is tried; the same one with other channels). What both bring is told once, by its id.
 
-import { backOff, ending } from "./advice.js";
+import { backOff, isFinal } from "./advice.js";
 import { Channels } from "./channels.js";
 import { after, surroundings } from "./environment.js";
 import { Line } from "./line.js";
@@ -16,13 +16,12 @@ const LAST_CLIMB_MS = 600_000;
 const MOST_FAILURES = 3;
 /** Codes of answers of a server that is short of something, the same may be asked again; 0: there was no answer. */
 const PASSING = [0, 100, 111];
-const ASKED = ending(0, "");
+const ASKED = { code: 0, message: "" };
 
 export class Link {
   #options;
   #tell;
   #channels;
-  #state = "disconnected";
   /** The line that counts, and the one beside it, after which others are tried down to the level `#until`. */
   #line = null;
   #beside = null;
@@ -44,9 +43,9 @@ export class Link {
    *   environment?: Partial<import("./environment.js").Environment>}} options
    * @param {(event: object) => void} tell
    */
-  constructor({ url, client = "", since = "", transports, credentials, environment }, tell) {
-    this.#options = { url, client, transports, credentials, environment: surroundings(environment) };
-    this.#channels = new Channels(this.#options, since, tell);
+  constructor(options, tell) {
+    this.#options = { client: "", since: "", ...options, environment: surroundings(options.environment) };
+    this.#channels = new Channels(this.#options, tell);
     this.#tell = tell;
   }
 
@@ -56,14 +55,14 @@ export class Link {
   }
 
   connect() {
-    if (this.#state !== "disconnected") return;
+    if (this.#line || this.#uncome) return;
     this.#failures = this.#brief = 0;
     this.#say("connecting", ASKED);
     this.#dial(this.#level);
   }
 
   disconnect() {
-    if (this.#state !== "disconnected") this.#stop(ASKED);
+    if (this.#line || this.#uncome) this.#stop(ASKED);
   }
 
   /**
@@ -79,10 +78,9 @@ export class Link {
 
   unsubscribe(channel) {
     const line = this.#line;
-    if (!this.#channels.wanted.has(channel)) return;
     this.#channels.remove(channel, ASKED);
-    line?.call.channels.delete(channel);
-    if (line?.isOpen && line.send) line.send({ op: "unsubscribe", channels: [channel] });
+    if (!line?.call.channels.delete(channel)) return;
+    if (line.isOpen && line.send) line.send({ op: "unsubscribe", channels: [channel] });
     else this.#renew();
   }
 
@@ -130,15 +128,14 @@ export class Link {
   }
 
   hear(object) {
-    const { op, id, code, message } = object;
-    const channels = this.#channels;
+    const { op, id, code, message, position } = object;
     const take = this.#asked.get(id);
     this.#asked.delete(id);
-    if (op === "message") channels.message(object);
-    else if (op === "gap") channels.gap(object);
-    else if (take) take(object);
+    if (take) take(object);
+    else if (op === "message") this.#channels.message(object);
+    else if (op === "gap") this.#channels.gap(object);
     else if (op === "error") this.#tell({ type: "error", code, message });
-    else channels.stand(object.position);
+    else this.#channels.stand(position);
   }
 
   ended(line, how) {
@@ -147,8 +144,8 @@ export class Link {
       this.#drop();
       if (line.level < this.#until) this.#try(line.level + 1, this.#until);
       else if (line.level < current.level) this.#climbLater();
-      else if (!how.isFinal || !this.#channels.refuse(how)) current.end(how);
-    } else if (how.isFinal) this.#stop(how);
+      else if (!isFinal(how.code) || !this.#channels.refuse(how)) current.end(how);
+    } else if (isFinal(how.code)) this.#stop(how);
     else if (line.isOpen) this.#broke(line, how);
     else if (how.wait || !this.#has(line.level + 1)) this.#backOff(how);
     else this.#dial(line.level + 1);
@@ -197,15 +194,17 @@ export class Link {
   // What the line does not bring yet is asked for by WebSocket; else another line is opened.
   #changed() {
     const line = this.#line;
+    const channels = this.#channels;
     if (!line?.isOpen) return this.#renew();
-    for (const [channel, record] of this.#channels.wanted) {
+    for (const [channel, record] of channels.wanted) {
       if (line.call.channels.has(channel)) continue;
       if (!line.send || this.#beside) return this.#renew();
       line.call.channels.add(channel);
-      this.#ask({ op: "subscribe", channels: [channel] }, ({ op, code, message }) => {
-        if (op === "ok") this.#channels.settle(record);
-        else if (PASSING.includes(code)) line.end(ending(0, message));
-        else if (this.#channels.wanted.get(channel) === record) this.#channels.remove(channel, { code, reason: message });
+      this.#ask({ op: "subscribe", channels: [channel] }, (answer) => {
+        if (channels.wanted.get(channel) !== record) return;
+        if (answer.op === "ok") channels.settle(record);
+        else if (PASSING.includes(answer.code)) line.end({ message: answer.message });
+        else channels.remove(channel, answer);
       });
     }
   }
@@ -231,7 +230,6 @@ export class Link {
 
   #broke(line, how) {
     this.#lose();
-    this.#channels.lost();
     if (line.messages || this.#options.environment.now() - line.openedAt >= SOUND_MS) {
       this.#failures = this.#brief = 0;
       if (!line.level) this.#climbs = 0;
@@ -239,15 +237,14 @@ export class Link {
       this.#brief = 0;
       this.#level++;
     }
-    this.#line = this.#beside;
-    this.#beside = null;
-    if (this.#line) this.#say("connecting", how);
-    else this.#backOff(how);
+    this.#backOff(how);
   }
 
   #backOff(how) {
     const { environment } = this.#options;
+    this.#drop();
     this.#line = null;
+    this.#channels.lost();
     if (this.#failures > MOST_FAILURES) this.#level = 0;
     const { delay, cancel } = backOff(environment, this.#failures++, how.wait, () => this.#dial(this.#level));
     this.#uncome = cancel;
@@ -279,8 +276,7 @@ export class Link {
     for (const take of asked) take({ code: 0, message: "connection lost; it may have been published" });
   }
 
-  #say(state, { code, reason }, delay = 0) {
-    this.#state = state;
-    this.#tell({ type: "state", state, transport: this.#line?.transport ?? "", code, reason, delay });
+  #say(state, { code, message }, delay = 0) {
+    this.#tell({ type: "state", state, transport: this.#line?.transport ?? "", code, reason: message, delay });
   }
 }

@@ -1,10 +1,8 @@
 // GET requests to the public port.
 
-import { ending } from "./advice.js";
-
 /**
  * What a connection asks for.
- * @typedef {{url: string, client: string, channels: Iterable<string>, since: string, credentials: RequestCredentials,
+ * @typedef {{url: string, client: string, channels: Set<string>, since: string, credentials: RequestCredentials,
  *   environment: import("./environment.js").Environment}} Call
  */
 
@@ -25,7 +23,7 @@ export function address({ url, client, channels, since }, path, parameters) {
  * @param {Call} call
  * @param {string} path
  * @param {string} type the content type that is wanted
- * @param {AbortSignal} signal
+ * @param {AbortSignal} [signal]
  * @param {object} [parameters]
  * @returns {Promise<Response>} 200 and of that type
  * @throws {import("./advice.js").Ending} another status
@@ -33,19 +31,19 @@ export function address({ url, client, channels, since }, path, parameters) {
  * @throws {Error} no answer, or nothing to ask for
  */
 export async function request(call, path, type, signal, parameters) {
-  const { credentials, environment } = call;
-  const { fetch } = environment;
-  if (!call.client && ![...call.channels].length) throw Error("nothing to hear");
+  const { client, channels, credentials, environment } = call;
+  const { fetch, now } = environment;
+  if (!client && !channels.size) throw Error("nothing to hear");
   const response = await fetch(address(call, path, parameters), { headers: { Accept: type }, credentials, signal });
   const { status, statusText, headers } = response;
   const wait = headers.get("Retry-After");
-  if (status !== 200) throw ending(status, statusText, wait * 1000 || Date.parse(wait) - environment.now() || 0);
+  if (status !== 200) throw { code: status, message: statusText, wait: wait * 1000 || Date.parse(wait) - now() };
   if (!`${headers.get("Content-Type")}`.startsWith(type)) throw SyntaxError(`not ${type}`);
   return response;
 }
 
 /** @returns {Promise<{position: string, messages: {channel: string, id: string, data: any}[], gaps?: string[]}>} */
-export async function poll(call, signal, parameters) {
+export async function poll(call, parameters, signal) {
   const answer = await (await request(call, "poll", "application/json", signal, parameters)).json();
   if (!answer.messages) throw SyntaxError("not a poll");
   return answer;

@@ -6,7 +6,7 @@
 //
 // and returns what closes it. What is told behind that the line does not hear.
 
-import { backOff, ending } from "./advice.js";
+import { backOff } from "./advice.js";
 import { eventStream } from "./event_stream.js";
 import { address, poll, request } from "./requests.js";
 
@@ -17,7 +17,7 @@ export function openWebSocket(line, call) {
   const { WebSocket } = call.environment;
   const socket = new WebSocket(address(call, "ws").replace("http", "ws"), "megacomet.v1");
   socket.onmessage = ({ data }) => line.read(data);
-  socket.onclose = ({ code, reason }) => line.end(ending(code, reason, /retry=(\d+)|/.exec(reason)[1] * 1000 || 0));
+  socket.onclose = ({ code, reason }) => line.end({ code, message: reason, wait: /retry=(\d+)|/.exec(reason)[1] * 1000 });
   line.send = (object) => socket.send(JSON.stringify(object));
   return () => socket.close();
 }
@@ -41,7 +41,7 @@ export function openPolls(line, call) {
     // The first one does not wait, and shows so that polls work.
     for (let { since } = call, timeout = 0, hasty = 0; ; timeout = 50) {
       const asked = environment.now();
-      const { messages, gaps, position } = await poll({ ...call, since }, signal, { timeout });
+      const { messages, gaps, position } = await poll({ ...call, since }, { timeout }, signal);
       line.hear({ op: "position" });
       if (gaps) line.hear({ op: "gap", channels: gaps, position });
       for (const each of messages) line.hear({ op: "message", ...each });
@@ -57,10 +57,9 @@ export function openPolls(line, call) {
 // Runs until it throws how it ended.
 function running(line, run) {
   const abort = new AbortController();
-  run(abort.signal).catch((error) => {
-    const { code, name, message } = error;
-    if (name === "SyntaxError") line.hear({ op: "error", code: 0, message });
-    line.end(name ? ending(0, message, line.retry) : error);
+  run(abort.signal).catch((how) => {
+    if (how.name === "SyntaxError") line.hear({ op: "error", code: 0, message: how.message });
+    line.end(how);
   });
   return () => abort.abort();
 }
