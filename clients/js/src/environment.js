@@ -3,7 +3,8 @@
 /**
  * @typedef {{WebSocket?: typeof WebSocket, fetch: typeof fetch, setTimeout: typeof setTimeout,
  *   clearTimeout: typeof clearTimeout, now: () => number, random: () => number}} Environment
- * `now`: ms of the clock on the wall, which goes on while the machine sleeps; `random`: from 0 to below 1.
+ * `now`: ms of the clock on the wall, which goes on while the machine sleeps; `random`: from 0 to below 1. Take what you
+ * call out of it first: browsers do not want their functions called as those of another object.
  */
 
 /** A timer that fires so much later than it was due has slept, with the machine or with the page. */
@@ -13,17 +14,8 @@ const LATE_MS = 5000;
  * @param {Partial<Environment>} given
  * @returns {Environment} what is not given is the browser's, or Node's
  */
-export function surroundings(given = {}) {
-  // Browsers want their functions called as their own, not as those of this object.
-  return {
-    WebSocket: globalThis.WebSocket,
-    fetch: (...request) => globalThis.fetch(...request),
-    setTimeout: (...timer) => globalThis.setTimeout(...timer),
-    clearTimeout: (timer) => globalThis.clearTimeout(timer),
-    now: () => Date.now(),
-    random: () => Math.random(),
-    ...given,
-  };
+export function surroundings(given) {
+  return Object.assign(Object.create(globalThis), { now: Date.now, random: Math.random }, given);
 }
 
 /**

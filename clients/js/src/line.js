@@ -1,133 +1,125 @@
 // One connection by one transport, from its opening to its end. It knows whether the server is still there; what comes
 // it hands on, and what to do when it ends is the link's.
 
-import { broken } from "./advice.js";
 import { after } from "./environment.js";
-import { POLL_S, openEvents, openPolls, openWebSocket } from "./transports.js";
+import { openEvents, openPolls, openWebSocket } from "./transports.js";
 
 /**
- * Of each transport: how it is opened; how long it may take to show that it works (nothing comes after polls, and a slow
- * network needs its time); how long it may be silent: pings come every 25 s, and a poll waits for its time.
+ * Of each transport: how it is opened; how many ms it may take to show that it works (nothing comes after polls, and a
+ * slow network needs its time), and how many it may be silent (pings come every 25 s, a poll waits for 50 s).
  */
 const TRANSPORTS = {
-  websocket: { open: openWebSocket, patience: 5000, silence: 60_000 },
-  sse: { open: openEvents, patience: 5000, silence: 60_000 },
-  poll: { open: openPolls, patience: 20_000, silence: 1000 * POLL_S + 15_000 },
+  websocket: [openWebSocket, 5000, 60_000],
+  sse: [openEvents, 5000, 60_000],
+  poll: [openPolls, 20_000, 65_000],
 };
 /** So long is waited for the answer to "are you there?". */
-const SHORT_PATIENCE_MS = 5000;
-const LOOK_MS = 15_000;
-/** More than the server lets pass between two signs of life: a stream that was heard since then is alive. */
+const CHECK_MS = 5000;
+const LOOK_MS = 5000;
+/** Who is to be heard of within this time was silent for longer than the server ever is. */
 const QUIET_MS = 30_000;
 
-/** @returns {boolean} whether the environment has what the transport needs, and there is something to ask for */
-export function canOpen(transport, { environment, channels, client }) {
-  return transport === "websocket" ? !!environment.WebSocket : client !== "" || channels.length > 0;
-}
-
-/** A connection; `on.hear(line, object)` as in transports.js, `on.garbage(message)`, `on.end(line, ending)`, `on.woken()`. */
 export class Line {
   isOpen = false;
-  openedAt = 0;
   messages = 0;
+  /** ms to wait at least when it breaks, as the stream says. */
+  retry = 0;
+  /** Sends an object; only a WebSocket has it. */
+  send = null;
   #isOver = false;
-  #connection;
-  #heardAt;
-  #unwatch = () => {};
-  #unlimit = () => {};
+  #isComplained = false;
+  #close = null;
+  #deadline = 0;
+  #unwatch = null;
 
   /**
+   * @param {import("./link.js").Link} link hears of it: `opened`, `hear`, `ended`, `wake`
+   * @param {import("./requests.js").Call} call
    * @param {string} transport
    * @param {number} level its place among those that are wanted
-   * @param {import("./requests.js").Call} call
    */
-  constructor(transport, level, call, on) {
-    Object.assign(this, { transport, level, call, on });
-    this.#heardAt = call.environment.now();
+  constructor(link, call, transport, level) {
+    Object.assign(this, { link, call, transport, level });
   }
 
   open() {
-    const { open, patience } = TRANSPORTS[this.transport];
-    this.#limit(patience);
+    const [open, patience] = TRANSPORTS[this.transport];
+    this.#expect(patience);
+    this.#watch();
     try {
-      this.#connection = open(this.call, {
-        alive: () => this.#alive(),
-        hear: (object) => this.#hear(object),
-        garbage: this.on.garbage,
-        end: (ending) => this.#end(ending),
-      });
+      this.#close = open(this, this.call);
     } catch (error) {
-      // A WebSocket that a policy forbids throws.
-      this.#end(broken(error.message));
+      // There is no WebSocket, or a policy forbids it.
+      this.end(error);
     }
-  }
-
-  send(object) {
-    this.#connection.send(object);
   }
 
   /** Closes it; nothing is told of it any more. */
   close() {
     this.#isOver = true;
     this.#unwatch();
-    this.#unlimit();
-    this.#connection?.close();
+    this.#close?.();
   }
 
-  /** @returns {boolean} whether it was heard of so lately that it needs no asking */
-  get isLively() {
-    return this.#silence < QUIET_MS;
-  }
-
-  /** Asks the server whether it is there. Only a WebSocket can. */
+  /** Asks whether the server is there. @returns {boolean} false: it cannot be asked, and was not heard of for long */
   check() {
-    this.#limit(SHORT_PATIENCE_MS);
+    if (!this.send) return this.#left > QUIET_MS;
+    this.#expect(CHECK_MS);
     this.send({ op: "ping", id: 0 });
+    return true;
   }
 
-  get #silence() {
-    return this.call.environment.now() - this.#heardAt;
+  // -- for transports
+
+  /** Something has come, as JSON. What nobody understands is told once, and the connection goes on. */
+  read(json, more) {
+    try {
+      this.hear({ ...JSON.parse(json), ...more });
+    } catch ({ message }) {
+      if (!this.#isComplained) this.hear({ op: "error", code: 0, message });
+      this.#isComplained = true;
+    }
   }
 
-  #limit(ms) {
-    this.#unlimit();
-    this.#unlimit = after(this.call.environment, ms, () => this.#end(broken("no answer")));
-  }
-
-  #alive() {
-    this.#heardAt = this.call.environment.now();
-    // What is not open yet may be alive, and yet be held back by somebody in between.
-    if (this.isOpen) this.#unlimit();
-  }
-
-  #hear(object) {
+  hear(object) {
+    const { op } = object;
     if (this.#isOver) return;
-    if (!this.isOpen) {
-      if (object.op !== "position") return;
+    if (!this.isOpen && op === "position") {
       this.isOpen = true;
       this.openedAt = this.call.environment.now();
-      this.#unlimit();
-      this.#watch();
+      this.link.opened(this);
     }
-    if (object.op === "message") this.messages++;
-    this.on.hear(this, object);
+    if (op === "message") this.messages++;
+    // What is not open may be alive, and yet be held back by somebody in between.
+    if (this.isOpen) this.#expect(TRANSPORTS[this.transport][2]);
+    if (this.isOpen || op === "error") this.link.hear(object);
+  }
+
+  /** @param {import("./advice.js").Ending} how */
+  end({ code = 0, message, wait }) {
+    if (this.#isOver) return;
+    this.close();
+    this.link.ended(this, { code, message, wait: wait || this.retry });
+  }
+
+  // -- time
+
+  get #left() {
+    return this.#deadline - this.call.environment.now();
+  }
+
+  #expect(ms) {
+    this.#deadline = this.call.environment.now() + ms;
   }
 
   #watch() {
-    const { silence } = TRANSPORTS[this.transport];
-    const left = silence - this.#silence;
-    this.#unwatch = after(this.call.environment, left > 0 ? Math.min(LOOK_MS, left) : LOOK_MS, (isLate) => {
-      this.#watch();
-      if (isLate) this.on.woken();
-      else if (this.#silence >= silence) this.#end(broken(`nothing came for ${silence / 1000} s`));
+    this.#unwatch = after(this.call.environment, Math.min(LOOK_MS, Math.max(this.#left, 0)), (isLate) => {
+      const left = this.#left;
+      if (isLate && this.isOpen) this.link.wake("resume");
+      else if (left <= 0) return this.end({ message: "no answer" });
       // A server that tells no positions answers nevertheless.
-      else if (!this.isLively && this.transport === "websocket") this.send({ op: "ping", id: 0 });
+      else if (left <= QUIET_MS && this.isOpen) this.send?.({ op: "ping", id: 0 });
+      this.#watch();
     });
-  }
-
-  #end(ending) {
-    if (this.#isOver) return;
-    this.close();
-    this.on.end(this, ending);
   }
 }

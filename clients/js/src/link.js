@@ -3,71 +3,66 @@
 // At most two lines are open at once: the one that counts, and one beside it that takes its place when it works (a better
 // transport that is tried; the same one with other channels). What both bring is told once, by its id.
 
-import { broken, pause } from "./advice.js";
+import { backOff, isFinal } from "./advice.js";
+import { Channels } from "./channels.js";
 import { after, surroundings } from "./environment.js";
-import { Line, canOpen } from "./line.js";
-import { Subscribed } from "./subscribed.js";
-import { Publications } from "./publications.js";
+import { Line } from "./line.js";
 
-const SECOND = 1000;
-const MINUTE = 60 * SECOND;
 /** A connection that lived so long, or brought a message, was worth its opening. */
-const SOUND_MS = 10 * SECOND;
-const FIRST_CLIMB_MS = MINUTE;
-const LAST_CLIMB_MS = 10 * MINUTE;
-
-const NOTHING = broken("");
+const SOUND_MS = 10_000;
+const FIRST_CLIMB_MS = 60_000;
+const LAST_CLIMB_MS = 600_000;
+/** After so many failures in a row nothing is known any more of what works. */
+const MOST_FAILURES = 3;
+/** Codes of answers of a server that is short of something, the same may be asked again; 0: there was no answer. */
+const PASSING = [0, 100, 111];
+const ASKED = { code: 0, message: "" };
 
 export class Link {
   #options;
-  #environment;
   #tell;
-  #state = "disconnected";
-  #subscribed;
-  #publications = new Publications();
+  #channels;
+  /** The line that counts, and the one beside it, after which others are tried down to the level `#until`. */
   #line = null;
   #beside = null;
-  /** Up to which level is tried beside, and whether that is because channels changed. */
   #until = 0;
-  /** Where the next try begins; the best level that has worked. */
+  /** Where the next try begins. */
   #level = 0;
-  #best = Infinity;
   #failures = 0;
   #brief = 0;
   #climbs = 0;
-  #isRenewing = false;
   #earliest = 0;
-  #why = NOTHING;
-  #unpause = null;
-  #unclimb = () => {};
+  #uncome = null;
+  #unclimb = null;
+  #renewing = null;
+  #asked = new Map();
+  #lastId = 0;
 
   /**
-   * @param {{url: string, client?: string, since?: string, transports?: string[], credentials?: RequestCredentials,
+   * @param {{url: string, client?: string, since?: string, transports: string[], credentials?: RequestCredentials,
    *   environment?: Partial<import("./environment.js").Environment>}} options
    * @param {(event: object) => void} tell
    */
-  constructor({ url, client = "", since = "", transports = ["websocket", "sse", "poll"], credentials = "same-origin", environment }, tell) {
-    this.#environment = surroundings(environment);
-    this.#options = { url, client, credentials, transports, environment: this.#environment };
+  constructor(options, tell) {
+    this.#options = { client: "", since: "", ...options, environment: surroundings(options.environment) };
+    this.#channels = new Channels(this.#options, tell);
     this.#tell = tell;
-    this.#subscribed = new Subscribed(this.#options, since, tell);
   }
 
   /** Where the client stands: all up to here was told. "" before the first one. */
   get position() {
-    return this.#subscribed.position;
+    return this.#channels.position;
   }
 
   connect() {
-    if (this.#state !== "disconnected") return;
+    if (this.#line || this.#uncome) return;
     this.#failures = this.#brief = 0;
-    this.#level = this.#best === Infinity ? 0 : this.#best;
-    this.#say("connecting", NOTHING, 0);
+    this.#say("connecting", ASKED);
     this.#dial(this.#level);
   }
 
   disconnect() {
-    if (this.#state !== "disconnected") this.#stop(NOTHING);
+    if (this.#line || this.#uncome) this.#stop(ASKED);
   }
 
   /**
@@ -75,27 +70,29 @@ export class Link {
    * @param {string} channel
    * @param {string} [since] what was missed since then is told first
    */
-  subscribe(channel, since = "") {
-    if (this.#subscribed.add(channel, since)) this.#renewSoon();
+  subscribe(channel, since) {
+    if (this.#channels.wanted.has(channel)) return;
+    this.#channels.add(channel, since);
+    this.#changed();
   }
 
   unsubscribe(channel) {
-    if (this.#subscribed.remove(channel)) {
-      this.#tell({ type: "unsubscribed", channel, code: 0, reason: "" });
-      if (this.#line?.isOpen && this.#line.transport === "websocket" && this.#line.call.channels.includes(channel)) {
-        this.#line.call.channels = this.#line.call.channels.filter((each) => each !== channel);
-        this.#publications.ask(this.#line, { op: "unsubscribe", channels: [channel] }, () => {});
-      }
-      this.#renewSoon();
-    }
+    const line = this.#line;
+    this.#channels.remove(channel, ASKED);
+    if (!line?.call.channels.delete(channel)) return;
+    if (line.isOpen && line.send) line.send({ op: "unsubscribe", channels: [channel] });
+    else this.#renew();
   }
 
-  /**
-   * Publishes; while a connection is being made it waits for that.
-   * @returns {Promise<string>} the message's id
-   */
+  /** @returns {Promise<string>} the message's id; rejects with an Error that has a `code` */
   publish(channel, data, key) {
-    return this.#publications.publish(this.#state, this.#line, { op: "publish", channel, data, key });
+    return new Promise((resolve, reject) => {
+      const take = ({ op, code, message }) =>
+        op === "ok" ? resolve(message) : reject(Object.assign(Error(message), { code }));
+      if (!this.#line?.isOpen) take({ code: 0, message: "not connected" });
+      else if (!this.#line.send) take({ code: 108, message: "only a WebSocket can publish" });
+      else this.#ask({ op: "publish", channel, data, key }, take);
+    });
   }
 
   /**
@@ -103,217 +100,183 @@ export class Link {
    * @param {"visible" | "online" | "network" | "resume"} reason
    */
   wake(reason) {
-    const isOtherNetwork = reason === "online" || reason === "network";
-    if (isOtherNetwork) this.#climbs = this.#level = 0;
-    if (this.#unpause) {
-      if (this.#environment.now() >= this.#earliest) this.#dial(this.#level);
-    } else if (this.#line?.isOpen && !this.#beside) {
-      const { level, transport } = this.#line;
-      if (isOtherNetwork && level > 0) this.#try(0, level);
-      else if (transport === "websocket") this.#line.check();
-      else if (isOtherNetwork || !this.#line.isLively) this.#try(level, level);
+    const isElsewhere = reason === "online" || reason === "network";
+    const line = this.#line;
+    if (isElsewhere) this.#climbs = this.#level = 0;
+    if (this.#uncome) {
+      if (this.#options.environment.now() >= this.#earliest) this.#dial(this.#level);
+    } else if (line?.isOpen && !this.#beside && ((isElsewhere && !line.send) || !line.check())) {
+      this.#try(isElsewhere ? 0 : line.level, line.level);
     }
+  }
+
+  // -- for lines
+
+  opened(line) {
+    if (line === this.#beside) {
+      this.#line.close();
+      this.#beside = null;
+      this.#lose();
+    }
+    this.#channels.isOverlapping = false;
+    this.#line = line;
+    this.#level = line.level;
+    this.#say("connected", ASKED);
+    this.#channels.opened(line.call);
+    this.#climbLater();
+    this.#changed();
+  }
+
+  hear(object) {
+    const { op, id, code, message, position } = object;
+    const take = this.#asked.get(id);
+    this.#asked.delete(id);
+    if (take) take(object);
+    else if (op === "message") this.#channels.message(object);
+    else if (op === "gap") this.#channels.gap(object);
+    else if (op === "error") this.#tell({ type: "error", code, message });
+    else this.#channels.stand(position);
+  }
+
+  ended(line, how) {
+    const current = this.#line;
+    if (line === this.#beside) {
+      this.#drop();
+      if (line.level < this.#until) this.#try(line.level + 1, this.#until);
+      else if (line.level < current.level) this.#climbLater();
+      else if (!isFinal(how.code) || !this.#channels.refuse(how)) current.end(how);
+    } else if (isFinal(how.code)) this.#stop(how);
+    else if (line.isOpen) this.#broke(line, how);
+    else if (how.wait || !this.#has(line.level + 1)) this.#backOff(how);
+    else this.#dial(line.level + 1);
   }
 
   // -- opening
 
-  #call() {
-    return { ...this.#options, channels: this.#subscribed.wanted(), since: this.#subscribed.cursor };
-  }
-
-  #newLine(level) {
+  #open(level) {
+    const { wanted, cursor } = this.#channels;
     const transport = this.#options.transports[level];
-    const call = this.#call();
-    if (transport === "websocket") call.channels = this.#subscribed.settled();
-    return new Line(transport, level, call, {
-      hear: (line, object) => this.#hear(line, object),
-      end: (line, ending) => this.#ended(line, ending),
-      woken: () => this.wake("resume"),
-      garbage: (message) => this.#tell({ type: "error", code: 0, message }),
-    });
+    // A WebSocket asks for what is new when it is open: the position does not speak for that.
+    const channels = [...wanted.keys()].filter((each) => !wanted.get(each).since || transport !== "websocket");
+    return new Line(this, { ...this.#options, channels: new Set(channels), since: cursor }, transport, level);
   }
 
-  /** @returns {number} the first level from `level` on that can be tried; the number of levels if there is none */
-  #possible(level) {
-    const { transports } = this.#options;
-    const call = this.#call();
-    while (level < transports.length && !canOpen(transports[level], call)) level++;
-    return level;
+  #has(level) {
+    return level < this.#options.transports.length;
   }
 
-  #dial(from) {
-    this.#unpause?.();
-    this.#unpause = null;
-    const level = this.#possible(from);
-    if (level < this.#options.transports.length) {
-      this.#line = this.#newLine(level);
-      this.#line.open();
-    } else {
-      this.#level = this.#best === Infinity ? 0 : this.#best;
-      this.#backOff(this.#why);
-    }
+  #dial(level) {
+    this.#uncome?.();
+    this.#uncome = null;
+    this.#line = this.#open(level);
+    this.#line.open();
   }
 
-  // Opens a line beside the one that counts: the first one that works from `from` to `until`.
+  // Opens a line beside the one that counts: the first one that works from one level down to another.
   #try(from, until) {
-    this.#unclimb();
+    this.#unclimb?.();
     this.#until = until;
-    const level = this.#possible(from);
-    if (level > until) return this.#climbLater();
-    this.#subscribed.ids.isKeeping = true;
-    this.#beside = this.#newLine(level);
+    this.#channels.isOverlapping = true;
+    this.#beside = this.#open(from);
     this.#beside.open();
   }
 
   #climbLater() {
-    this.#unclimb();
     const { level } = this.#line;
-    if (this.#possible(0) >= level) return;
+    const climb = () => this.#try(0, level - 1);
     const ms = Math.min(LAST_CLIMB_MS, FIRST_CLIMB_MS * 2 ** this.#climbs++);
-    this.#unclimb = after(this.#environment, ms, () => this.#try(0, level - 1));
+    this.#unclimb?.();
+    if (level) this.#unclimb = after(this.#options.environment, ms, climb);
   }
 
-  #renewSoon() {
-    if (this.#isRenewing) return;
-    this.#isRenewing = true;
-    queueMicrotask(() => {
-      this.#isRenewing = false;
-      this.#renew();
-    });
-  }
+  // -- channels
 
-  // The channels are others now.
-  #renew() {
+  // What the line does not bring yet is asked for by WebSocket; else another line is opened.
+  #changed() {
     const line = this.#line;
-    if (this.#unpause && this.#environment.now() >= this.#earliest && this.#possible(0) < this.#possible(this.#level)) this.#dial(0);
-    if (!line?.isOpen) return;
-    const { level } = line;
-    if (this.#beside) {
-      const from = this.#beside.level;
-      this.#drop();
-      this.#try(from, line.transport === "websocket" ? this.#until : level);
-    } else if (line.transport !== "websocket" && this.#subscribed.differsFrom(line.call.channels)) this.#try(level, level);
-    if (line.transport === "websocket") this.#ask(line);
-  }
-
-  // By WebSocket each channel that is new is asked for.
-  #ask(line) {
-    for (const record of this.#subscribed.unasked(line.call.channels)) {
-      const { channel } = record;
-      line.call.channels.push(channel);
-      this.#publications.ask(line, { op: "subscribe", channels: [channel] }, (answer) => {
-        if (answer.op === "ok") this.#subscribed.settle(record, "");
-        else this.#subscribed.refuse(record, answer.code, answer.message);
+    const channels = this.#channels;
+    if (!line?.isOpen) return this.#renew();
+    for (const [channel, record] of channels.wanted) {
+      if (line.call.channels.has(channel)) continue;
+      if (!line.send || this.#beside) return this.#renew();
+      line.call.channels.add(channel);
+      this.#ask({ op: "subscribe", channels: [channel] }, (answer) => {
+        if (channels.wanted.get(channel) !== record) return;
+        if (answer.op === "ok") channels.settle(record);
+        else if (PASSING.includes(answer.code)) line.end({ message: answer.message });
+        else channels.remove(channel, answer);
       });
     }
   }
 
-  // -- what lines tell
-
-  #hear(line, object) {
-    if (line !== this.#line || this.#state !== "connected") this.#opened(line);
-    const subscribed = this.#subscribed;
-    if (object.op === "message") subscribed.message(object);
-    else if (object.op === "position") subscribed.stand(object.position);
-    else if (object.op === "gap") subscribed.gap(object);
-    else if (object.op === "ok" && object.id === 0) subscribed.stand(object.position);
-    else if (!this.#publications.answered(object) && object.op === "error") {
-      this.#tell({ type: "error", code: object.code, message: object.message });
-    }
+  // All changes of one turn make one request.
+  #renew() {
+    this.#renewing ??= Promise.resolve().then(() => {
+      const line = this.#line;
+      this.#renewing = null;
+      if (!line?.isOpen) return this.wake();
+      const { level } = this.#beside ?? line;
+      this.#drop();
+      this.#try(level, line.level);
+    });
   }
 
-  #opened(line) {
-    if (line === this.#beside) {
-      this.#line.close();
-      this.#beside = null;
-      this.#publications.lost();
-    }
-    this.#line = line;
-    this.#level = line.level;
-    this.#best = Math.min(this.#best, line.level);
-    this.#say("connected", NOTHING);
-    this.#subscribed.opened(line.call);
-    this.#subscribed.ids.isKeeping = false;
-    this.#publications.opened(line);
-    this.#climbLater();
-    if (line.transport === "websocket") this.#ask(line);
-    else if (this.#subscribed.differsFrom(line.call.channels)) this.#renewSoon();
+  #ask(object, take) {
+    this.#asked.set(++this.#lastId, take);
+    this.#line.send({ ...object, id: this.#lastId });
   }
 
   // -- how lines end
 
-  #ended(line, ending) {
-    if (line === this.#beside) this.#failedBeside(line, ending);
-    else if (ending.isFinal) this.#stop(ending);
-    else if (line.isOpen) this.#lost(line, ending);
-    else if (ending.wait) this.#backOff(ending);
-    else {
-      this.#why = ending;
-      this.#dial(line.level + 1);
+  #broke(line, how) {
+    this.#lose();
+    if (line.messages || this.#options.environment.now() - line.openedAt >= SOUND_MS) {
+      this.#failures = this.#brief = 0;
+      if (!line.level) this.#climbs = 0;
+    } else if (++this.#brief > 1 && this.#has(line.level + 1)) {
+      this.#brief = 0;
+      this.#level++;
     }
+    this.#backOff(how);
   }
 
-  #failedBeside(line, ending) {
+  #backOff(how) {
+    const { environment } = this.#options;
     this.#drop();
-    const current = this.#line;
-    if (line.level < this.#until) this.#try(line.level + 1, this.#until);
-    else if (line.level < current.level) this.#climbLater();
-    else if (ending.isFinal && this.#subscribed.refuseNew(ending)) this.#renewSoon();
-    else {
-      current.close();
-      this.#ended(current, ending);
-    }
+    this.#line = null;
+    this.#channels.lost();
+    if (this.#failures > MOST_FAILURES) this.#level = 0;
+    const { delay, cancel } = backOff(environment, this.#failures++, how.wait, () => this.#dial(this.#level));
+    this.#uncome = cancel;
+    this.#earliest = environment.now() + how.wait;
+    this.#say("connecting", how, delay);
+  }
+
+  #stop(how) {
+    this.#uncome?.();
+    this.#drop();
+    this.#line?.close();
+    this.#line = this.#uncome = null;
+    this.#channels.lost();
+    this.#lose();
+    this.#say("disconnected", how);
   }
 
   #drop() {
-    this.#beside.close();
+    this.#beside?.close();
     this.#beside = null;
-    this.#subscribed.ids.isKeeping = false;
+    this.#channels.isOverlapping = false;
   }
 
-  #lost(line, ending) {
-    this.#unclimb();
-    this.#publications.lost();
-    this.#subscribed.lost();
-    if (line.messages || this.#environment.now() - line.openedAt >= SOUND_MS) {
-      this.#failures = this.#brief = 0;
-      if (!line.level) this.#climbs = 0;
-    } else if (++this.#brief >= 2 && line.level + 1 < this.#options.transports.length) {
-      this.#brief = 0;
-      this.#level = line.level + 1;
-    }
-    if (this.#beside) {
-      this.#line = this.#beside;
-      this.#beside = null;
-      this.#say("connecting", ending, 0);
-    } else this.#backOff(ending);
+  // The answers will not come, and nobody climbs.
+  #lose() {
+    const asked = [...this.#asked.values()];
+    this.#asked.clear();
+    this.#unclimb?.();
+    for (const take of asked) take({ code: 0, message: "connection lost; it may have been published" });
   }
 
-  #backOff(ending) {
-    this.#line = null;
-    const { now, random } = this.#environment;
-    const delay = pause(this.#failures++, ending.wait, random);
-    this.#earliest = now() + ending.wait;
-    this.#unpause = after(this.#environment, delay, () => this.#dial(this.#level));
-    this.#publications.waiting();
-    this.#say("connecting", ending, delay);
-  }
-
-  #stop(ending) {
-    this.#unpause?.();
-    this.#unpause = null;
-    this.#unclimb();
-    this.#line?.close();
-    if (this.#beside) this.#drop();
-    this.#line = null;
-    this.#publications.lost();
-    this.#publications.waiting();
-    this.#subscribed.lost();
-    this.#say("disconnected", ending);
-  }
-
-  #say(state, { code, reason }, delay = 0) {
-    this.#state = state;
-    this.#tell({ type: "state", state, transport: this.#line?.transport ?? "", code, reason, delay });
+  #say(state, { code, message }, delay = 0) {
+    this.#tell({ type: "state", state, transport: this.#line?.transport ?? "", code, reason: message, delay });
   }
 }

@@ -1,10 +1,8 @@
-// Addresses of the public port, and GET requests to them.
-
-import { broken, refused } from "./advice.js";
+// GET requests to the public port.
 
 /**
  * What a connection asks for.
- * @typedef {{url: string, client: string, channels: string[], since: string, credentials: RequestCredentials,
+ * @typedef {{url: string, client: string, channels: Set<string>, since: string, credentials: RequestCredentials,
  *   environment: import("./environment.js").Environment}} Call
  */
 
@@ -15,55 +13,38 @@ import { broken, refused } from "./advice.js";
  * @returns {string}
  */
 export function address({ url, client, channels, since }, path, parameters) {
-  const query = new URLSearchParams(channels.map((channel) => ["channel", channel]));
-  for (const [name, value] of Object.entries({ client, since, ...parameters })) if (value !== "") query.append(name, value);
+  const query = new URLSearchParams({ since, ...parameters });
+  if (client) query.append("client", client);
+  for (const channel of channels) query.append("channel", channel);
   return `${url}comet/${path}?${query}`;
 }
 
 /**
- * Asks, and looks at the head of the answer.
  * @param {Call} call
- * @param {string} target
+ * @param {string} path
  * @param {string} type the content type that is wanted
- * @param {AbortSignal} signal
+ * @param {AbortSignal} [signal]
+ * @param {object} [parameters]
  * @returns {Promise<Response>} 200 and of that type
- * @throws {import("./advice.js").Ending} in all other cases
+ * @throws {import("./advice.js").Ending} another status
+ * @throws {SyntaxError} another type: a captive portal says 200 to everything, and gives its own page
+ * @throws {Error} no answer, or nothing to ask for
  */
-export async function ask({ credentials, environment }, target, type, signal) {
-  let response;
-  try {
-    response = await environment.fetch(target, { headers: { Accept: type }, cache: "no-store", credentials, signal });
-  } catch (error) {
-    throw broken(error.message);
-  }
-  if (response.status !== 200) throw await refused(response, environment.now());
-  const given = response.headers.get("Content-Type") ?? "";
-  // A captive portal says 200 to everything, and gives its own page.
-  if (!given.startsWith(type)) throw { ...broken(`not ${type} but ${given}`), isGarbage: true };
+export async function request(call, path, type, signal, parameters) {
+  const { client, channels, credentials, environment } = call;
+  const { fetch, now } = environment;
+  if (!client && !channels.size) throw Error("nothing to hear");
+  const response = await fetch(address(call, path, parameters), { headers: { Accept: type }, credentials, signal });
+  const { status, statusText, headers } = response;
+  const wait = headers.get("Retry-After");
+  if (status !== 200) throw { code: status, message: statusText, wait: wait * 1000 || Date.parse(wait) - now() };
+  if (!`${headers.get("Content-Type")}`.startsWith(type)) throw SyntaxError(`not ${type}`);
   return response;
 }
 
-/**
- * Asks for what there is on channels, or waits for it.
- * @param {Call} call
- * @param {object} parameters of the poll
- * @param {AbortSignal} signal
- * @returns {Promise<{position: string, messages: {channel: string, id: string, data: any}[], gaps?: string[]}>}
- * @throws {import("./advice.js").Ending}
- */
-export async function askPoll(call, parameters, signal) {
-  const response = await ask(call, address(call, "poll", parameters), "application/json", signal);
-  let text;
-  try {
-    text = await response.text();
-  } catch (error) {
-    throw broken(error.message);
-  }
-  try {
-    const answer = JSON.parse(text);
-    if (typeof answer.position === "string" && Array.isArray(answer.messages)) return answer;
-  } catch {
-    // said below
-  }
-  throw { ...broken("not the answer of a poll"), isGarbage: true };
+/** @returns {Promise<{position: string, messages: {channel: string, id: string, data: any}[], gaps?: string[]}>} */
+export async function poll(call, parameters, signal) {
+  const answer = await (await request(call, "poll", "application/json", signal, parameters)).json();
+  if (!answer.messages) throw SyntaxError("not a poll");
+  return answer;
 }
