@@ -19,16 +19,19 @@ export function isFinal(code) {
 }
 
 /**
- * Waits before the next try: for anything up to a bound that doubles, so that those who were cut off together do not
- * come back together; when the server said how long, for that and up to half more.
+ * How long to wait before the next try: anything up to a bound that doubles, so that those who were cut off together do
+ * not come back together; when the server said how long, that and up to half more.
  * @param {import("./environment.js").Environment} environment
  * @param {number} failures in a row
- * @param {number} wait ms to wait at least
- * @param {() => void} act called then
- * @returns {{delay: number, cancel: () => void}} ms
+ * @param {number} [wait] ms to wait at least
+ * @returns {number} ms
  */
-export function backOff(environment, failures, wait, act) {
-  const jitter = environment.random();
-  const delay = Math.max(wait * (1 + jitter / 2), jitter * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures));
-  return { delay, cancel: after(environment, delay, act) };
+export function pause({ random }, failures, wait = 0) {
+  const jitter = random();
+  return Math.max(wait * (1 + jitter / 2), jitter * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures));
+}
+
+/** Waits for such a pause. */
+export function backOff(environment, failures, wait) {
+  return new Promise((go) => after(environment, pause(environment, failures, wait), go));
 }

@@ -46,10 +46,12 @@ export class Line {
     const [open, patience] = TRANSPORTS[this.transport];
     this.#expect(patience);
     this.#watch();
+    const { client, channels } = this.call;
     try {
+      if (open !== openWebSocket && !client && !channels.size) throw Error("nothing to hear");
       this.#close = open(this, this.call);
     } catch (error) {
-      // There is no WebSocket, or a policy forbids it.
+      // Or there is no WebSocket, or a policy forbids it.
       this.end(error);
     }
   }

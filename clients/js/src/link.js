@@ -3,10 +3,11 @@
 // At most two lines are open at once: the one that counts, and one beside it that takes its place when it works (a better
 // transport that is tried; the same one with other channels). What both bring is told once, by its id.
 
-import { backOff, isFinal } from "./advice.js";
+import { isFinal, pause } from "./advice.js";
 import { Channels } from "./channels.js";
 import { after, surroundings } from "./environment.js";
 import { Line } from "./line.js";
+import { Publications } from "./publications.js";
 
 /** A connection that lived so long, or brought a message, was worth its opening. */
 const SOUND_MS = 10_000;
@@ -14,14 +15,15 @@ const FIRST_CLIMB_MS = 60_000;
 const LAST_CLIMB_MS = 600_000;
 /** After so many failures in a row nothing is known any more of what works. */
 const MOST_FAILURES = 3;
-/** Codes of answers of a server that is short of something, the same may be asked again; 0: there was no answer. */
-const PASSING = [0, 100, 111];
+/** Codes of answers of a server that is short of something; the same may be asked again. */
+const PASSING = [100, 111];
 const ASKED = { code: 0, message: "" };
 
 export class Link {
   #options;
   #tell;
   #channels;
+  #publications = new Publications();
   /** The line that counts, and the one beside it, after which others are tried down to the level `#until`. */
   #line = null;
   #beside = null;
@@ -35,8 +37,6 @@ export class Link {
   #uncome = null;
   #unclimb = null;
   #renewing = null;
-  #asked = new Map();
-  #lastId = 0;
 
   /**
    * @param {{url: string, client?: string, since?: string, transports: string[], credentials?: RequestCredentials,
@@ -70,7 +70,7 @@ export class Link {
    * @param {string} channel
    * @param {string} [since] what was missed since then is told first
    */
-  subscribe(channel, since) {
+  subscribe(channel, since = "") {
     if (this.#channels.wanted.has(channel)) return;
     this.#channels.add(channel, since);
     this.#changed();
@@ -84,15 +84,12 @@ export class Link {
     else this.#renew();
   }
 
-  /** @returns {Promise<string>} the message's id; rejects with an Error that has a `code` */
+  /**
+   * Publishes; while a connection is being made it waits for that.
+   * @returns {Promise<string>} the message's id; rejects with an Error that has a `code`
+   */
   publish(channel, data, key) {
-    return new Promise((resolve, reject) => {
-      const take = ({ op, code, message }) =>
-        op === "ok" ? resolve(message) : reject(Object.assign(Error(message), { code }));
-      if (!this.#line?.isOpen) take({ code: 0, message: "not connected" });
-      else if (!this.#line.send) take({ code: 108, message: "only a WebSocket can publish" });
-      else this.#ask({ op: "publish", channel, data, key }, take);
-    });
+    return this.#publications.publish("connected", this.#line, { op: "publish", channel, data, key });
   }
 
   /**
@@ -118,22 +115,21 @@ export class Link {
       this.#beside = null;
       this.#lose();
     }
-    this.#channels.isOverlapping = false;
+    this.#channels.ids.isKeeping = false;
     this.#line = line;
     this.#level = line.level;
     this.#say("connected", ASKED);
-    this.#channels.opened(line.call);
+    for (const channel of line.call.channels) this.#channels.settle(channel, line.call.since);
+    this.#publications.opened(line);
     this.#climbLater();
     this.#changed();
   }
 
   hear(object) {
-    const { op, id, code, message, position } = object;
-    const take = this.#asked.get(id);
-    this.#asked.delete(id);
-    if (take) take(object);
-    else if (op === "message") this.#channels.message(object);
+    const { op, code, message, position } = object;
+    if (op === "message") this.#channels.message(object);
     else if (op === "gap") this.#channels.gap(object);
+    else if (this.#publications.answered(object)) return;
     else if (op === "error") this.#tell({ type: "error", code, message });
     else this.#channels.stand(position);
   }
@@ -156,9 +152,7 @@ export class Link {
   #open(level) {
     const { wanted, cursor } = this.#channels;
     const transport = this.#options.transports[level];
-    // A WebSocket asks for what is new when it is open: the position does not speak for that.
-    const channels = [...wanted.keys()].filter((each) => !wanted.get(each).since || transport !== "websocket");
-    return new Line(this, { ...this.#options, channels: new Set(channels), since: cursor }, transport, level);
+    return new Line(this, { ...this.#options, channels: new Set(wanted.keys()), since: cursor }, transport, level);
   }
 
   #has(level) {
@@ -176,7 +170,7 @@ export class Link {
   #try(from, until) {
     this.#unclimb?.();
     this.#until = until;
-    this.#channels.isOverlapping = true;
+    this.#channels.ids.isKeeping = true;
     this.#beside = this.#open(from);
     this.#beside.open();
   }
@@ -194,17 +188,17 @@ export class Link {
   // What the line does not bring yet is asked for by WebSocket; else another line is opened.
   #changed() {
     const line = this.#line;
-    const channels = this.#channels;
     if (!line?.isOpen) return this.#renew();
-    for (const [channel, record] of channels.wanted) {
+    const { wanted } = this.#channels;
+    for (const [channel, record] of wanted) {
       if (line.call.channels.has(channel)) continue;
       if (!line.send || this.#beside) return this.#renew();
       line.call.channels.add(channel);
-      this.#ask({ op: "subscribe", channels: [channel] }, (answer) => {
-        if (channels.wanted.get(channel) !== record) return;
-        if (answer.op === "ok") channels.settle(record);
-        else if (PASSING.includes(answer.code)) line.end({ message: answer.message });
-        else channels.remove(channel, answer);
+      this.#publications.ask(line, { op: "subscribe", channels: [channel] }, (answer) => {
+        if (record !== wanted.get(channel)) return;
+        if (answer.op === "ok") this.#channels.settle(channel);
+        else if (PASSING.includes(answer.code)) line.end(answer);
+        else this.#channels.remove(channel, answer);
       });
     }
   }
@@ -219,11 +213,6 @@ export class Link {
       this.#drop();
       this.#try(level, line.level);
     });
-  }
-
-  #ask(object, take) {
-    this.#asked.set(++this.#lastId, take);
-    this.#line.send({ ...object, id: this.#lastId });
   }
 
   // -- how lines end
@@ -246,8 +235,9 @@ export class Link {
     this.#line = null;
     this.#channels.lost();
     if (this.#failures > MOST_FAILURES) this.#level = 0;
-    const { delay, cancel } = backOff(environment, this.#failures++, how.wait, () => this.#dial(this.#level));
-    this.#uncome = cancel;
+    const delay = pause(environment, this.#failures++, how.wait);
+    this.#uncome = after(environment, delay, () => this.#dial(this.#level));
+    this.#publications.waiting();
     this.#earliest = environment.now() + how.wait;
     this.#say("connecting", how, delay);
   }
@@ -259,21 +249,20 @@ export class Link {
     this.#line = this.#uncome = null;
     this.#channels.lost();
     this.#lose();
+    this.#publications.waiting();
     this.#say("disconnected", how);
   }
 
   #drop() {
     this.#beside?.close();
     this.#beside = null;
-    this.#channels.isOverlapping = false;
+    this.#channels.ids.isKeeping = false;
   }
 
   // The answers will not come, and nobody climbs.
   #lose() {
-    const asked = [...this.#asked.values()];
-    this.#asked.clear();
+    this.#publications.lost();
     this.#unclimb?.();
-    for (const take of asked) take({ code: 0, message: "connection lost; it may have been published" });
   }
 
   #say(state, { code, message }, delay = 0) {

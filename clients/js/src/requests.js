@@ -2,7 +2,7 @@
 
 /**
  * What a connection asks for.
- * @typedef {{url: string, client: string, channels: Set<string>, since: string, credentials: RequestCredentials,
+ * @typedef {{url: string, client: string, channels: Iterable<string>, since: string, credentials: RequestCredentials,
  *   environment: import("./environment.js").Environment}} Call
  */
 
@@ -28,16 +28,15 @@ export function address({ url, client, channels, since }, path, parameters) {
  * @returns {Promise<Response>} 200 and of that type
  * @throws {import("./advice.js").Ending} another status
  * @throws {SyntaxError} another type: a captive portal says 200 to everything, and gives its own page
- * @throws {Error} no answer, or nothing to ask for
+ * @throws {Error} no answer
  */
 export async function request(call, path, type, signal, parameters) {
-  const { client, channels, credentials, environment } = call;
+  const { credentials, environment } = call;
   const { fetch, now } = environment;
-  if (!client && !channels.size) throw Error("nothing to hear");
   const response = await fetch(address(call, path, parameters), { headers: { Accept: type }, credentials, signal });
   const { status, statusText, headers } = response;
   const wait = headers.get("Retry-After");
-  if (status !== 200) throw { code: status, message: statusText, wait: wait * 1000 || Date.parse(wait) - now() };
+  if (status !== 200) throw { code: status, message: statusText, wait: wait * 1000 || Date.parse(wait) - now() || 0 };
   if (!`${headers.get("Content-Type")}`.startsWith(type)) throw SyntaxError(`not ${type}`);
   return response;
 }
