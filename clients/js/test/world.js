@@ -83,6 +83,8 @@ export class World {
 class Socket {
   sent = [];
   state = "connecting";
+  /** Hears what is sent, when somebody answers by itself. */
+  server = null;
 
   constructor(url, protocols) {
     this.url = new URL(url);
@@ -91,7 +93,9 @@ class Socket {
 
   send(text) {
     if (this.state !== "open") throw new Error(`a socket that is ${this.state} cannot send`);
-    this.sent.push(JSON.parse(text));
+    const object = JSON.parse(text);
+    this.sent.push(object);
+    this.server?.(object);
   }
 
   close() {
