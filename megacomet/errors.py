@@ -18,6 +18,7 @@
           Unanswered          the answer did not come; what was asked for may have been done
         Rejected              the API's answer is an error
       Disconnected            the server has told a client that listens not to come back
+      SubscriptionRefused     channels that were added later cannot be listened to
 
 Callers test types and `code`, never the text. Whatever is not a MegaCometError is a bug.
 """
@@ -287,3 +288,22 @@ class Disconnected(MegaCometError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.reason}"
+
+
+class SubscriptionRefused(MegaCometError):
+    """Raised when channels that were added later cannot be listened to; everything else goes on.
+
+    Attributes:
+        channels: their names.
+        code: of `OP_CODES`, or the HTTP status.
+        reason: what was told, for people.
+    """
+
+    def __init__(self, channels: tuple[str, ...], code: int, reason: str) -> None:
+        super().__init__(channels, code, reason)
+        self.channels = channels
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.channels)}: {self.code}: {self.reason}"

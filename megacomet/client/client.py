@@ -11,21 +11,21 @@ from twisted.internet.defer import Deferred
 
 from megacomet.client.awaiting import Awaited
 from megacomet.client.calls import post_push
+from megacomet.client.checks import check_client, check_listened, check_since
 from megacomet.client.http import Http
 from megacomet.client.items import POLL, SSE, TRANSPORTS, WEBSOCKET, Pushed
 from megacomet.client.link import Link
 from megacomet.client.listening import Listening, Watch
 from megacomet.client.places import Place, place_of
-from megacomet.client.polling import PollWay
+from megacomet.client.polling import LIMIT, Polled, PollWay, poll
 from megacomet.client.pushing import Targets, body_of, targets_of
 from megacomet.client.reactors import running_reactor
 from megacomet.client.sse import SseWay
-from megacomet.client.ways import Way
+from megacomet.client.subscribing import Subscribing
+from megacomet.client.ways import Wanted, Way
 from megacomet.client.websocket import WebSocketWay
-from megacomet.errors import BadName, BadPosition, PeerError
-from megacomet.names import check_channel, check_client_id, is_position, is_reserved
+from megacomet.errors import PeerError
 
-OLDEST: Final = "oldest"
 TIMEOUT_S: Final = 10.0
 
 
@@ -83,7 +83,7 @@ class Client:
         for channel in channels:
             check_listened(channel)
         if client_id is not None:
-            check_client_id(client_id.encode("utf-8", "surrogatepass"))
+            check_client(client_id)
         check_since(since)
         reactor, http = self._reactor(), self._requests()
         ways: dict[str, Way] = {
@@ -91,12 +91,12 @@ class Client:
             SSE: SseWay(http),
             POLL: PollWay(http, reactor),
         }
-        listening = Listening(since or "", watch)
+        listening = Listening(since or "", client_id is not None, watch)
         link = Link(
             ways, self._transports, channels, client_id or "", listening.feed, listening, reactor, random.random
         )
         self._listenings.add(listening)
-        listening.begin(link)
+        listening.begin(link, Subscribing(link, self._fetch, listening, reactor, random.random))
         return listening
 
     @overload
@@ -197,6 +197,9 @@ class Client:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def _fetch(self, channels: Sequence[str], since: str) -> Deferred[Polled]:
+        return Deferred.fromCoroutine(poll(self._requests(), Wanted(channels, "", since), 0, LIMIT))
+
     def _reactor(self) -> Any:
         return self._given_reactor if self._given_reactor is not None else running_reactor()
 
@@ -204,18 +207,3 @@ class Client:
         if self._http is None:
             self._http = Http(self._reactor(), self._place)
         return self._http
-
-
-def check_listened(channel: str) -> None:
-    """Raise `BadName`, or `PeerError` (`reserved-channel`), when nobody can listen to a channel by its name."""
-    if not isinstance(channel, str):
-        raise BadName(f"a channel is a str, not {type(channel).__name__}")
-    raw = check_channel(channel.encode("utf-8", "surrogatepass"))
-    if is_reserved(raw):
-        raise PeerError("reserved-channel", f"{channel!r}: mailboxes are listened to by client_id, * by everybody")
-
-
-def check_since(since: str | None) -> None:
-    """Raise `BadPosition` when it is neither a position nor "oldest"."""
-    if since and since != OLDEST and not is_position(since.encode("utf-8", "surrogatepass")):
-        raise BadPosition(f"since is a position, or {OLDEST!r}, not {since[:60]!r}")

@@ -159,6 +159,13 @@ class Feed:
                 self.shelf.put(Gap(value.channels, value.position), 0, "")
         return count
 
+    def leave(self, channel: str) -> None:
+        """Drop what is there of a channel, and what comes of it."""
+        self.left.add(channel)
+        self._waiting.pop(channel, None)
+        self.shelf.drop(channel)
+        self._stand()
+
     def release(self, channel: str) -> None:
         """Tell what has waited of a channel, but for what was caught up already."""
         for message, size in self._waiting.pop(channel, ()):

@@ -47,6 +47,7 @@ class Leg:
     Attributes:
         transport: its name.
         wanted: what it was opened for.
+        hears: the channels that come by it.
         is_open: whether it has a position.
         opened_s: since when; before, since when it is tried.
         heard_s: when the last bytes came.
@@ -58,6 +59,7 @@ class Leg:
     def __init__(self, whole: Whole, transport: str, wanted: Wanted, feed: Feed, clock: Timers) -> None:
         self.transport = transport
         self.wanted = wanted
+        self.hears = set(wanted.channels)
         self.is_open = self.has_brought = self.is_paused = self.has_complained = False
         self.opened_s = self.heard_s = clock.seconds()
         self._whole: Whole | None = whole

@@ -11,8 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-import attrs
-
 from megacomet.client.feed import Feed
 from megacomet.client.items import CONNECTED, CONNECTING, DISCONNECTED, Change
 from megacomet.client.leg import Leg, Timers
@@ -37,6 +35,9 @@ class Owner(Protocol):
 
     def answered(self, value: Value) -> None:
         """A request was answered."""
+
+    def refused_channels(self, channels: Sequence[str], ending: Ending) -> None:
+        """Channels that were added cannot be heard."""
 
     def finished(self, ending: Ending) -> None:
         """The server does not want the client back."""
@@ -122,6 +123,11 @@ class Link:
         if self._leg is not None and self._leg.is_open:
             self._drop_beside()
             self._open_beside(self._leg.transport)
+
+    @property
+    def hears(self) -> set[str]:
+        """The channels that come by the connection that stands; who changes that changes the set."""
+        return self._leg.hears if self._leg is not None else set()
 
     @property
     def is_open(self) -> bool:
@@ -244,13 +250,20 @@ class Link:
         if self._leg is None or leg is None:
             return
         if leg.transport == self._leg.transport:
-            # It was to take over the channels that are now wanted: without it the present one is of no use.
-            self._leg.close()
-            self._broke(self._leg, attrs.evolve(ending, is_server_s=True))
+            self._not_renewed(leg, ending)
         elif self._to_probe:
             self._open_beside(self._to_probe.pop(0))
         else:
             self._plan_probe()
+
+    def _not_renewed(self, leg: Leg, ending: Ending) -> None:
+        """Go on without what a connection for other channels was opened for, or try again from the beginning."""
+        added = [channel for channel in leg.wanted.channels if channel not in self.hears]
+        if added and self._is_final(ending):
+            self.owner.refused_channels(added, ending)
+        elif self._leg is not None:
+            self._leg.close()
+            self._broke(self._leg, ending)
 
     def _drop_beside(self) -> None:
         if self._beside is not None:

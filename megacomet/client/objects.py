@@ -6,7 +6,9 @@ is `Garbage`.
 
 from __future__ import annotations
 
-from typing import Any, Final
+import json
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
 
 import attrs
 import msgspec
@@ -65,6 +67,8 @@ class Gone:
     position: str
 
 
+T = TypeVar("T")
+
 Value = Message | Position | Lost | Gone | Ok | Refusal
 
 
@@ -94,7 +98,8 @@ class _Op(msgspec.Struct):
     op: str
 
 
-_decode: Final = msgspec.json.Decoder(Message | Position | Lost | Ok | Refusal).decode
+_Frame = Message | Position | Lost | Ok | Refusal
+_decode: Final = msgspec.json.Decoder(_Frame).decode
 _decode_op: Final = msgspec.json.Decoder(_Op).decode
 _decode_event: Final = msgspec.json.Decoder(_EventData).decode
 _decode_gap: Final = msgspec.json.Decoder(_GapData).decode
@@ -102,10 +107,31 @@ _decode_polled: Final = msgspec.json.Decoder(_Polled).decode
 _BROKEN: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
-def of_frame(payload: bytes) -> Message | Position | Lost | Ok | Refusal | None:
+def _decoded(decode: Callable[[Any], T], kind: Any, raw: bytes | str) -> T:
+    """Decode, also what has numbers of a size that the decoder refuses: to servers any size is a number."""
+    try:
+        return decode(raw)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError as error:
+        try:
+            value: T = msgspec.convert(json.loads(raw, parse_int=_integer), kind)
+        except (ValueError, RecursionError):
+            raise error from None
+        return value
+
+
+def _integer(digits: str) -> int | float:
+    try:
+        return int(digits)
+    except ValueError:  # more digits than Python reads
+        return float(digits)
+
+
+def of_frame(payload: bytes) -> _Frame | None:
     """Return what a text frame of the WebSocket says; None: nothing that this version knows."""
     try:
-        value: Message | Position | Lost | Ok | Refusal = _decode(payload)
+        value: _Frame = _decoded(_decode, _Frame, payload)
         return value
     except msgspec.ValidationError as e:
         _pass_over(payload, e)
@@ -134,7 +160,7 @@ def of_event(kind: str, id_: str, data: str) -> Message | Position | Gone | None
     """
     try:
         if kind == "message":
-            event = _decode_event(data)
+            event = _decoded(_decode_event, _EventData, data)
             if not id_:
                 raise Garbage(f"a message without an id: {shown(data)}")
             return Message(event.channel, id_, event.data)
@@ -150,7 +176,7 @@ def of_event(kind: str, id_: str, data: str) -> Message | Position | Gone | None
 def of_poll(body: bytes) -> list[Message | Position | Gone]:
     """Return what the answer to a poll says: the gap, the messages, and the position behind them."""
     try:
-        polled = _decode_polled(body)
+        polled = _decoded(_decode_polled, _Polled, body)
     except _BROKEN as e:
         raise Garbage(f"an answer that is not of the form ({e}): {shown(body)}") from None
     values: list[Message | Position | Gone] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from megacomet.client.items import Item
+from megacomet.client.items import Item, Message
 
 #: What is held for a program that is slow; beyond, the connection is not read.
 MOST_HELD: Final = 256
@@ -58,6 +58,22 @@ class Shelf:
             self._items[-1] = (item, size, position)
         else:
             self.position = position
+
+    def drop(self, channel: str) -> None:
+        """Forget the messages of a channel; the positions behind them stay."""
+        kept: deque[tuple[Item, int, str]] = deque()
+        for item, size, position in self._items:
+            if not isinstance(item, Message) or item.channel != channel:
+                kept.append((item, size, position))
+                continue
+            self._bytes -= size
+            if not position:
+                continue
+            if kept:
+                kept[-1] = (*kept[-1][:2], position)
+            else:
+                self.position = position
+        self._items = kept
 
     def take(self) -> Item | None:
         """Return the oldest item; None: there is none."""
