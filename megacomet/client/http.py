@@ -22,6 +22,8 @@ from megacomet.client.places import Endpoints, Place
 from megacomet.client.rules import wait_of_header
 
 USER_AGENT: Final = f"megacomet-client/{__version__}"
+#: A connection is kept for the next request for less time than the server keeps it (75 s).
+KEPT_S: Final = 60
 #: An error's body is read up to here.
 MOST_ERROR_BYTES: Final = 65_536
 
@@ -48,6 +50,9 @@ class Http:
         self._reactor = reactor
         self.place = place
         self._pool = HTTPConnectionPool(reactor)
+        # Whoever asks knows when to ask again: many clients of a server that has gone are not to come back at once.
+        self._pool.retryAutomatically = False
+        self._pool.cachedConnectionTimeout = KEPT_S
         self._client = HTTPClient(Agent.usingEndpointFactory(reactor, Endpoints(reactor, place), self._pool))
 
     def get(self, path: str, headers: dict[str, str]) -> Deferred[Any]:
@@ -172,10 +177,7 @@ class WholeBody(BodyReader):
 
 
 class _Unread(BodyReader):
-    """Closes the connection of an answer whose body nobody wants."""
-
-    def connectionMade(self) -> None:
-        self.drop()
+    """Takes a body that nobody wants."""
 
     def body_ended(self, error: str) -> None:
         """Nobody is told."""
@@ -183,7 +185,9 @@ class _Unread(BodyReader):
 
 def discard_body(response: Any) -> None:
     """Read nothing of the body of treq's answer, and close its connection."""
-    response.deliverBody(_Unread())
+    reader = _Unread()
+    response.deliverBody(reader)
+    reader.drop()
 
 
 def whole_body(response: Any, most_bytes: int = MOST_BYTES) -> Deferred[bytes]:
