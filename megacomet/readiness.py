@@ -1,7 +1,7 @@
 """Telling the service manager that has started us when we are ready and when we stop: systemd's sd_notify(3).
 
-It names a socket in the environment, and waits for us where the unit says `Type=notify`. Started by anybody else there is
-no such name, and nothing is told.
+It names a socket in the environment, and waits for us where the unit says `Type=notify`. Started by anybody else
+there is no such name, and nothing is told.
 """
 
 from __future__ import annotations
