@@ -45,6 +45,7 @@ from megacomet.manager.supervisor import Supervisor
 from megacomet.manager.takeover import take_over
 from megacomet.options import Options
 from megacomet.proctitle import set_title
+from megacomet.readiness import READY, STOPPING, tell_service_manager
 from megacomet.rlimits import raise_descriptor_limit, workers_for
 from megacomet.settings import Settings, to_json
 from megacomet.statedir import prepare
@@ -179,6 +180,9 @@ class Server(MultiService):
         supervisor.zygote, self._nursery.family = self._nursery, supervisor
         core.live.start()
         self._nursery.start(running=ground.is_inherited)
+        if ground.is_inherited:
+            # Its clients are being served: that one of its workers does not come up is no reason to start all over.
+            tell_service_manager(READY)
 
     def _birth(self, ground: Ground) -> Birth:
         layout, descriptors = ground.listeners.pack()
@@ -212,6 +216,7 @@ class Server(MultiService):
             workers=ground.workers,
             room=ground.room(self._settings.capacity),
         )
+        tell_service_manager(READY)
 
     def _tell_where(self) -> None:
         """Leave in the state directory where we are found."""
@@ -249,6 +254,7 @@ class Server(MultiService):
         assert ground is not None
         patience_s = self._settings.stop_s * WORKERS_PART
         self._log.info("stopping")
+        tell_service_manager(STOPPING)
         ended = core.manager.supervisor.stop(patience_s)
         own = gatherResults([self._quiet(MultiService.stopService(self)), self._quiet(core.site.stop())], True)
         timer = self._reactor.callLater(patience_s, own.cancel)

@@ -45,6 +45,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.proctitle": 3,
     "megacomet.publishing": 3,
     "megacomet.pulse": 3,
+    "megacomet.readiness": 3,
     "megacomet.forking": 3,
     "megacomet.rlimits": 3,
     "megacomet.rows": 3,

@@ -148,8 +148,10 @@ def ask_unix(path: Path) -> bytes:
 
 
 def test_listening_on_sockets_of_systemd(tmp_path: Path) -> None:
-    """Sockets that systemd opened are used, by name and by number, by all workers."""
-    with socket.socket() as one, socket.socket() as two:
+    """Sockets that systemd opened are used, by name and number, by all workers; it is told of start and end."""
+    notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    notices.bind(str(tmp_path / "notify"))
+    with socket.socket() as one, socket.socket() as two, notices:
         ports = []
         for given in (one, two):
             given.bind(("127.0.0.1", 0))
@@ -161,7 +163,7 @@ def test_listening_on_sockets_of_systemd(tmp_path: Path) -> None:
             tmp_path / "state",
             "--listen=systemd:domain=INET:name=web",
             "--listen=systemd:domain=INET:index=1",
-            env={"LISTEN_FDS": "2", "LISTEN_FDNAMES": "web:more"},
+            env={"LISTEN_FDS": "2", "LISTEN_FDNAMES": "web:more", "NOTIFY_SOCKET": str(tmp_path / "notify")},
             pass_fds=[one.fileno(), two.fileno()],
             wrapper=["/bin/bash", "-c", script, "bash"],
         )
@@ -169,6 +171,9 @@ def test_listening_on_sockets_of_systemd(tmp_path: Path) -> None:
             assert server.addresses == [f"http://127.0.0.1:{port}" for port in ports]
             for server.port in ports:
                 assert server.get("/healthz").endswith(b"ok")
+            notices.settimeout(LINE_S)
+            assert notices.recv(100) == b"READY=1"
+        assert notices.recv(100) == b"STOPPING=1"
 
 
 def test_a_long_state_directory(tmp_path: Path) -> None:
