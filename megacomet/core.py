@@ -78,7 +78,7 @@ class Ground:
 
     def room(self, capacity: int) -> int:
         """Return how many connections there is room for; `capacity` is the setting."""
-        room = connections_for(self.workers, self.limit)
+        room = connections_for(self.listeners.workers or self.workers, self.limit)
         return min(room, capacity or room)
 
 

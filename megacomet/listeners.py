@@ -69,6 +69,11 @@ class Listeners:
         """The addresses, each once, in the order of the settings."""
         return list(dict.fromkeys(address.label for address in self.addresses))
 
+    @property
+    def workers(self) -> int:
+        """How many workers clients come in by: of those that share a socket the first few alone have it."""
+        return len({number for address in self.addresses for number in address.sockets})
+
     def of(self, number: int) -> list[Listener]:
         """Return what the worker listens on."""
         return [

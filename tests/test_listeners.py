@@ -196,6 +196,7 @@ def test_unix_socket(tmp_path: Path, closing: list[Listeners]) -> None:
     assert listeners.labels == [f"unix:{path}"]
     assert path.stat().st_mode & 0o777 == 0o660
     assert [len(listeners.of(number)) for number in range(6)] == [1] * MOST_SHARERS + [0] * (6 - MOST_SHARERS)
+    assert listeners.workers == MOST_SHARERS
     assert all(each.shared for each in listeners.of(0))
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(path))

@@ -222,6 +222,20 @@ def test_since(server: Server, clock: Clock, start: Callable[..., Clients]) -> N
     assert clients.counts()["reconnects"] == 1
 
 
+def test_since_of_a_timeout(server: Server, start: Callable[..., Clients]) -> None:
+    """An answer without a message may have a position: the client goes on from there, and another log is a gap."""
+    clients = start(since=True)
+    until(clients, lambda: clients.waiting == 1)
+    connection, _ = server.take()
+    for position, gaps in (("abc-17", 0), ("abc-20", 0), ("", 0), ("new-0", 1), ("new-3", 1)):
+        asked = clients.timeouts
+        more = f"MegaComet-Position: {position}\r\n" if position else ""
+        connection.sendall(f"HTTP/1.1 204 No Content\r\n{more}\r\n".encode())
+        until(clients, lambda asked=asked: clients.timeouts > asked)  # type: ignore[misc]
+        assert request(connection) == f"GET /c0.js?since={position or 'abc-20'} HTTP/1.1"
+        assert clients.ledger.gaps == gaps
+
+
 def test_since_before_the_first_message(server: Server, clock: Clock, start: Callable[..., Clients]) -> None:
     """A client that was lost before it heard anything asks for all that is kept."""
     clients = start(since=True)

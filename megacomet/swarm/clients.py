@@ -15,8 +15,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from megacomet.swarm import sockets, transports
-from megacomet.swarm.answers import Answer, BadAnswer, cut, cut_head
-from megacomet.swarm.events import CLOSE, PING, POSITION, Event
+from megacomet.swarm.answers import Answer, BadAnswer, cut, cut_head, header
+from megacomet.swarm.events import CLOSE, GAP, PING, POSITION, Event
 from megacomet.swarm.ledger import Ledger
 from megacomet.swarm.mix import TRANSPORTS
 from megacomet.swarm.opening import Opening
@@ -250,6 +250,7 @@ class Clients:
             self.ledger.told(client, events)
         elif answer.status == 204:
             self.timeouts += 1
+            self._timed_out(client, header(answer.head, b"megacomet-position"))
         self.answered += 1
         if answer.status not in (200, 204):
             self._close(descriptor, client)
@@ -264,6 +265,20 @@ class Clients:
         else:
             # When the server has closed behind its answer, the next read says so and the client comes back.
             self._write(descriptor, self._request(client))
+
+    def _timed_out(self, client: int, position: bytes) -> None:
+        """Go on from where an answer without a message says: after a restart the server answers so until one does.
+
+        Another log than before is a gap, which the answer to a script has no words for.
+        """
+        positions = self.ledger.positions
+        if positions is None or not position:
+            return
+        before = positions.of(client)
+        kind, channel = POSITION, b""
+        if before and before.split(b"-")[0] != position.split(b"-")[0]:
+            kind, channel = GAP, b"@%b%d" % (self._plan.prefix.encode(), self._plan.first + client)
+        self.ledger.told(client, [(kind, position, channel, b"")])
 
     def _read_stream(self, descriptor: int, client: int, data: bytes, kind: int) -> None:
         if not data:
