@@ -56,10 +56,7 @@ export function makeHub(hub, environment, post) {
 
   // It begins now, and not where the first tab stands: that says nothing of the others.
   function begin() {
-    const mine = new environment.Link({ url, client, credentials, transports, environment }, (event) => {
-      if (mine === link) told(event);
-    });
-    link = mine;
+    link = new environment.Link({ url, client, credentials, transports, environment }, told);
     asked = new Set(own);
     live = new Set();
     state = { state: "disconnected" };
@@ -70,14 +67,12 @@ export function makeHub(hub, environment, post) {
   }
 
   function join(name, { channels }, through) {
-    const before = tabs.get(name);
     const tab = { through, channels: new Set(), watch: new AbortController() };
     if (!link) begin();
     tabs.set(name, tab);
     send([tab], { op: "joined" });
     if (state.state === "connected") tell([tab], state);
     for (const channel of channels) if (tabs.get(name) === tab) subscribe(name, tab, channel);
-    if (before) leave(before);
     if (tabs.get(name) !== tab) return;
     connect();
     // It is given when the tab has ended, however it did.
@@ -86,18 +81,15 @@ export function makeHub(hub, environment, post) {
 
   function drop(name) {
     const tab = tabs.get(name);
+    if (!tab) return;
     tabs.delete(name);
-    if (tab) leave(tab);
-    if (tabs.size || !link) return;
+    tab.watch.abort();
+    for (const channel of tab.channels) forget(tab.channels, channel);
+    if (tabs.size) return;
     // What came now would count as delivered, and nobody would have it.
     const last = link;
     link = null;
     last.disconnect();
-  }
-
-  function leave({ channels, watch }) {
-    watch.abort();
-    for (const channel of channels) forget(channels, channel);
   }
 
   function subscribe(name, tab, channel) {
@@ -147,9 +139,9 @@ export function makeHub(hub, environment, post) {
       }
     },
 
-    /** It is over. Another hub goes on from here; when it is there already the tabs join that. */
+    /** It is over. When another hub has taken its place the tabs join that. */
     close(isReplaced) {
-      send(hearing(), { op: isReplaced ? "here" : "answer" });
+      if (isReplaced) send(hearing(), { op: "here" });
       for (const name of [...tabs.keys()]) drop(name);
     },
   };

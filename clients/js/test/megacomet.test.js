@@ -186,6 +186,9 @@ test("listeners come and go, also while they are told", async () => {
   browser.server.publish("news", 1);
   await browser.settle();
   assert.deepEqual(told, ["first", "once"]);
+  browser.server.publish("news", 2);
+  await browser.settle();
+  assert.deepEqual(told, ["first", "once", "first", "late"]);
 });
 
 test("what is closed has nothing any more, and its listeners of the page are gone", async () => {
