@@ -11,9 +11,12 @@ import { VERSION } from "./version.js";
 /** Channels of one connection, as the server has it unless it is set to something else. */
 const MOST_CHANNELS = 128;
 
+/** What the names of hubs begin with. */
+export const HUB = `megacomet ${VERSION} `;
+
 /** Whoever has the same name may share a hub. */
 export function hubName({ url, client, credentials, transports }) {
-  return JSON.stringify(["megacomet", VERSION, url, client, credentials, transports]);
+  return HUB + JSON.stringify({ url, client, credentials, transports });
 }
 
 /**
@@ -22,8 +25,8 @@ export function hubName({ url, client, credentials, transports }) {
  * @param {(throughs: any[], body: object) => void} post
  */
 export function makeHub(hub, environment, post) {
-  const [, , url, client, credentials, transports] = JSON.parse(hub);
-  const own = ["*", `@${client}`]; // come with the connection
+  const options = { ...JSON.parse(hub.slice(HUB.length)), environment };
+  const own = ["*", `@${options.client}`]; // come with the connection
   const tabs = new Map(); // name → {through, channels, watch}
   let link = null;
   let state;
@@ -56,7 +59,7 @@ export function makeHub(hub, environment, post) {
 
   // It begins now, and not where the first tab stands: that says nothing of the others.
   function begin() {
-    link = new environment.Link({ url, client, credentials, transports, environment }, told);
+    link = new environment.Link(options, told);
     asked = new Set(own);
     live = new Set();
     state = { state: "disconnected" };

@@ -42,6 +42,15 @@ test("options may stand alone", () => {
   assert.equal(new MegaComet({ client: "sue", autoConnect: false, environment: tab.environment }).client, "sue");
 });
 
+test("what is not known yet may be given as nothing", async () => {
+  const nothing = { client: undefined, since: null, transports: undefined, remember: undefined, credentials: undefined };
+  const { browser, comet } = alone(nothing);
+  comet.subscribe("news", { since: null });
+  comet.subscribe("sport", undefined);
+  await browser.settle();
+  assert.deepEqual([comet.state, comet.client, comet.mailbox], ["connected", "", null]);
+});
+
 for (const [what, args] of Object.entries({
   "bad url": ["nowhere"],
   'bad url "ftp://a/"': ["ftp://a/"],
@@ -50,6 +59,7 @@ for (const [what, args] of Object.entries({
   'bad client ".."': ["http://a/", { client: ".." }],
   'bad since "yesterday"': ["http://a/", { since: "yesterday" }],
   'bad transports ["pigeon"]': ["http://a/", { transports: ["pigeon"] }],
+  'bad transports "sse"': ["http://a/", { transports: "sse" }],
   "bad transports []": ["http://a/", { transports: [] }],
   'bad credentials "omit"': ["http://a/", { credentials: "omit" }],
 })) {

@@ -387,7 +387,7 @@ test("a worker that does not answer: a tab leads", async () => {
 
 test("a worker of another version: a tab leads", async () => {
   const browser = new BrowserDouble();
-  browser.nameOf = (name) => name.replace(/"\d+\.\d+\.\d+"/, '"0.0.1"');
+  browser.nameOf = (name) => name.replace(/\d+\.\d+\.\d+/, "0.0.1");
   await works(browser, WORKER, 3, 1);
 });
 
