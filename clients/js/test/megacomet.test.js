@@ -160,6 +160,15 @@ for (const shared of [true, false]) {
   });
 }
 
+for (const shared of [true, false]) {
+  test(`what is published in the turn that made the connection waits for it; shared: ${shared}`, async () => {
+    const { browser, comet } = alone({ shared });
+    const published = comet.publish("news", 1);
+    await browser.settle();
+    assert.deepEqual(await published, { id: "e-1" });
+  });
+}
+
 test("a listener that fails is reported, and stops neither the others nor the connection", async (t) => {
   const { browser, tab, comet } = alone();
   const reported = [];
