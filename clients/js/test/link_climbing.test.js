@@ -255,6 +255,25 @@ test("A stream that has slept is opened anew, from its position.", async () => {
   }
 });
 
+test("In a hidden tab, whose timers come once a minute, what is alive stays, and what is dead is noticed.", async () => {
+  for (const transport of ["websocket", "sse", "poll"]) {
+    const world = await linkedBy(transport);
+    world.grain = MINUTE;
+    const [stream] = world.requests;
+    const opened = () => world.sockets.length + world.requests.filter(({ path }) => path === "events").length;
+    for (let n = 0; n < 40; n++) {
+      await world.pass(25_000);
+      if (transport === "websocket") world.socket.tell({ op: "position", position: "e-5" });
+      else if (transport === "sse") stream.write(sse.position("e-5"));
+      else for (const poll of world.requests) if (!poll.isOver) poll.answer({ position: "e-5", messages: [] });
+    }
+    assert.equal(world.told("state").filter(({ state }) => state === "connecting").length, 1, transport);
+    assert.equal(opened(), transport === "poll" ? 0 : 1);
+    await world.pass(4 * MINUTE);
+    assert.ok(world.told("state").some(({ state }) => state === "connecting"), transport);
+  }
+});
+
 test("A clock that is set back or forth breaks nothing.", async () => {
   const world = await linkedBy("websocket");
   for (const jump of [-3_600_000, 7_200_000, -7_200_000]) {
