@@ -68,6 +68,33 @@ test("However much came by the one before the other took over, all of it is know
   assert.deepEqual(world.data, [...numbers, 12_006]);
 });
 
+test("A transport that was left because it broke twice is tried after a minute, and when it does so again, later.", async () => {
+  const world = await linkedBy("websocket", { transports: ALL });
+  const minutes = [];
+  for (let n = 0; n < 4; n++) {
+    for (let breaks = n ? 1 : 2; breaks; breaks--) {
+      world.socket.end();
+      await settle();
+      assert.ok(world.state.delay <= 1000);
+      await world.pass(world.state.delay);
+      if (breaks > 1) world.socket.open("e-5");
+    }
+    await openAt(world, "sse", "e-5");
+    const stream = world.open("events");
+    const [begun, tries] = [world.time, world.sockets.length];
+    while (world.sockets.length === tries) await pingedFor(world, 1000, stream);
+    minutes.push(Math.round((world.time - begun) / MINUTE));
+    world.socket.open("e-5");
+    if (n < 3) {
+      world.socket.end();
+      await settle();
+      await world.pass(world.state.delay);
+      world.socket.open("e-5");
+    }
+  }
+  assert.deepEqual(minutes, [1, 2, 4, 8]);
+});
+
 test("A try that fails leaves all as it is.", async () => {
   const world = await fallenToEvents();
   await pingedFor(world, MINUTE, world.requests[0]);
