@@ -119,6 +119,8 @@ export class Link {
     this.#line = line;
     this.#level = line.level;
     this.#say("connected", ASKED);
+    // Who is told may have had enough.
+    if (line !== this.#line) return;
     for (const channel of line.call.channels) this.#channels.settle(channel, line.call.since);
     this.#publications.opened(line);
     this.#climbLater();
@@ -179,7 +181,6 @@ export class Link {
     const { level } = this.#line;
     const climb = () => this.#try(0, level - 1);
     const ms = Math.min(LAST_CLIMB_MS, FIRST_CLIMB_MS * 2 ** this.#climbs++);
-    this.#unclimb?.();
     if (level) this.#unclimb = after(this.#options.environment, ms, climb);
   }
 

@@ -48,7 +48,7 @@ export function openPolls(line, call) {
       line.hear({ op: "position", position });
       const isSlow = !timeout || environment.now() - asked >= HASTY_MS;
       if (isSlow || (messages.length && position !== since)) hasty = 0;
-      else await backOff(environment, hasty++, HASTY_MS);
+      else await backOff(environment, hasty++);
       since = position;
     }
   });

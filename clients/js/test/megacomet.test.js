@@ -42,6 +42,15 @@ test("options may stand alone", () => {
   assert.equal(new MegaComet({ client: "sue", autoConnect: false, environment: tab.environment }).client, "sue");
 });
 
+test("what is not known yet may be given as nothing", async () => {
+  const nothing = { client: undefined, since: null, transports: undefined, remember: undefined, credentials: undefined };
+  const { browser, comet } = alone(nothing);
+  comet.subscribe("news", { since: null });
+  comet.subscribe("sport", undefined);
+  await browser.settle();
+  assert.deepEqual([comet.state, comet.client, comet.mailbox], ["connected", "", null]);
+});
+
 for (const [what, args] of Object.entries({
   "bad url": ["nowhere"],
   'bad url "ftp://a/"': ["ftp://a/"],
@@ -50,17 +59,22 @@ for (const [what, args] of Object.entries({
   'bad client ".."': ["http://a/", { client: ".." }],
   'bad since "yesterday"': ["http://a/", { since: "yesterday" }],
   'bad transports ["pigeon"]': ["http://a/", { transports: ["pigeon"] }],
+  'bad transports "sse"': ["http://a/", { transports: "sse" }],
   "bad transports []": ["http://a/", { transports: [] }],
   'bad credentials "omit"': ["http://a/", { credentials: "omit" }],
 })) {
   test(`${what} is refused, and named`, () => {
-    assert.throws(() => new MegaComet(...args), { name: "TypeError", message: new RegExp(`^megacomet: ${RegExp.escape?.(what) ?? what.replace(/[[\]."]/g, "\\$&")}`) });
+    assert.throws(
+      () => new MegaComet(...args),
+      ({ name, message }) => name === "TypeError" && message.startsWith(`megacomet: ${what}`),
+    );
   });
 }
 
 test("names that the server would refuse are refused where they are said", async () => {
   const { comet } = alone();
-  for (const name of ["", " ", "a b", "a\u00a0b", "a\u0000", ".", "..", "@sue", "*", "x".repeat(256), "ü".repeat(128), "\ud800", 7, undefined, null]) {
+  const bad = ["", " ", "a b", "a\u00a0b", "a\u0000", ".", "..", "@sue", "*", "x".repeat(256), "ü".repeat(128), "\ud800"];
+  for (const name of [...bad, 7, undefined, null]) {
     assert.throws(() => comet.subscribe(name), /megacomet: bad channel/, JSON.stringify(name));
     await assert.rejects(comet.publish(name, 1), /megacomet: bad channel/);
   }
@@ -134,7 +148,7 @@ test("there is one subscription for a channel, which tells what comes on it and 
 });
 
 for (const shared of [true, false]) {
-  test(`what comes to the client comes by its mailbox, what comes to everyone by the connection; shared: ${shared}`, async () => {
+  test(`what comes to the client comes by its mailbox, all by the connection; shared: ${shared}`, async () => {
     const { browser, tab, comet } = alone({ client: "sue", shared });
     const told = [];
     comet.mailbox.on("message", ({ data }) => told.push(data));
@@ -147,6 +161,15 @@ for (const shared of [true, false]) {
     assert.deepEqual(told, [1]);
     assert.deepEqual(tab.told, [["@sue", 1], ["*", 3]]);
     assert.equal(alone().comet.mailbox, null);
+  });
+}
+
+for (const shared of [true, false]) {
+  test(`what is published in the turn that made the connection waits for it; shared: ${shared}`, async () => {
+    const { browser, comet } = alone({ shared });
+    const published = comet.publish("news", 1);
+    await browser.settle();
+    assert.deepEqual(await published, { id: "e-1" });
   });
 }
 
@@ -186,6 +209,9 @@ test("listeners come and go, also while they are told", async () => {
   browser.server.publish("news", 1);
   await browser.settle();
   assert.deepEqual(told, ["first", "once"]);
+  browser.server.publish("news", 2);
+  await browser.settle();
+  assert.deepEqual(told, ["first", "once", "first", "late"]);
 });
 
 test("what is closed has nothing any more, and its listeners of the page are gone", async () => {
@@ -194,7 +220,8 @@ test("what is closed has nothing any more, and its listeners of the page are gon
   await browser.settle();
   comet.close();
   await browser.settle();
-  assert.deepEqual([comet.state, news.state, comet.subscriptions.size, browser.server.sockets.size], ["disconnected", "unsubscribed", 0, 0]);
+  assert.deepEqual([comet.state, news.state], ["disconnected", "unsubscribed"]);
+  assert.deepEqual([comet.subscriptions.size, browser.server.sockets.size], [0, 0]);
   tab.signal("pagehide");
   tab.signal("pageshow");
   await browser.settle();
