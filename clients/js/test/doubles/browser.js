@@ -130,8 +130,8 @@ export class BrowserDouble {
         onerror = null;
 
         constructor(url, { name }) {
-          if (browser.workers === null) browser.task(place, place, () => this.onerror(new Event("error")));
-          this.port = browser.connect(`${url} ${name}`, name, place);
+          if (browser.workers) browser.start(`${url} ${name}`, name);
+          else browser.task(place, place, () => this.onerror(new Event("error")));
         }
       },
     };
@@ -147,39 +147,18 @@ export class BrowserDouble {
     };
   }
 
-  /** Connects a tab to a shared worker, which is started for the first one. */
-  connect(key, name, place) {
-    let worker = this.workers?.get(key);
-    if (!this.workers) worker = { id: "none", isDead: true };
-    else if (!worker || worker.isDead) {
-      worker = { id: `worker ${key}`, sockets: [], scope: { name: this.nameOf(name) }, isFrozen: false, isDead: false };
-      this.workers.set(key, worker);
-      startWorker(worker.scope, pageSurroundings(this.environmentOf(worker)));
-    }
-    const [mine, its] = [portOf(this, place), portOf(this, worker)];
-    mine.other = its;
-    its.other = mine;
-    this.task(worker, place, () => worker.scope.onconnect?.({ ports: [its] }));
-    return mine;
+  /** Starts a shared worker, once. */
+  start(key, name) {
+    if (this.workers.has(key)) return;
+    const worker = { id: `worker ${key}`, sockets: [], isFrozen: false, isDead: false };
+    this.workers.set(key, worker);
+    const environment = { ...this.environmentOf(worker), SharedWorker: undefined };
+    startWorker({ name: this.nameOf(name) }, pageSurroundings(environment));
   }
 }
 
 /** A channel brings all its messages in one order, whoever sent them. */
 const BROADCASTS = { id: "broadcasts" };
-
-function portOf(browser, place) {
-  return {
-    onmessage: null,
-    place,
-    postMessage(data) {
-      const text = structuredClone(data);
-      browser.task(this.other.place, place, () => this.other.onmessage?.({ data: text }));
-    },
-    close() {
-      this.onmessage = null;
-    },
-  };
-}
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
