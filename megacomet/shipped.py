@@ -45,5 +45,5 @@ class Shipped(NamedTuple):
 
 
 CONSOLE: Final = Shipped("admin-ui", "console/pages", "index.html")
-LIBRARY: Final = Shipped("clients/js", "library/client", "src/index.js", frozenset({"node_modules", "test"}))
+LIBRARY: Final = Shipped("clients/js", "library/client", "dist/megacomet.mjs", frozenset({"node_modules", "test"}))
 ALL: Final = (CONSOLE, LIBRARY)

@@ -50,7 +50,8 @@ def test_it_has_what_it_needs_and_nothing_else(packed: Path) -> None:
     """The modules, the types, a page about it and the license; no tests."""
     there = {str(path.relative_to(packed)) for path in packed.rglob("*") if path.is_file()}
     modules = {f"src/{path.name}" for path in (CLIENT / "src").iterdir()}
-    assert there == {*modules, "package.json", "megacomet.d.ts", "README.md", "LICENSE"}
+    made = {"dist/megacomet.js", "dist/megacomet.mjs"}
+    assert there == {*modules, *made, "package.json", "megacomet.d.ts", "README.md", "LICENSE"}
 
 
 def test_it_has_the_version_and_the_license_of_the_server(packed: Path) -> None:

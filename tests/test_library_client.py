@@ -1,4 +1,4 @@
-"""The client for browsers of this checkout, as the server makes it: it runs, is small, and is the npm package's."""
+"""The client for browsers as the server has it: made of these sources, small, and the same as the npm package."""
 
 from __future__ import annotations
 
@@ -64,6 +64,16 @@ def compared(made: dict[bytes, Path]) -> dict[str, Any]:
     return found
 
 
+def test_they_are_of_these_sources(tmp_path: Path) -> None:
+    """Whoever has changed the modules, or the version, makes them anew: cd clients/js; npm run build."""
+    done = subprocess.run([NODE, CLIENT / "build.js", tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    kept = sorted((CLIENT / "dist").iterdir())
+    assert [path.name for path in kept] == ["megacomet.js", "megacomet.mjs"]
+    for path in kept:
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes(), path.name
+
+
 def test_they_offer_the_same(compared: dict[str, Any]) -> None:
     """By the server or by npm, as a script or as a module: the same names, with the same methods."""
     assert "MegaComet" in compared["npm"]
@@ -83,7 +93,7 @@ def test_they_are_programs(made: dict[bytes, Path], path: bytes) -> None:
 
 @pytest.mark.parametrize("path", [CLASSIC, MODULE])
 def test_they_are_small(made: dict[bytes, Path], path: bytes) -> None:
-    """As they stand, without a minifier: whoever looks at them in a browser can read them."""
+    """Under gzip."""
     assert len(gzip.compress(made[path].read_bytes(), 9)) <= MOST_BYTES
 
 

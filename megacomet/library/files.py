@@ -1,4 +1,4 @@
-"""The client for browsers, ready to be sent: three files by their paths on the public port, made once at the start."""
+"""The client for browsers, ready to be sent: three files by their paths on the public port, read once at the start."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from typing import Final
 import attrs
 from twisted.logger import Logger
 
-from megacomet import __version__
-from megacomet.library.joining import join
 from megacomet.shipped import LIBRARY
 from megacomet.wire.tags import tag_of
 
@@ -22,7 +20,12 @@ PATHS: Final = frozenset({CLASSIC, MODULE, TYPES})
 _SCRIPT_TYPE: Final = b"text/javascript; charset=utf-8"
 #: Browsers show it, and what reads types from an address goes by the name: for `.ts` alone they would expect a video.
 _TEXT_TYPE: Final = b"text/plain; charset=utf-8"
-_HEAD: Final = f"/*! MegaComet {__version__}, MIT license. With its comments: clients/js/src of MegaComet's source. */"
+#: Of a client's directory, by path; what `clients/js/build.js` made, and the types as they were written.
+_FILES: Final = {
+    CLASSIC: ("dist/megacomet.js", _SCRIPT_TYPE),
+    MODULE: ("dist/megacomet.mjs", _SCRIPT_TYPE),
+    TYPES: ("megacomet.d.ts", _TEXT_TYPE),
+}
 
 _log = Logger()
 
@@ -48,18 +51,12 @@ NONE: Final[Library] = {}
 
 
 def load_library(directory: Path) -> Library:
-    """Make the library of the client's directory.
+    """Read the library from the client's directory.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: its modules cannot be joined; says which, where and why.
     """
-    joined = join({path.name: _text(path) for path in sorted((directory / "src").glob("*.js"))}, _HEAD)
-    return {
-        CLASSIC: _file(_SCRIPT_TYPE, joined.classic),
-        MODULE: _file(_SCRIPT_TYPE, joined.module),
-        TYPES: _file(_TEXT_TYPE, _text(directory / "megacomet.d.ts")),
-    }
+    return {path: _file(content_type, directory / name) for path, (name, content_type) in _FILES.items()}
 
 
 def find_library(directory: Path | None) -> Library:
@@ -72,7 +69,7 @@ def find_library(directory: Path | None) -> Library:
     if directory is not None:
         try:
             return load_library(directory)
-        except (OSError, ValueError) as e:
+        except OSError as e:
             why = str(e)
     _log.error("no client for browsers, and {path} is 404: {why}", path=CLASSIC.decode(), why=why)
     return NONE
@@ -83,13 +80,6 @@ def shipped_library() -> Library:
     return find_library(LIBRARY.find())
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except UnicodeDecodeError as e:
-        raise ValueError(f"{path.name}: {e}") from None
-
-
-def _file(content_type: bytes, text: str) -> LibraryFile:
-    body = text.encode()
+def _file(content_type: bytes, path: Path) -> LibraryFile:
+    body = path.read_bytes()
     return LibraryFile(content_type, body, b'"%b"' % tag_of(body).encode())
