@@ -18,7 +18,7 @@ export class BrowserDouble {
   #tasks = [];
   #timers = new Set();
   #channels = new Set();
-  #locks = new LocksDouble();
+  locks = new LocksDouble();
   #pick;
 
   /** @param {(count: number) => number} [pick] which of the tasks that may come next does */
@@ -83,7 +83,7 @@ export class BrowserDouble {
     this.#timers = new Set([...this.#timers].filter((timer) => timer.place !== place));
     this.#channels = new Set([...this.#channels].filter((channel) => channel.place !== place));
     for (const socket of [...place.sockets]) socket.close();
-    this.#locks.end(place);
+    this.locks.end(place);
   }
 
   // -- what a page or a worker sees of it
@@ -105,7 +105,7 @@ export class BrowserDouble {
       },
       fetch: this.server.fetchOf((run) => this.task(place, toServer, run)),
       WebSocket: this.#socketsOf(place, toServer),
-      locks: this.hasLocks ? this.#locks.of(this, place) : undefined,
+      locks: this.hasLocks ? this.locks.of(this, place) : undefined,
       BroadcastChannel: class {
         constructor(name) {
           Object.assign(this, { name, place, onmessage: null });
@@ -229,6 +229,11 @@ export class TabDouble {
 
 /** Web Locks of one origin. */
 class LocksDouble {
+  /** How many are held or waited for. */
+  get count() {
+    return this.#held.size + this.#waiting.length;
+  }
+
   #held = new Map(); // name → {place, callback, reject}
   #waiting = []; // {name, place, callback, resolve, reject}
 
