@@ -103,7 +103,7 @@ def test_programs(server: Server) -> None:
 
 
 def test_the_command(tmp_path: Path) -> None:
-    """`megacomet listen` through a restart of its server: what may be missing is told, and it goes on; Ctrl-C ends it."""
+    """`megacomet listen` through a restart of its server: what may be missing is told, it goes on; Ctrl-C ends it."""
     with Server(tmp_path / "first", *LOOPBACK) as first:
         url, port = url_of(first), first.port
         first.push({"channel": "news", "data": 1})
