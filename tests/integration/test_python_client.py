@@ -51,6 +51,32 @@ from twisted.internet.defer import Deferred
 task.react(lambda reactor: Deferred.fromFuture(asyncio.ensure_future(main())))
 """
 
+#: One loop after the other, and a name instead of a number; what is left open at the end is told. URL, key.
+LOOPS: Final = """
+import asyncio, sys
+from megacomet.client import Client
+from megacomet.errors import NoServer
+
+async def main(name):
+    async with Client(sys.argv[1], sys.argv[2]) as client, client.listen(client_id=name) as listening:
+        await client.push(name, client=name)
+        async with asyncio.timeout(30):
+            print((await anext(listening)).data)
+        try:
+            async with asyncio.timeout(0.01):
+                await anext(listening)
+        except TimeoutError:
+            print("nothing more")
+    async with Client("http://no.such.invalid") as client:
+        try:
+            await client.push(1, channel="a")
+        except NoServer:
+            print("no server")
+
+for name in ("first", "second"):
+    asyncio.run(main(name))
+"""
+
 
 def started(*command: str, url: str = "") -> subprocess.Popen[str]:
     """Start a program, at home in a terminal as far as Ctrl-C is concerned."""
@@ -102,12 +128,21 @@ def test_programs(server: Server) -> None:
         assert ended(program) == (0, "", "")
 
 
+def test_loops(server: Server) -> None:
+    """A program of asyncio may have one loop after the other, and ends, with nothing left open."""
+    url = f"http://localhost:{server.port}"
+    program = started(sys.executable, "-X", "dev", "-c", LOOPS, url, server.key)
+    each = "{}\nnothing more\nno server\n"
+    assert ended(program) == (0, each.format("first") + each.format("second"), "")
+
+
 def test_the_command(tmp_path: Path) -> None:
     """`megacomet listen` through a restart of its server: what may be missing is told, it goes on; Ctrl-C ends it."""
     with Server(tmp_path / "first", *LOOPBACK) as first:
         url, port = url_of(first), first.port
         first.push({"channel": "news", "data": 1})
-        command = started(*COMMAND, "listen", "news", "--json", "--since", "oldest", "--count", "3", url=url)
+        socket = ("--transport", "websocket")  # or it may be back by another one, which happens to be tried when it can
+        command = started(*COMMAND, "listen", "news", "--json", "--since", "oldest", "--count", "3", *socket, url=url)
         other = started(*COMMAND, "listen", "news", "--json", "--since", "oldest", "--transport", "sse", url=url)
         for each in (command, other):
             assert [line["data"] for line in lines(each, 1)] == [1]
