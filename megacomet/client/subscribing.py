@@ -42,7 +42,7 @@ class Owner(Protocol):
         """Channels cannot be heard."""
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Catch:
     """Channels that are to be caught up."""
 
