@@ -27,6 +27,7 @@ NAMES = (
         "console",
         "console_pages",
         "browser_client",
+        "python_client",
         "fuzz_websocket",
         "fuzz_ops",
         "fuzz_transfer",

@@ -8,7 +8,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, DNSLookupError
 from twisted.python.failure import Failure
 
-from megacomet.client.http import Http, head_of, said, whole_body
+from megacomet.client.failures import said
+from megacomet.client.http import Http, head_of, whole_body
 from megacomet.client.items import Pushed
 from megacomet.client.objects import JSON, PROBLEM
 from megacomet.client.pushing import Targets, pushed_of, rejected_of

@@ -6,17 +6,18 @@ from typing import Any, Final
 
 import attrs
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from megacomet import __version__
+from megacomet.client.failures import said
 from megacomet.client.objects import MOST_BYTES
 from megacomet.client.places import Endpoints, Place
 from megacomet.client.rules import wait_of_header
@@ -195,15 +196,3 @@ def whole_body(response: Any, most_bytes: int = MOST_BYTES) -> Deferred[bytes]:
     reader = WholeBody(most_bytes)
     response.deliverBody(reader)
     return reader.body
-
-
-def said(failure: Failure) -> str:
-    """Return why a request failed, for people."""
-    error = failure.value
-    if isinstance(error, ResponseFailed) or hasattr(error, "reasons"):
-        reasons = [reason for reason in getattr(error, "reasons", ()) if isinstance(reason, Failure)]
-        if reasons:
-            return said(reasons[0])
-    if isinstance(error, CancelledError):
-        return "given up"
-    return str(error) or type(error).__name__

@@ -8,9 +8,11 @@ import msgspec
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from megacomet import __version__
+from megacomet.client.failures import LOST, said
 from megacomet.client.objects import MOST_BYTES, PROBLEM, Garbage, of_frame
 from megacomet.client.places import Place, endpoint_to
 from megacomet.client.rules import Ending, wait_in_reason, wait_of_header
@@ -98,7 +100,7 @@ class WebSocketConnection:
 
     def _not_connected(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
-            self.ended(Ending(0, failure.getErrorMessage()))
+            self.ended(Ending(0, said(failure)))
 
     # -- from the protocol
 
@@ -159,12 +161,17 @@ class _Protocol(WebSocketClientProtocol):
     def __init__(self, connection: WebSocketConnection) -> None:
         super().__init__()
         self._connection = connection
+        self._lost = LOST
 
     def dataReceived(self, data: bytes) -> None:
         # As Autobahn's own, but for a line of its log, which would cost as much as a message.
         self._connection.came()
         self._dataReceived(data)
         self._connection.read()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._lost = said(reason)
+        super().connectionLost(reason)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self._connection.frame(payload, isBinary)
@@ -179,7 +186,7 @@ class _Protocol(WebSocketClientProtocol):
             is_problem = headers.get("content-type", "").partition(";")[0].strip() == PROBLEM
             return Ending(status, status_line, wait_of_header(headers.get("retry-after")), is_problem)
         if code == _UNCLEAN:
-            return Ending(0, reason)
+            return Ending(0, reason if self.failedByMe else self._lost)
         return Ending(code or 0, reason or f"closed with {code}", wait_in_reason(reason), True)
 
     def say(self, payload: bytes) -> None:
