@@ -46,7 +46,7 @@ class Pace:
     pause_s: float
 
 
-PACES = (Pace("in bursts", 100_000, 0.0), Pace("singly", 5_000, 0.000_4))
+PACES = (Pace("in bursts", 50_000, 0.0), Pace("singly", 3_000, 0.000_4))
 
 
 def run(options: Options) -> list[Figure]:
