@@ -26,6 +26,7 @@ NAMES = (
         "scrape",
         "console",
         "console_pages",
+        "browser_client",
         "fuzz_websocket",
         "fuzz_ops",
         "fuzz_transfer",

@@ -1,0 +1,151 @@
+// One link for many tabs: who of them hears what, and who is still there. It runs in a shared worker, or in the tab
+// that leads the others, and does not know which: a tab is a name, and what messages to it go through.
+//
+// A tab says {op}: join {channels} · subscribe, unsubscribe {channel} · publish {channel, data, key, id} ·
+// wake {reason} · ask · connect · leave. It hears {op}: joined · event {event}, what the link tells · answer ·
+// ok {id, message}, error {id, code, message} · here (join, it does not know you) · alone (share with nobody).
+// With these comes `at`, the link's position: where a tab stands that has taken it.
+
+import { VERSION } from "./version.js";
+
+/** Channels of one connection, as the server has it unless it is set to something else. */
+const MOST_CHANNELS = 128;
+
+/** What the names of hubs begin with. */
+export const HUB = `megacomet ${VERSION} `;
+
+/** Whoever has the same name may share a hub. */
+export function hubName({ url, client, credentials, transports }) {
+  return HUB + JSON.stringify({ url, client, credentials, transports });
+}
+
+/**
+ * @param {string} hub its name; each tab holds the lock "<hub> <its own name>"
+ * @param {import("./page.js").Surroundings} environment
+ * @param {(throughs: any[], body: object) => void} post
+ */
+export function makeHub(hub, environment, post) {
+  const options = { ...JSON.parse(hub.slice(HUB.length)), environment };
+  const own = ["*", `@${options.client}`]; // come with the connection
+  const tabs = new Map(); // name → {through, channels, watch}
+  let link = null;
+  let state;
+  let asked; // channels that the link was asked for
+  let live; // those of them that it brings
+
+  function send(tabs, body) {
+    const throughs = tabs.map(({ through }) => through);
+    if (throughs.length) post(throughs, { ...body, at: link?.position });
+  }
+
+  function hearing(channel) {
+    return [...tabs.values()].filter(({ channels }) => !channel || channels.has(channel));
+  }
+
+  function tell(tabs, event) {
+    send(tabs, { op: "event", event });
+  }
+
+  function told(event) {
+    const { type, channel } = event;
+    if (type === "unsubscribed" && !event.code) return; // by the tabs, who know
+    tell(hearing(channel), event);
+    if (type === "subscribed") live.add(channel);
+    if (type === "unsubscribed") for (const { channels } of tabs.values()) forget(channels, channel);
+    if (type !== "state") return;
+    state = event;
+    if (state.state === "connected") for (const channel of own) told({ type: "subscribed", channel });
+  }
+
+  // It begins now, and not where the first tab stands: that says nothing of the others.
+  function begin() {
+    link = new environment.Link(options, told);
+    asked = new Set(own);
+    live = new Set();
+    state = { state: "disconnected" };
+  }
+
+  function connect() {
+    if (state.state === "disconnected") link.connect();
+  }
+
+  function join(name, { channels }, through) {
+    const tab = { through, channels: new Set(), watch: new AbortController() };
+    if (!link) begin();
+    tabs.set(name, tab);
+    send([tab], { op: "joined" });
+    if (state.state === "connected") tell([tab], state);
+    for (const channel of channels) if (tabs.get(name) === tab) subscribe(name, tab, channel);
+    if (tabs.get(name) !== tab) return;
+    connect();
+    // It is given when the tab has ended, however it did.
+    environment.locks?.request(`${hub} ${name}`, { signal: tab.watch.signal }, () => drop(name)).catch(() => {});
+  }
+
+  function drop(name) {
+    const tab = tabs.get(name);
+    if (!tab) return;
+    tabs.delete(name);
+    tab.watch.abort();
+    for (const channel of tab.channels) forget(tab.channels, channel);
+    if (tabs.size) return;
+    // What came now would count as delivered, and nobody would have it.
+    const last = link;
+    link = null;
+    last.disconnect();
+  }
+
+  function subscribe(name, tab, channel) {
+    tab.channels.add(channel);
+    if (live.has(channel)) tell([tab], { type: "subscribed", channel });
+    else if (asked.has(channel)) return;
+    else if (asked.size >= MOST_CHANNELS + own.length) {
+      send([tab], { op: "alone" });
+      drop(name);
+    } else {
+      asked.add(channel);
+      link.subscribe(channel);
+    }
+  }
+
+  // Of a tab's channels.
+  function forget(channels, channel) {
+    channels.delete(channel);
+    if (hearing(channel).length || own.includes(channel)) return;
+    live.delete(channel);
+    if (asked.delete(channel)) link.unsubscribe(channel);
+  }
+
+  async function publish(tab, { id, channel, data, key }) {
+    try {
+      send([tab], { op: "ok", id, message: await link.publish(channel, data, key) });
+    } catch ({ code, message }) {
+      send([tab], { op: "error", id, code, message });
+    }
+  }
+
+  return {
+    /** What a tab says; `through`: what messages to it go through. */
+    received(name, body, through) {
+      const tab = tabs.get(name);
+      const { op, channel, reason } = body;
+      if (op === "join") join(name, body, through);
+      else if (op === "leave") drop(name);
+      else if (!tab) send([{ through }], { op: "here" });
+      else if (op === "subscribe") subscribe(name, tab, channel);
+      else if (op === "unsubscribe") forget(tab.channels, channel);
+      else if (op === "publish") publish(tab, body);
+      else if (op === "connect") connect();
+      else {
+        if (op === "wake") link.wake(reason);
+        send([tab], { op: "answer" });
+      }
+    },
+
+    /** It is over. When another hub has taken its place the tabs join that. */
+    close(isReplaced) {
+      if (isReplaced) send(hearing(), { op: "here" });
+      for (const name of [...tabs.keys()]) drop(name);
+    },
+  };
+}
