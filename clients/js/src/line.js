@@ -21,16 +21,20 @@ const QUIET_MS = 30_000;
 
 export class Line {
   isOpen = false;
-  messages = 0;
+  /** When it was opened, and whether it has brought a message. */
+  openedAt;
+  isHeard;
+  /** Sends an object; only a WebSocket has it. */
+  send;
   /** ms to wait at least when it breaks, as the stream says. */
   retry = 0;
-  /** Sends an object; only a WebSocket has it. */
-  send = null;
-  #isOver = false;
-  #isComplained = false;
-  #close = null;
-  #deadline = 0;
-  #unwatch = null;
+  #isOver;
+  /** Whether it was looked after because of a late timer, and has not been heard of since. */
+  #isAsked;
+  #isComplained;
+  #close;
+  #deadline;
+  #unwatch;
 
   /**
    * @param {import("./link.js").Link} link hears of it: `opened`, `hear`, `ended`, `wake`
@@ -86,12 +90,13 @@ export class Line {
   hear(object) {
     const { op } = object;
     if (this.#isOver) return;
+    this.#isAsked = false;
     if (!this.isOpen && op === "position") {
       this.isOpen = true;
       this.openedAt = this.call.environment.now();
       this.link.opened(this);
     }
-    if (op === "message") this.messages++;
+    this.isHeard ||= op === "message";
     // What is not open may be alive, and yet be held back by somebody in between.
     if (this.isOpen) this.#expect(TRANSPORTS[this.transport][2]);
     if (this.isOpen || op === "error") this.link.hear(object);
@@ -117,8 +122,11 @@ export class Line {
   #watch() {
     this.#unwatch = after(this.call.environment, Math.min(LOOK_MS, Math.max(this.#left, 0)), (isLate) => {
       const left = this.#left;
-      if (isLate && this.isOpen) this.link.wake("resume");
-      else if (left <= 0) return this.end({ message: "no answer" });
+      // In a hidden tab all are late: who was asked already, and has not answered, is dead.
+      if (isLate && this.isOpen && !this.#isAsked) {
+        this.#isAsked = true;
+        this.link.wake("resume");
+      } else if (left <= 0) return this.end({ message: "no answer" });
       // A server that tells no positions answers nevertheless.
       else if (left <= QUIET_MS && this.isOpen) this.send?.({ op: "ping", id: 0 });
       this.#watch();
