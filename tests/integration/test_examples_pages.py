@@ -98,57 +98,88 @@ def is_said(page: Page, status: str) -> None:
     expect(page.get_by_role("status")).to_have_text(status, timeout=SHOWN_MS)
 
 
-def test_eventsource(desk: Desk) -> None:
-    """It shows what is pushed, tells when it is away, and comes back by itself, and says if it missed some."""
-    page = desk.open(desk.context(), "eventsource.html")
-    is_said(page, "live")
-    desk.server.push({"channel": "news", "data": "<b>hello</b>"})
-    desk.server.push({"channel": "news", "data": {"title": "hello"}})
-    before = ["<b>hello</b>", '{"title":"hello"}']
-    sees(page, *before)
+class News:
+    """eventsource.html in a tab."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._page = desk.open(desk.context(), "eventsource.html")
+        self._shown: list[str] = []
+
+    def follows(self) -> None:
+        """It shows what is pushed, as text."""
+        is_said(self._page, "live")
+        self._desk.server.push({"channel": "news", "data": "<b>hello</b>"})
+        self._desk.server.push({"channel": "news", "data": {"title": "hello"}})
+        self._shown += ["<b>hello</b>", '{"title":"hello"}']
+        sees(self._page, *self._shown)
+
+    def is_away(self) -> None:
+        """It tells that the server is."""
+        is_said(self._page, "away")
+
+    def goes_on(self) -> None:
+        """It has come back by itself, says that it may have missed something, and shows what is pushed."""
+        is_said(self._page, "live")
+        self._desk.server.push({"channel": "news", "data": "back"})
+        sees(self._page, *self._shown, f"({GAP} here)", "back")
+
+
+class Chat:
+    """chat.html in two tabs."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        context = desk.context()
+        self._ann, self._bob = self._tabs = [desk.open(context, "chat.html") for _ in range(2)]
+        self._shown: list[str] = []
+
+    def _say(self, page: Page, who: str, text: str) -> None:
+        """Write something and press the button; both have it."""
+        page.get_by_label("Your name").fill(who)
+        page.get_by_label("Message").fill(text)
+        page.get_by_role("button", name="Send").click()
+        expect(page.get_by_label("Message")).to_have_value("", timeout=SHOWN_MS)
+        self._shown.append(f"{who}: {text}")
+
+    def _both_see_it(self) -> None:
+        for page in self._tabs:
+            sees(page, *self._shown)
+
+    def talks(self) -> None:
+        """What one writes both show; who loads the page again goes on where it was, and has missed nothing."""
+        for page in self._tabs:
+            is_said(page, "connected")
+        self._say(self._ann, "Ann", "hello")
+        self._both_see_it()
+        self._say(self._bob, "Bob", "<i>hi</i>")
+        self._both_see_it()
+        self._bob.goto("about:blank")
+        self._say(self._ann, "Ann", "still there?")
+        self._bob.goto(f"{self._desk.origin}/chat.html")
+        self._both_see_it()
+
+    def is_away(self) -> None:
+        """Both tell that the server is."""
+        for page in self._tabs:
+            is_said(page, "connecting")
+
+    def goes_on(self) -> None:
+        """Both have come back by themselves, and talk on."""
+        self._shown.append(f"(here: {GAP})")
+        self._both_see_it()
+        self._say(self._bob, "Bob", "yes")
+        self._both_see_it()
+
+
+def test_over_a_restart(desk: Desk) -> None:
+    """The pages show what they are there for, tell when the server is away, and go on by themselves when it is back."""
+    pages = News(desk), Chat(desk)
+    pages[0].follows()
+    pages[1].talks()
     desk.server.stop()
-    is_said(page, "away")
+    for page in pages:
+        page.is_away()
     desk.start_again()
-    is_said(page, "live")
-    desk.server.push({"channel": "news", "data": "back"})
-    sees(page, *before, f"({GAP} here)", "back")
-
-
-def say(page: Page, who: str, text: str) -> None:
-    """Write something and press the button."""
-    page.get_by_label("Your name").fill(who)
-    page.get_by_label("Message").fill(text)
-    page.get_by_role("button", name="Send").click()
-    expect(page.get_by_label("Message")).to_have_value("", timeout=SHOWN_MS)
-
-
-def test_chat(desk: Desk) -> None:
-    """Two tabs talk; one is loaded again and has missed nothing; the server is restarted, and they talk on."""
-    context = desk.context()
-    ann, bob = desk.open(context, "chat.html"), desk.open(context, "chat.html")
-    for page in (ann, bob):
-        is_said(page, "connected")
-    say(ann, "Ann", "hello")
-    sees(bob, "Ann: hello")
-    say(bob, "Bob", "<i>hi</i>")
-    said = ["Ann: hello", "Bob: <i>hi</i>"]
-    for page in (ann, bob):
-        sees(page, *said)
-
-    bob.goto("about:blank")
-    say(ann, "Ann", "still there?")
-    bob.goto(f"{desk.origin}/chat.html")
-    said.append("Ann: still there?")
-    sees(bob, *said)
-
-    desk.server.stop()
-    for page in (ann, bob):
-        is_said(page, "connecting")
-    desk.start_again()
-    for page in (ann, bob):
-        said_now = [*said, f"(here: {GAP})"]
-        sees(page, *said_now)
-        is_said(page, "connected")
-    say(bob, "Bob", "yes")
-    for page in (ann, bob):
-        sees(page, *said_now, "Bob: yes")
+    for page in pages:
+        page.goes_on()
