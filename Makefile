@@ -1,5 +1,5 @@
 # The doors of the house: make run, make test, make bench. Needs python3 with venv (Debian: python3-venv), nothing else;
-# make test also needs Chromium and curl, and as root it installs them.
+# make test also needs Chromium, curl and PHP with its curl extension, and as root it installs them.
 
 VENV ?= .venv
 PORT ?= 8080
@@ -13,8 +13,9 @@ PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet --editable
 # file of the JavaScript client, and what it writes when it has.
 JS = tests/js clients/js
 JS_INSTALLED = $(JS:%=%/node_modules/.package-lock.json)
-# What the tests start besides; in Debian the packages are called so as well.
-PROGRAMS = chromium curl
+# What the tests start besides, with the name of Debian's package where that is another one, and extensions of PHP.
+PROGRAMS = chromium curl php=php-cli
+PHP_EXTENSIONS = curl
 
 .PHONY: run test bench programs clean
 
@@ -52,7 +53,9 @@ $(JS_INSTALLED): %/node_modules/.package-lock.json: %/package.json %/package-loc
 	@touch $@
 
 programs:
-	@missing=; for each in $(PROGRAMS); do command -v $$each >/dev/null || missing="$$missing $$each"; done; \
+	@missing=; \
+	for each in $(PROGRAMS); do command -v "$${each%=*}" >/dev/null || missing="$$missing $${each#*=}"; done; \
+	for each in $(PHP_EXTENSIONS); do php --ri "$$each" >/dev/null 2>&1 || missing="$$missing php-$$each"; done; \
 	[ -z "$$missing" ] || if [ "$$(id -u)" = 0 ]; then \
 		echo "Installing$$missing"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends $$missing >/dev/null; \

@@ -76,6 +76,14 @@ setup(
         # 62 MB, and there are wheels for some interpreters only: it is no part of "test".
         "bench": ["atheris>=3,<4"],
         "test": [
+            # The backends of examples/ are run as they stand: Django, FastAPI with what serves it, Flask, and the HTTP
+            # clients that their users have. Together 80 MB, and ten seconds of the first `make test`.
+            "django>=5.2,<7",
+            "fastapi>=0.130,<1",
+            "flask>=3.1,<4",
+            "httpx>=0.28,<1",
+            "requests>=2.32,<3",
+            "uvicorn>=0.40,<1",
             "hypothesis>=6.100",
             "mypy>=2.4,<3",
             "mypy-zope>=1.0.17",
