@@ -94,7 +94,7 @@ export class Line {
     if (!this.isOpen && op === "position") {
       this.isOpen = true;
       this.openedAt = this.call.environment.now();
-      this.link.opened(this);
+      this.link.opened(this, object.position);
     }
     this.isHeard ||= op === "message";
     // What is not open may be alive, and yet be held back by somebody in between.

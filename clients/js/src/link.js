@@ -110,7 +110,7 @@ export class Link {
 
   // -- for lines
 
-  opened(line) {
+  opened(line, position) {
     if (line === this.#beside) {
       this.#line.close();
       this.#beside = null;
@@ -120,6 +120,7 @@ export class Link {
     this.#channels.ids.isKeeping = false;
     this.#line = line;
     this.#level = line.level;
+    this.#channels.stand(position);
     this.#say("connected");
     // Who is told may have had enough.
     if (line !== this.#line) return;

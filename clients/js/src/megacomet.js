@@ -148,10 +148,11 @@ export class MegaComet extends Emitter {
   }
 
   #stateIs({ state, transport, code, reason, delay }) {
-    const isSame = state === this.state && !code && !delay;
+    const used = state === "connected" ? transport : "";
+    const isSame = state === this.state && used === this.transport && !code && !delay;
     if (this.#isAway || isSame) return;
     this.state = state;
-    this.transport = state === "connected" ? transport : "";
+    this.transport = used;
     if (state === "connecting") this.emit(state, { code, reason, delay, transport });
     else if (state === "disconnected") this.emit(state, { code, reason });
     else {

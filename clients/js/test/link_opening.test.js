@@ -13,8 +13,10 @@ test("A WebSocket is asked for first, with the channels, the client and the posi
   world.socket.open();
   await settle();
   assert.equal(world.state.state, "connecting");
+  let at;
+  world.tell = ({ state }) => (at = state ? world.link.position : at);
   world.socket.tell({ op: "position", position: "e-7" });
-  assert.deepEqual([world.state.state, world.state.transport, world.link.position], ["connected", "websocket", "e-7"]);
+  assert.deepEqual([world.state.state, world.state.transport, at], ["connected", "websocket", "e-7"]);
   assert.deepEqual(world.told("subscribed").map(({ channel }) => channel), ["news", "a b"]);
 });
 

@@ -104,6 +104,27 @@ test("a connection tells what becomes of it", async () => {
   assert.ok(tab.events[2][1].delay >= 4000);
 });
 
+test("where a connection stands is told with it, and again when a better transport has taken over", async () => {
+  let link;
+  class Told {
+    constructor(_options, tell) {
+      link = Object.assign(this, { tell });
+    }
+    connect() {}
+  }
+  const { tab, comet } = alone({ environment: { Link: Told } });
+  await Promise.resolve();
+  for (const [transport, position] of [["poll", "e-1"], ["poll", "e-2"], ["websocket", "e-3"]]) {
+    link.position = position;
+    link.tell({ type: "state", state: "connected", transport, code: 0, reason: "", delay: 0 });
+    assert.equal(comet.transport, transport);
+  }
+  assert.deepEqual(tab.events, [
+    ["connected", { transport: "poll", position: "e-1" }],
+    ["connected", { transport: "websocket", position: "e-3" }],
+  ]);
+});
+
 test("nothing is connected before somebody asks for it", async () => {
   const { browser, comet } = alone({ autoConnect: false });
   comet.subscribe("news");
