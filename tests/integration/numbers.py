@@ -13,8 +13,6 @@ import threading
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
-import attrs
-
 from tests.integration.server import LINE_S, START_S
 
 #: Numbers that go out in one request.
