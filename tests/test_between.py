@@ -31,6 +31,7 @@ from tests.integration.troubles import (
     Trouble,
     chunk,
     close_frame,
+    file,
     text_frame,
 )
 
@@ -315,11 +316,26 @@ def test_a_client_that_goes_meanwhile() -> None:
     assert backs[0].transport.ended == "reset"
 
 
-def test_retry_is_shortened() -> None:
-    """The wait that the server advises is changed and takes as many bytes, so that chunks keep their length."""
-    street = Street(retry_ms=20)
-    _, line = street.client(EVENTS, STREAMS + chunk(b"retry: 3127\nid: a-1\n\n"))
-    assert line.value() == STREAMS + chunk(b"retry: 0020\nid: a-1\n\n")
+def test_polls_of_fast_clocks() -> None:
+    """Where clocks run faster, the server is asked to wait so much less."""
+    street = Street()
+    street.relays.hurry = 10
+    relay, _ = street.client()
+    relay.dataReceived(b"GET /comet/poll?timeout=55&since=a-1 HTTP/1.1\r\n\r\n")
+    relay.dataReceived(b"GET /comet/poll?x=1&timeout=0 HTTP/1.1\r\n\r\n")
+    assert b"?timeout=6&since=a-1 " in street.at_server()
+    assert b"?x=1&timeout=0 " in street.at_server()
+
+
+def test_files() -> None:
+    """A file of the proxy's own is not asked of the server, and is no more there than the rest behind a portal."""
+    street = Street()
+    street.relays.files["/megacomet.js"] = file(b"let x", "text/javascript")
+    _, line = street.client(OTHER)
+    assert b"\r\nContent-Type: text/javascript\r\n" in line.value()
+    assert (line.value()[-9:], line.ended, street.backs) == (b"\r\n\r\nlet x", "end", [])
+    street.relays.stand(Trouble.everywhere(PORTAL))
+    assert street.client(OTHER)[1].value().endswith(PAGE)
 
 
 def test_an_older_server() -> None:
@@ -397,9 +413,14 @@ class TestOrders:
         assert self.told["port"] == self.reactor.tcpServers[0][0]
         self.ask(POLL)
         assert self.reactor.tcpClients[-1][:2] == ("127.0.0.1", 8080)
-        self.tell(serve=8081)
+        self.tell(server=8081)
         self.ask(POLL)
         assert self.reactor.tcpClients[-1][:2] == ("127.0.0.1", 8081)
+
+    def test_a_file(self) -> None:
+        """It serves what it is given."""
+        assert self.tell(path="/megacomet.js", body="let x", kind="text/javascript")
+        assert self.ask(OTHER).value().endswith(b"let x")
 
     def test_stand_and_cut(self) -> None:
         """What stands in the way does so from the answer on; cuts are ends or resets."""

@@ -33,17 +33,18 @@ class Between:
         port: where it listens, on the loopback.
     """
 
-    def __init__(self, server_port: int) -> None:
+    def __init__(self, server_port: int, hurry: int = 1) -> None:
         """
         Args:
             server_port: of the server, on the loopback.
+            hurry: how many times as fast the clients' clocks run: so much shorter is the time that a poll asks for.
         """
         command = [sys.executable, "-m", "tests.integration.between"]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environ(), cwd=_ROOT, bufsize=0
         )
         self._before = Counter[str]()
-        self.port: int = self._tell(START_S, begin=server_port)["port"]
+        self.port: int = self._tell(START_S, begin=server_port, hurry=hurry)["port"]
 
     @property
     def url(self) -> str:
@@ -84,9 +85,13 @@ class Between:
         """Cut all connections now."""
         self._tell(stand=None, cut=True, resets=resets)
 
-    def serve(self, server_port: int) -> None:
+    def leads_to(self, server_port: int) -> None:
         """Have another server behind it."""
-        self._tell(serve=server_port)
+        self._tell(server=server_port)
+
+    def serve(self, path: str, body: str, kind: str = "text/html; charset=utf-8") -> None:
+        """Answer a path itself, with a body of a media type."""
+        self._tell(path=path, body=body, kind=kind)
 
     def counts(self) -> dict[str, int]:
         """Return how many requests of each kind have come since something else stands in the way."""

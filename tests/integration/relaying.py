@@ -28,6 +28,7 @@ from tests.integration.troubles import (
     Passage,
     Request,
     Trouble,
+    file,
     portal,
 )
 
@@ -43,7 +44,8 @@ class Relays(Factory):
     Attributes:
         trouble: what does.
         counts: requests by kind since the start, whatever became of them.
-        open: connections by the kind of their last request.
+        hurry: how many times as fast the clients' clocks run.
+        files: answers of the proxy's own, by path.
     """
 
     noisy = False
@@ -58,6 +60,8 @@ class Relays(Factory):
         self.connect = connect
         self.trouble = NOTHING
         self.counts: Counter[str] = Counter()
+        self.hurry = 1
+        self.files: dict[str, bytes] = {}
         self.relays: set[Relay] = set()
         self._due: IDelayedCall | None = None
         self._waiting: list[tuple[Counter[str], Callable[[], None]]] = []
@@ -171,15 +175,22 @@ class Relay(Protocol):
         self._body_bytes = request.body_bytes
         way = trouble.of(request.kind)
         self._passage = Passage(request.kind, trouble)
+        file = self._relays.files.get(request.path.partition("?")[0])
         if way in (REFUSE, PORTAL):
-            self._give(portal() if way == PORTAL else trouble.refusal(request.kind))
-            self._is_deaf = True
-            self.end()
+            self._answer(portal() if way == PORTAL else trouble.refusal(request.kind))
         elif way == SWALLOW:
             self._is_deaf = True
+        elif file is not None:
+            self._answer(file)
         else:
-            self._send(request.without_protocol() if trouble.hides_protocol else request.head)
+            self._send(request.passed_on(trouble, self._relays.hurry))
         self._relays.came(request)
+
+    def _answer(self, answer: bytes) -> None:
+        """Answer instead of the server, and read nothing more."""
+        self._give(answer)
+        self._is_deaf = True
+        self.end()
 
     # -- the server's side
 
@@ -310,13 +321,16 @@ class Orders(LineOnlyReceiver):
         """Obey an order."""
         order = json.loads(line)
         if "begin" in order:
-            self._server_port = order["begin"]
+            self._server_port, self._relays.hurry = order["begin"], order.get("hurry", 1)
             self._listen()
             self._answer(port=self._number)
         elif "when" in order:
             self._relays.when(Counter(order["when"]), self._answer)
-        elif "serve" in order:
-            self._server_port = order["serve"]
+        elif "server" in order:
+            self._server_port = order["server"]
+            self._answer()
+        elif "path" in order:
+            self._relays.files[order["path"]] = file(order["body"].encode(), order["kind"])
             self._answer()
         else:
             self._stand(order)

@@ -37,7 +37,7 @@ WAYS: Final = ("", REFUSE, SWALLOW, BUFFER, CUT, CLOSE, PORTAL)
 STATUSES: Final = {WEBSOCKET: 400, EVENTS: 502, POLL: 502, OTHER: 502}
 
 PAGE: Final = b"<!doctype html><title>Welcome</title><h1>Please accept our terms to use this network</h1>"
-_RETRY: Final = re.compile(rb"(?<=retry: )\d+")
+_TIMEOUT: Final = re.compile(rb"(?<=[?&]timeout=)\d+")
 _EVENT_END: Final = b"\n\n"
 #: The end of a chunk, the length of the next one, and some bytes of the event in it.
 _BEGUN: Final = re.compile(rb"(?:\r\n)?(?:[0-9a-f]+\r\n)?(?:id|event|data|retry)[^\n]{2}")
@@ -64,7 +64,6 @@ class Trouble:
         idle_s: a connection over which nothing has come to the client for so long is closed; 0: never.
         cut_every_s: all connections are cut so often; 0: never.
         resets: whether cuts are resets; else they are ends.
-        retry_ms: what the server's `retry:` of a stream is changed to, so that a test need not wait; 0: it stays.
         hides_protocol: whether the subprotocol that a client offers is left out, as if the server knew none.
         says: bytes that are put behind the head of an answer: garbage. Of a poll they are the whole body.
         kind_said: the kind of request that they are for.
@@ -84,7 +83,6 @@ class Trouble:
     idle_s: float = 0.0
     cut_every_s: float = 0.0
     resets: bool = False
-    retry_ms: int = 0
     hides_protocol: bool = False
     says: bytes = b""
     kind_said: str = WEBSOCKET
@@ -118,8 +116,8 @@ class Trouble:
 NOTHING: Final = Trouble()
 
 
-def _answer(status: int, body: bytes, more: bytes = b"") -> bytes:
-    head = b"HTTP/1.1 %d Between\r\nContent-Type: text/html\r\nAccess-Control-Allow-Origin: *\r\n" % status
+def _answer(status: int, body: bytes, more: bytes = b"", kind: str = "text/html") -> bytes:
+    head = b"HTTP/1.1 %d Between\r\nContent-Type: %s\r\nAccess-Control-Allow-Origin: *\r\n" % (status, kind.encode())
     return head + b"%sContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (more, len(body), body)
 
 
@@ -130,7 +128,17 @@ def portal() -> bytes:
 
 def garbage(body: bytes) -> bytes:
     """Return a whole answer to a poll that says it is JSON."""
-    return _answer(200, body).replace(b"text/html", b"application/json")
+    return _answer(200, body, kind="application/json")
+
+
+def file(body: bytes, kind: str) -> bytes:
+    """Return a whole answer with a file.
+
+    Args:
+        body: of it.
+        kind: its media type.
+    """
+    return _answer(200, body, kind=kind)
 
 
 class Request(NamedTuple):
@@ -155,9 +163,19 @@ class Request(NamedTuple):
         length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
         return cls(_KIND_OF.get(path.partition("?")[0], OTHER), path, head, int(length[1]) if length else 0)
 
-    def without_protocol(self) -> bytes:
-        """Return the head without the subprotocol that it offers."""
-        return re.sub(rb"\r\nSec-WebSocket-Protocol:[^\r]*", b"", self.head, flags=re.IGNORECASE)
+    def passed_on(self, trouble: Trouble, hurry: int) -> bytes:
+        """Return the head as the server gets it.
+
+        Args:
+            trouble: what stands in the way.
+            hurry: how many times as fast the client's clock runs: so much shorter is the time that a poll asks for.
+        """
+        head = self.head
+        if trouble.hides_protocol:
+            head = re.sub(rb"\r\nSec-WebSocket-Protocol:[^\r]*", b"", head, flags=re.IGNORECASE)
+        if self.kind == POLL and hurry > 1:
+            head = _TIMEOUT.sub(lambda found: b"%d" % -(-int(found[0]) // hurry), head, count=1)
+        return head
 
 
 def close_frame(code: int) -> bytes:
@@ -219,11 +237,8 @@ class Passage:
     def _body(self, data: bytes) -> Passed:
         if self._way == BUFFER:
             return Passed(b"")
-        if self._kind == EVENTS:
-            if self._trouble.retry_ms:
-                data = _RETRY.sub(lambda found: b"%0*d" % (len(found[0]), self._trouble.retry_ms), data)
-            if self._way == CUT:
-                return self._until_cut(data)
+        if self._kind == EVENTS and self._way == CUT:
+            return self._until_cut(data)
         if self._way == CUT and data:
             return Passed(b"" if self._kind == WEBSOCKET else data[: len(data) // 2], True)
         return Passed(data)
