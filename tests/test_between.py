@@ -18,6 +18,7 @@ from tests.integration.troubles import (
     BUFFER,
     CLOSE,
     CUT,
+    CUTS,
     EVENTS,
     OTHER,
     PAGE,
@@ -233,6 +234,7 @@ def test_cut_every_so_often() -> None:
         assert line.ended == ""
         street.clock.advance(0.1)
         assert line.ended == "reset"
+    assert street.relays.counts[CUTS] == 2
     street.relays.stand(Trouble())
     assert street.clock.getDelayedCalls() == []
 
@@ -273,7 +275,7 @@ def test_idle() -> None:
     for _ in range(3):
         street.clock.advance(2.0)
         street.backs[1].dataReceived(EVENT)
-    assert (quiet.ended, busy.ended) == ("end", "")
+    assert (quiet.ended, busy.ended, street.relays.counts[CUTS]) == ("end", "", 1)
     street.relays.stand(Trouble())
     street.clock.advance(100.0)
     assert busy.ended == ""
@@ -290,6 +292,7 @@ def test_a_black_hole() -> None:
     assert (line.value(), line.ended, street.at_server()) == (OPENED, "", GETS[WEBSOCKET])
     _, line = street.client(POLL)
     assert (line.value(), line.ended, len(street.backs)) == (b"", "", 1)
+    assert street.relays.counts == Counter({WEBSOCKET: 1, POLL: 1})
 
 
 def test_the_server_is_away() -> None:
@@ -427,7 +430,7 @@ class TestOrders:
         line = self.ask(EVENTS)
         told = self.tell(stand=Trouble(poll=REFUSE).to_json(), cut=False)
         assert told == {
-            "counts": {WEBSOCKET: 0, EVENTS: 1, POLL: 0, OTHER: 0},
+            "counts": {WEBSOCKET: 0, EVENTS: 1, POLL: 0, OTHER: 0, CUTS: 0},
             "open": {WEBSOCKET: 0, EVENTS: 1, POLL: 0, OTHER: 0},
         }
         assert self.ask(POLL).ended == "end"

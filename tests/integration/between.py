@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from tests.integration.server import LINE_S, START_S, environ
-from tests.integration.troubles import KINDS, Trouble
+from tests.integration.troubles import CUTS, KINDS, Trouble
 
 _ROOT: Final = Path(__file__).parents[2]
 
@@ -94,9 +94,9 @@ class Between:
         self._tell(path=path, body=body, kind=kind)
 
     def counts(self) -> dict[str, int]:
-        """Return how many requests of each kind have come since something else stands in the way."""
+        """Return how many requests of each kind have come since something else stands in the way, and `CUTS`."""
         told = Counter(self._tell(stand=None)["counts"])
-        return {kind: told[kind] - self._before[kind] for kind in KINDS}
+        return {kind: told[kind] - self._before[kind] for kind in (*KINDS, CUTS)}
 
     def open(self) -> dict[str, int]:
         """Return how many connections there are, by the kind of their last request."""
@@ -104,7 +104,7 @@ class Between:
         return told
 
     def wait(self, seconds: float = LINE_S, **kinds: int) -> None:
-        """Wait until so many requests of each kind have come since something else stands in the way."""
+        """Wait until so much of each has happened since something else stands in the way; see `counts`."""
         wanted = Counter(kinds)
         self._tell(seconds, when=dict(self._before + wanted))
 

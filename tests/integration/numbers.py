@@ -153,6 +153,12 @@ class Check:
             self.faults.append(f"{self._gaps} gaps in the end, not true")
         return self.faults
 
+    def settle(self) -> list[str]:
+        """Return the faults since the last time; what follows is judged by itself."""
+        faults, self.faults = self.finish(), []
+        self._next, self._gaps = len(self._ledger.entries), 0
+        return faults
+
     def _awaited(self) -> str:
         entries = self._ledger.entries
         return str(entries[self._next].number) if self._next < len(entries) else "the end"
@@ -237,6 +243,10 @@ class Publisher:
         """
         self.ledgers = {channel: Ledger() for channel in channels}
         self._api = api
+
+    def add(self, channel: str) -> None:
+        """Have a channel, if it is a new one."""
+        self.ledgers.setdefault(channel, Ledger())
 
     def publish(self, channel: str, count: int) -> None:
         """Publish the next numbers on a channel; returns when the server has all of them."""

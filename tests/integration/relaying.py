@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from twisted.internet.defer import maybeDeferred
@@ -18,6 +18,7 @@ from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from tests.integration.troubles import (
+    CUTS,
     KINDS,
     NOTHING,
     OTHER,
@@ -43,7 +44,7 @@ class Relays(Factory):
 
     Attributes:
         trouble: what does.
-        counts: requests by kind since the start, whatever became of them.
+        counts: requests by kind since the start, whatever became of them, and `CUTS`.
         hurry: how many times as fast the clients' clocks run.
         files: answers of the proxy's own, by path.
     """
@@ -89,22 +90,23 @@ class Relays(Factory):
     def _cut_again(self) -> None:
         self._due = self.clock.callLater(self.trouble.cut_every_s, self._cut_again)
         self.cut(self.trouble.resets)
+        self.happened(CUTS)
 
     @property
     def open(self) -> Counter[str]:
         """How many connections are open, by the kind of their last request."""
         return Counter(relay.kind for relay in self.relays)
 
-    def came(self, request: Request) -> None:
-        """Count a request."""
-        self.counts[request.kind] += 1
+    def happened(self, what: str) -> None:
+        """Count a request of a kind, or `CUTS`."""
+        self.counts[what] += 1
         ready = [tell for wanted, tell in self._waiting if wanted <= self.counts]
         self._waiting = [one for one in self._waiting if not one[0] <= self.counts]
         for tell in ready:
             tell()
 
     def when(self, counts: Counter[str], tell: Callable[[], None]) -> None:
-        """Call when there have been so many requests since the start."""
+        """Call when so much has happened since the start."""
         if counts <= self.counts:
             tell()
         else:
@@ -151,7 +153,7 @@ class Relay(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take what the client sends: requests, and what belongs to an open WebSocket."""
-        if self._relays.trouble.is_silent or self._is_deaf:
+        if self._is_deaf or (self.kind and self._relays.trouble.is_silent):
             return
         if self.kind == WEBSOCKET:
             self._send(data)
@@ -176,15 +178,15 @@ class Relay(Protocol):
         way = trouble.of(request.kind)
         self._passage = Passage(request.kind, trouble)
         file = self._relays.files.get(request.path.partition("?")[0])
-        if way in (REFUSE, PORTAL):
+        if way in (REFUSE, PORTAL) and not trouble.is_silent:
             self._answer(portal() if way == PORTAL else trouble.refusal(request.kind))
-        elif way == SWALLOW:
+        elif way == SWALLOW or trouble.is_silent:
             self._is_deaf = True
         elif file is not None:
             self._answer(file)
         else:
             self._send(request.passed_on(trouble, self._relays.hurry))
-        self._relays.came(request)
+        self._relays.happened(request.kind)
 
     def _answer(self, answer: bytes) -> None:
         """Answer instead of the server, and read nothing more."""
@@ -266,7 +268,11 @@ class Relay(Protocol):
         if self._idle is not None and self._idle.active():
             self._idle.cancel()
         if self._relays.trouble.idle_s:
-            self._idle = self._relays.clock.callLater(self._relays.trouble.idle_s, self.end)
+            self._idle = self._relays.clock.callLater(self._relays.trouble.idle_s, self._is_idle)
+
+    def _is_idle(self) -> None:
+        self.end()
+        self._relays.happened(CUTS)
 
     def changed(self) -> None:
         """Something else stands in the way."""
@@ -360,9 +366,6 @@ class Orders(LineOnlyReceiver):
         self._answer()
 
     def _answer(self, **more: int) -> None:
-        kinds = {name: {kind: count[kind] for kind in KINDS} for name, count in self._counts()}
-        self.sendLine(json.dumps({**kinds, **more}).encode())
-
-    def _counts(self) -> Iterator[tuple[str, Counter[str]]]:
-        yield "counts", self._relays.counts
-        yield "open", self._relays.open
+        counts = {name: self._relays.counts[name] for name in (*KINDS, CUTS)}
+        is_open = {kind: self._relays.open[kind] for kind in KINDS}
+        self.sendLine(json.dumps({"counts": counts, "open": is_open, **more}).encode())

@@ -18,6 +18,8 @@ EVENTS: Final = "events"
 POLL: Final = "poll"
 OTHER: Final = "other"
 KINDS: Final = (WEBSOCKET, EVENTS, POLL, OTHER)
+#: What is counted besides requests: how often all was cut, or a connection that was quiet.
+CUTS: Final = "cuts"
 _KIND_OF: Final = {"/comet/ws": WEBSOCKET, "/comet/events": EVENTS, "/comet/stream": EVENTS, "/comet/poll": POLL}
 
 #: A request is answered by the proxy with a status, and its connection closed.
