@@ -1,6 +1,7 @@
 """How MegaComet is packaged. Tools are configured in pyproject.toml."""
 
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -11,30 +12,25 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "([^"]+)"', (HERE / "megacomet/__init__.py").read_text("utf-8"), re.M)
 assert VERSION is not None
 
-#: The console's pages: beside the package in a checkout, and inside of it where it is installed.
-PAGES = Path("admin-ui")
-INSTALLED_PAGES = Path("megacomet/console/pages")
+#: What comes along and is no Python: beside the package in a checkout, and inside of it where it is installed.
+SHIPPED = runpy.run_path(str(HERE / "megacomet/shipped.py"))["ALL"]
 
 
 class BuildPy(build_py):
-    """Puts the console's pages into what is built, and so into a wheel; an sdist has them where a checkout has."""
+    """Puts what comes along into what is built, and so into a wheel; an sdist has it where a checkout has."""
 
     def run(self):
         super().run()
-        if not self.editable_mode:
-            target = Path(self.build_lib, INSTALLED_PAGES)
+        for shipped in () if self.editable_mode else SHIPPED:
+            target = Path(self.build_lib, "megacomet", shipped.inside)
             shutil.rmtree(target, ignore_errors=True)  # what an earlier build had and is no more
-            for path in self._pages():
-                copy = target / path.relative_to(PAGES)
+            for path in shipped.paths(HERE):
+                copy = target / path.relative_to(shipped.beside)
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(path, copy)
 
     def get_source_files(self):
-        return [*super().get_source_files(), *map(str, self._pages())]
-
-    def _pages(self):
-        paths = [path.relative_to(HERE) for path in sorted((HERE / PAGES).rglob("*"))]
-        return [path for path in paths if path.is_file() and not any(part.startswith(".") for part in path.parts)]
+        return [*super().get_source_files(), *(str(path) for shipped in SHIPPED for path in shipped.paths(HERE))]
 
 
 setup(

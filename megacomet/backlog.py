@@ -20,11 +20,13 @@ class Backlog:
 
     __slots__ = ("_pieces", "_sent", "size")
 
-    def __init__(self, data: bytes, sent: int) -> None:
-        """Begin with a piece of which `sent` bytes are gone already."""
-        self._pieces = deque((data,))
+    def __init__(self, data: bytes, sent: int, body: bytes = b"") -> None:
+        """Begin with a piece, and one behind it if there is, of which together `sent` bytes are gone already."""
+        self.size = len(data) + len(body) - sent
+        if body and sent >= len(data):
+            data, body, sent = body, b"", sent - len(data)
+        self._pieces = deque((data, body) if body else (data,))
         self._sent = sent
-        self.size = len(data) - sent
 
     def push(self, data: bytes) -> None:
         """Put a piece behind the others."""

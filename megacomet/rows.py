@@ -166,24 +166,26 @@ class Rows:
 
     # -- answers
 
-    def answer(self, fd: int, data: bytes) -> bool:
+    def answer(self, fd: int, data: bytes, body: bytes = b"") -> bool:
         """Write the whole answer to the request. What becomes of the connection then, its flags say.
+
+        A body that many are sent is given beside its head: it is not copied, however many are owed it.
 
         Returns:
             Whether it was written or will be; else the connection is closed.
         """
         try:
-            sent = os.write(fd, data)
+            sent = os.writev(fd, (data, body)) if body else os.write(fd, data)
         except BlockingIOError:
             sent = 0
         except OSError:
             self.drop(fd, "gone")
             return False
         self.sent += sent
-        if sent == len(data):
+        if sent == len(data) + len(body):
             self._answered(fd)
             return True
-        if not self._owe(fd, data, sent, self._backlog_bytes):
+        if not self._owe(fd, data, sent, self._backlog_bytes, body):
             self.drop(fd, "slow")
             return False
         self.kinds[fd] = self.kinds[fd] & ~STATE | WRITING
@@ -192,15 +194,15 @@ class Rows:
         self.epoll.modify(fd, select.EPOLLOUT)
         return True
 
-    def _owe(self, fd: int, data: bytes, sent: int, most: int) -> bool:
+    def _owe(self, fd: int, data: bytes, sent: int, most: int, body: bytes = b"") -> bool:
         """Keep what was not sent; False when that is too much."""
-        rest = len(data) - sent
+        rest = len(data) + len(body) - sent
         backlog = self.backlogs.get(fd)
         if rest + (backlog.size if backlog else 0) > most or self.owed + rest > self._owed_bytes:
             return False
         self.owed += rest
         if backlog is None:
-            self.backlogs[fd] = Backlog(data, sent)
+            self.backlogs[fd] = Backlog(data, sent, body)
         else:
             backlog.push(data)
         return True

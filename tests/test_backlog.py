@@ -76,6 +76,16 @@ def test_pieces_in_order(pipe: Pipe) -> None:
     assert calls >= 3
 
 
+@pytest.mark.parametrize("sent", range(7))
+def test_a_piece_and_its_body(pipe: Pipe, sent: int) -> None:
+    """What the kernel has taken ends in the first, between them, or in the second."""
+    backlog = Backlog(b"head", sent, b"body")
+    backlog.push(b"more")
+    assert backlog.size == 12 - sent
+    assert backlog.flush(pipe.fd) == 12 - sent
+    assert (backlog.size, pipe.read()) == (0, b"headbodymore"[sent:])
+
+
 def test_nothing_fits(pipe: Pipe) -> None:
     """The kernel says so, and nothing is forgotten."""
     backlog = Backlog(bytes(1_000_000), 0)

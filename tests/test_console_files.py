@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from megacomet.console.files import TYPES, find_directory, load_files, policy
+from megacomet.console.files import TYPES, load_files, policy
+from megacomet.shipped import CONSOLE
 
 PAGE = b"""<!DOCTYPE html>
 <link rel="stylesheet" href="/console/@/style/a.css">
@@ -146,24 +147,12 @@ def test_the_policy_follows_the_page(tmp_path: Path) -> None:
     assert place_of(loaded.import_map) == place_of(loaded.index.body)
 
 
-def test_where_they_are(tmp_path: Path) -> None:
-    """In the package where it is installed, beside it in a checkout; what only has the name beside it is not taken."""
-    package, beside = tmp_path / "megacomet", tmp_path / "admin-ui"
-    assert find_directory(package) is None
-    pages(beside)
-    assert find_directory(package) is None  # a directory of packages, in which somebody else has one of this name
-    (tmp_path / "setup.py").write_bytes(b"")
-    assert find_directory(package) == beside
-    pages(package / "console" / "pages")
-    assert find_directory(package) == package / "console" / "pages"
-
-
 # -- those of this checkout
 
 
 def test_the_console_is_here() -> None:
     """A checkout has its pages beside the package, and they can be read."""
-    directory = find_directory()
+    directory = CONSOLE.find()
     assert directory is not None
     assert directory.name == "admin-ui"
     assert load_files(directory).index is not None
@@ -171,7 +160,7 @@ def test_the_console_is_here() -> None:
 
 def test_the_console_is_whole() -> None:
     """All that the page and its modules refer to is served, and the page has no script that would not run."""
-    directory = find_directory()
+    directory = CONSOLE.find()
     assert directory is not None
     loaded = load_files(directory)
     assert loaded.index is not None

@@ -1,4 +1,4 @@
-"""What is installed: the wheel and the sdist have the console's pages, byte for byte, and the package finds them."""
+"""What is installed: wheel and sdist have what browsers load, byte for byte, and the package finds it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from typing import Final
 
 import pytest
 
+from megacomet.shipped import ALL, CONSOLE, LIBRARY
+
 ROOT: Final = Path(__file__).parents[1]
-SOURCES: Final = ("LICENSE", "README.md", "admin-ui", "megacomet", "pyproject.toml", "setup.py", "twisted")
+SOURCES: Final = ("LICENSE", "README.md", "admin-ui", "clients", "megacomet", "pyproject.toml", "setup.py", "twisted")
 #: What `pip` calls, without an environment of its own and so without a network.
 BUILD: Final = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
 FIND: Final = (
-    "from megacomet.console.files import find_directory, load_files; d = find_directory(); print(d); load_files(d)"
+    "from megacomet.console.files import load_files; from megacomet.library.files import load_library;"
+    "from megacomet.shipped import CONSOLE, LIBRARY;"
+    "load_files(CONSOLE.find()); load_library(LIBRARY.find()); print(CONSOLE.find()); print(LIBRARY.find())"
 )
 
 
@@ -35,11 +39,10 @@ def build(sources: Path, kind: str, target: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def pages() -> dict[str, bytes]:
-    """All files of the checkout's `admin-ui`, licences too."""
-    paths = [path for path in (ROOT / "admin-ui").rglob("*") if path.is_file()]
-    found = {path.relative_to(ROOT / "admin-ui").as_posix(): path.read_bytes() for path in paths}
-    assert "index.html" in found
+def shipped() -> dict[str, bytes]:
+    """All files of the checkout that are shipped, licences too."""
+    found = {str(path): (ROOT / path).read_bytes() for each in ALL for path in each.paths(ROOT)}
+    assert {"admin-ui/index.html", "clients/js/src/index.js", "clients/js/megacomet.d.ts"} <= found.keys()
     return found
 
 
@@ -55,16 +58,21 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-def test_the_wheel_has_the_pages(sources: Path, pages: dict[str, bytes], tmp_path: Path) -> None:
-    """Whoever installs the wheel has the whole console, without a network; of an earlier build nothing is left."""
-    (sources / "build/lib/megacomet/console/pages").mkdir(parents=True)
-    (sources / "build/lib/megacomet/console/pages/gone.js").write_bytes(b"")
+def test_the_wheel_has_them(sources: Path, shipped: dict[str, bytes], tmp_path: Path) -> None:
+    """Whoever installs the wheel has console and client, without a network; of an earlier build nothing is left."""
+    for each in ALL:
+        gone = sources / "build/lib/megacomet" / each.inside / "gone.js"
+        gone.parent.mkdir(parents=True)
+        gone.write_bytes(b"")
     with zipfile.ZipFile(build(sources, "wheel", tmp_path)) as wheel:
-        place = "megacomet/console/pages/"
-        names = [name for name in wheel.namelist() if name.startswith(place)]
-        assert {name.removeprefix(place): wheel.read(name) for name in names} == pages
+        found = {}
+        for each in ALL:
+            place = f"megacomet/{each.inside}/"
+            names = [name for name in wheel.namelist() if name.startswith(place)]
+            found |= {f"{each.beside}/{name.removeprefix(place)}": wheel.read(name) for name in names}
+        assert found == shipped
         wheel.extractall(tmp_path / "installed")
-    found = subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-c", FIND],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(tmp_path / "installed")},
@@ -72,15 +80,16 @@ def test_the_wheel_has_the_pages(sources: Path, pages: dict[str, bytes], tmp_pat
         text=True,
         check=True,
     )
-    assert found.stdout.strip() == str(tmp_path / "installed" / place.rstrip("/"))
+    assert done.stdout.split() == [str(tmp_path / "installed/megacomet" / each.inside) for each in (CONSOLE, LIBRARY)]
 
 
-def test_the_sdist_has_the_pages(sources: Path, pages: dict[str, bytes], tmp_path: Path) -> None:
+def test_the_sdist_has_them(sources: Path, shipped: dict[str, bytes], tmp_path: Path) -> None:
     """Whoever builds from the source archive has them too."""
     with tarfile.open(build(sources, "sdist", tmp_path)) as archive:
         found = {}
         for member in archive.getmembers():
-            top, _, name = member.name.partition("/admin-ui/")
-            if name and "/" not in top and (file := archive.extractfile(member)) is not None:
-                found[name] = file.read()
-    assert found == pages
+            _, _, name = member.name.partition("/")
+            if name.startswith(tuple(f"{each.beside}/" for each in ALL)):
+                file = archive.extractfile(member)
+                found |= {name: file.read()} if file is not None else {}
+    assert found == shipped

@@ -8,13 +8,14 @@ from pathlib import Path
 from twisted.logger import Logger
 
 from megacomet.console.doors import Console
-from megacomet.console.files import NONE, Files, find_directory, load_files
+from megacomet.console.files import NONE, Files, load_files
 from megacomet.console.secret_file import load_or_make_secret
 from megacomet.console.sessions import Sessions
 from megacomet.console.signed_out import SignedOut
 from megacomet.console.tokens import Seal
 from megacomet.model.keys import Keys
 from megacomet.model.notes import IAudit
+from megacomet.shipped import CONSOLE
 
 _log = Logger()
 
@@ -58,7 +59,7 @@ def make_console(
         clock: seconds that are never put back.
     """
     sessions = Sessions(keys, membership.seal, membership.signed_out)
-    return Console(find_files(find_directory()), sessions, keys, audit, now, clock)
+    return Console(find_files(CONSOLE.find()), sessions, keys, audit, now, clock)
 
 
 def find_files(directory: Path | None) -> Files:

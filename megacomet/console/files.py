@@ -20,7 +20,10 @@ from typing import Final, NoReturn
 
 import attrs
 
-INDEX: Final = "index.html"
+from megacomet.shipped import CONSOLE
+from megacomet.wire.tags import tag_of
+
+INDEX: Final = CONSOLE.sign
 PLACE: Final = b"/console/@/"
 #: By the end of a name; what has another end (licences, texts) is not served.
 TYPES: Final = {
@@ -82,21 +85,6 @@ class Files:
 NONE: Final = Files(None, {}, b"")
 
 
-def find_directory(package: Path = Path(__file__).parents[1]) -> Path | None:
-    """Return where the files are: in the package of a wheel, beside the package in a checkout; None: nowhere.
-
-    Args:
-        package: the directory of `megacomet`.
-    """
-    inside = package / "console" / "pages"
-    root = package.parent
-    beside = root / "admin-ui"
-    if (inside / INDEX).is_file():
-        return inside
-    # Of somebody else a directory of this name may stand beside us where packages are installed.
-    return beside if (beside / INDEX).is_file() and (root / "setup.py").is_file() else None
-
-
 def load_files(directory: Path, most_files: int = MOST_FILES, most_bytes: int = MOST_BYTES) -> Files:
     """Read all files of a directory, which has so many and so many bytes at most.
 
@@ -141,8 +129,7 @@ def _raise(error: OSError) -> NoReturn:
 
 def _file(name: str, body: bytes) -> File:
     zipped = gzip.compress(body, mtime=0)
-    tag = hashlib.sha256(body).hexdigest()[:_HASH_CHARS]
-    return File(TYPES[Path(name).suffix], body, zipped if len(zipped) < len(body) else None, tag)
+    return File(TYPES[Path(name).suffix], body, zipped if len(zipped) < len(body) else None, tag_of(body))
 
 
 def policy(import_map: bytes) -> bytes:

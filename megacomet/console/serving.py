@@ -9,6 +9,7 @@ import attrs
 
 from megacomet.console.files import File
 from megacomet.console.origins import Fields
+from megacomet.wire.tags import is_known
 
 #: For what has its hash in its address, and for what has not.
 FOR_EVER: Final = b"public, max-age=31536000, immutable"
@@ -47,7 +48,7 @@ def file_reply(file: File, fields: Fields, cache_control: bytes) -> Reply:
     lines = b"ETag: %b\r\n" % tag.encode()
     if file.zipped is not None:
         lines += b"Vary: Accept-Encoding\r\n"
-    if _is_known(tag.encode(), fields.get(b"if-none-match", ())):
+    if is_known(tag.encode(), fields.get(b"if-none-match", ())):
         return Reply(304, b"", file.content_type, lines, cache_control)
     if zipped is None:
         return Reply(200, file.body, file.content_type, lines, cache_control)
@@ -65,9 +66,3 @@ def takes_gzip(accepted: Iterable[bytes]) -> bool:
         except ValueError:
             weights[coding.strip()] = 0.0
     return weights.get(b"gzip", weights.get(b"*", 0.0)) > 0
-
-
-def _is_known(tag: bytes, known: Iterable[bytes]) -> bool:
-    """Tell whether a client has what a tag stands for; tags are compared weakly."""
-    tags = {each.strip().removeprefix(b"W/") for each in b",".join(known).split(b",")}
-    return tag in tags or b"*" in tags

@@ -27,35 +27,13 @@ from megacomet.errors import PeerError
 #: 8 KB a line, Apache 8 KB a line, Node 16 KB a head.
 MAX_HEAD_BYTES: Final = 8192
 
-#: The headers that anything here looks at; the rest is validated and forgotten.
-KEPT_HEADERS: Final = frozenset(
-    {
-        b"accept",
-        b"access-control-request-method",
-        b"authorization",
-        b"connection",
-        b"content-length",
-        b"content-type",
-        b"expect",
-        b"host",
-        b"last-event-id",
-        b"origin",
-        b"sec-websocket-extensions",
-        b"sec-websocket-key",
-        b"sec-websocket-protocol",
-        b"sec-websocket-version",
-        b"transfer-encoding",
-        b"upgrade",
-        b"x-forwarded-for",
-        b"x-request-id",
-    }
-)
-#: Those of them that are lists: several lines are one list (RFC 9110, 5.3). Any other header may stand once.
+#: Headers that are lists: several lines are one list (RFC 9110, 5.3). Any other that is looked at may stand once.
 _LISTS: Final = frozenset(
     {
         b"accept",
         b"connection",
         b"expect",
+        b"if-none-match",
         b"sec-websocket-extensions",
         b"sec-websocket-protocol",
         b"transfer-encoding",
@@ -63,6 +41,19 @@ _LISTS: Final = frozenset(
         b"x-forwarded-for",
     }
 )
+#: The headers that anything here looks at; the rest is validated and forgotten.
+KEPT_HEADERS: Final = _LISTS | {
+    b"access-control-request-method",
+    b"authorization",
+    b"content-length",
+    b"content-type",
+    b"host",
+    b"last-event-id",
+    b"origin",
+    b"sec-websocket-key",
+    b"sec-websocket-version",
+    b"x-request-id",
+}
 #: Of 64 bits, which is as far as llhttp counts.
 _LENGTH_DIGITS: Final = 20
 _VERSIONS: Final = {b"HTTP/1.1": 1, b"HTTP/1.0": 0}

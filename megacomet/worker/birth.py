@@ -13,6 +13,7 @@ from twisted.logger import Logger, globalLogBeginner
 
 from megacomet.collector import THRESHOLDS
 from megacomet.forking import LateReactor
+from megacomet.library.files import shipped_library
 from megacomet.listeners import Listener
 from megacomet.logs import ZYGOTE, PipeObserver, worker_name
 from megacomet.settings import Settings
@@ -36,7 +37,9 @@ def prepare(birth: Birth, settings: Settings) -> Run:
     rehearse_once()
     late = LateReactor()
     reactor = late.reactor
-    worker = Worker(reactor, settings, workers=birth.workers, nonce=bytes.fromhex(birth.nonce))
+    worker = Worker(
+        reactor, settings, workers=birth.workers, nonce=bytes.fromhex(birth.nonce), library=shipped_library()
+    )
 
     def run(number: int, listeners: list[Listener]) -> int:
         observer.process = worker_name(number)

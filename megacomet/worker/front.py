@@ -15,6 +15,9 @@ from twisted.logger import Logger
 
 from megacomet.errors import PeerError
 from megacomet.kinds import ASKING, CLOSES, ENTRANCE, IDLE, SOCKET, STATE, STREAM, TAKING, census
+from megacomet.library.files import NONE as NO_LIBRARY
+from megacomet.library.files import PATHS as LIBRARY_PATHS
+from megacomet.library.files import Library
 from megacomet.model.answers import IAnswers
 from megacomet.model.hub import Hub
 from megacomet.model.keys import NO_KEY
@@ -40,7 +43,6 @@ from megacomet.worker.sockets import SHUTDOWN, Sockets
 #: Of the entrance: the original's ports, where there are only `/<client>.js`, one answer a connection.
 CLASSIC: Final = ENTRANCE
 
-_LIBRARY: Final = frozenset({b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"})
 _NOT_FOUND: Final = "nothing stands here"
 
 
@@ -64,6 +66,7 @@ class Front:
         pusher: Pusher,
         most: int = 0,
         hub: Callable[[IRowKeys, IAnswers], Hub] = Hub,
+        library: Library = NO_LIBRARY,
     ) -> None:
         """Stand before a lot; nothing is handed over before `link` is set.
 
@@ -75,13 +78,13 @@ class Front:
             pusher: has the manager publish.
             most: connections of this worker beyond which polls are answered 503; 0: no bound.
             hub: makes the hub on the rows' keys.
+            library: the client for browsers.
         """
         self._lot, self._rows = lot, lot.rows
         self._settings = settings
-        self._clock = clock
-        self._unix_s = unix_s
+        self._clock, self._unix_s = clock, unix_s
         self._answers = Answers(settings.origins, unix_s())
-        self._small = SmallPages(lot.rows, self._answers, lambda: self.link)
+        self._small = SmallPages(lot.rows, self._answers, lambda: self.link, library)
         self._refusals = Refusals(lot.rows, self._answers)
         self._blocks = Blocks(clock.seconds)
         self._out = out = Deliveries(lot.rows, self._answers, settings, self._blocks)
@@ -101,8 +104,7 @@ class Front:
         self._closing = Closing(lot.rows, clock, Partings(lot.rows, self._expire, out.farewell, SHUTDOWN))
         self.draining = Draining(lot, clock, self._expire, out.farewell, self.turned)
         self._handover = Handover(lot.rows, self._refusals.request, self._closing.look)
-        self._pages = self._make_pages()
-        self._is_hub_touched = False
+        self._pages, self._is_hub_touched = self._make_pages(), False
         lot.front = self
 
     def _make_pages(self) -> dict[bytes, Callable[[int, http.RequestHead], None]]:
@@ -112,6 +114,7 @@ class Front:
             **dict.fromkeys(OPENINGS, self._listening.stream),
             b"/healthz": self._small.health,
             b"/readyz": self._small.readiness,
+            **dict.fromkeys(LIBRARY_PATHS, self._small.library),
         }
         if not self._settings.admin:
             pages[b"/"] = self._small.entrance
@@ -281,7 +284,7 @@ class Front:
         is_classic = self._rows.kinds[fd] & CLASSIC
         target = head.target
         try:
-            if target[-3:] == b".js" and target.rfind(b"/") == 0 and (is_classic or target not in _LIBRARY):
+            if target[-3:] == b".js" and target.rfind(b"/") == 0 and (is_classic or target not in LIBRARY_PATHS):
                 if self._is_to_be_answered(fd, head):
                     self._listening.script(fd, head)
             elif is_classic:

@@ -15,6 +15,8 @@ from twisted.logger import Logger
 from megacomet import link
 from megacomet.forking import LateEpoll
 from megacomet.kinds import ENTRANCE
+from megacomet.library.files import NONE as NO_LIBRARY
+from megacomet.library.files import Library
 from megacomet.link import LinkRefused
 from megacomet.listeners import BACKLOG, Listener
 from megacomet.pulse import Pulse
@@ -49,6 +51,7 @@ class Worker:
         nonce: bytes,
         clock: Callable[[], float] = time.monotonic,
         connect: Callable[[str], socket.socket] = link.connect,
+        library: Library = NO_LIBRARY,
     ) -> None:
         """Put the parts together; nothing runs before `start`.
 
@@ -59,6 +62,7 @@ class Worker:
             nonce: to show to the manager.
             clock: seconds, monotonic.
             connect: makes a connection to the manager's path.
+            library: the client for browsers.
         """
         self._reactor = reactor
         self._settings = settings
@@ -70,7 +74,9 @@ class Worker:
         self._connections = LateEpoll(self._lot.rows.epoll)
         self._pusher = Pusher(reactor, settings.message_bytes)
         most = share_of(settings.capacity, workers)
-        self._front = Front(self._lot, settings, reactor, unix_s=time.time, pusher=self._pusher, most=most)
+        self._front = Front(
+            self._lot, settings, reactor, unix_s=time.time, pusher=self._pusher, most=most, library=library
+        )
         self._turns = Turns(len(os.sched_getaffinity(0)))
         self._link = Uplink(
             reactor, self._front.hub, self, self._pusher, nonce=nonce, clock=clock, connect=connect, turns=self._turns
