@@ -13,9 +13,12 @@
         TooMany               what is asked for was tried too often; tells when it may be tried again
         WrongMethod           a method that the path does not have; tells those that it has
       OpError                 a request of a WebSocket that is refused; carries a number of `OP_CODES`
-      CallError               a command of `megacomet` did not get from the API what it asked for
+      CallError               a command of `megacomet`, or a client, did not get from the API what it asked for
         NoServer              nobody answers
+          Unanswered          the answer did not come; what was asked for may have been done
         Rejected              the API's answer is an error
+      Disconnected            the server has told a client that listens not to come back
+      SubscriptionRefused     channels that were added later cannot be listened to
 
 Callers test types and `code`, never the text. Whatever is not a MegaCometError is a bug.
 """
@@ -235,11 +238,15 @@ class OpError(MegaCometError):
 
 
 class CallError(MegaCometError):
-    """Raised when a command did not get from the API what it asked for; the text is one line for people."""
+    """Raised when a call did not get from the API what it asked for; the text is one line for people."""
 
 
 class NoServer(CallError):
     """Raised when nobody answers at an address, or not in time."""
+
+
+class Unanswered(NoServer):
+    """Raised when a request was sent, and its answer did not come: what it asks for may have been done."""
 
 
 class Rejected(CallError):
@@ -264,3 +271,39 @@ class Rejected(CallError):
     def __str__(self) -> str:
         where = f"{self.pointer}: " if self.pointer else ""
         return f"{self.status} {self.code}: {where}{self.detail}{f' ({self.note})' if self.note else ''}"
+
+
+class Disconnected(MegaCometError):
+    """Raised when the server has told a client that listens not to come back.
+
+    Attributes:
+        code: of the WebSocket's close, or the HTTP status.
+        reason: what was told, for people.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}"
+
+
+class SubscriptionRefused(MegaCometError):
+    """Raised when channels that were added later cannot be listened to; everything else goes on.
+
+    Attributes:
+        channels: their names.
+        code: of `OP_CODES`, or the HTTP status.
+        reason: what was told, for people.
+    """
+
+    def __init__(self, channels: tuple[str, ...], code: int, reason: str) -> None:
+        super().__init__(channels, code, reason)
+        self.channels = channels
+        self.code = code
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.channels)}: {self.code}: {self.reason}"
