@@ -126,7 +126,7 @@ def test_frames_are_no_requests() -> None:
     assert street.relays.counts == Counter({WEBSOCKET: 1})
 
 
-@pytest.mark.parametrize(("kind", "status"), [(WEBSOCKET, 400), (EVENTS, 502), (POLL, 502)])
+@pytest.mark.parametrize(("kind", "status"), [(WEBSOCKET, 502), (EVENTS, 502), (POLL, 502)])
 def test_refused(kind: str, status: int) -> None:
     """What is refused is answered, and never comes to the server; all else does."""
     street = Street(**{kind: REFUSE})

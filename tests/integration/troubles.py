@@ -36,7 +36,7 @@ CLOSE: Final = "close"
 PORTAL: Final = "portal"
 WAYS: Final = ("", REFUSE, SWALLOW, BUFFER, CUT, CLOSE, PORTAL)
 #: What each of them does when no other status is asked for.
-STATUSES: Final = {WEBSOCKET: 400, EVENTS: 502, POLL: 502, OTHER: 502}
+STATUSES: Final = {WEBSOCKET: 502, EVENTS: 502, POLL: 502, OTHER: 502}
 
 PAGE: Final = b"<!doctype html><title>Welcome</title><h1>Please accept our terms to use this network</h1>"
 _TIMEOUT: Final = re.compile(rb"(?<=[?&]timeout=)\d+")
