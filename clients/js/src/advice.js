@@ -3,32 +3,35 @@
 import { after } from "./environment.js";
 
 /**
- * @typedef {{code: number, reason: string, wait: number, isFinal: boolean}} Ending
- * `code`: a close code, an HTTP status, or 0; `wait`: ms to wait at least; `isFinal`: the server wants no other try.
+ * How a connection ended.
+ * @typedef {{code?: number, message: string, wait?: number}} Ending
+ * `code`: a close code, or an HTTP status; `wait`: ms to wait at least
  */
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
-/** The same request would be answered so again. 204 is for those who were cut off. */
-const FINAL = [204, 400, 401, 403, 404, 405, 410, 414, 431, 1002, 1003, 1007, 1009];
+/** The same request would be answered so again, or the server says so: 204 is for those who were cut off. */
+const FINAL = /^(204|40[01345]|41[04]|431|100[2379]|[34][5-9]..)$/;
 
-/** @returns {Ending} */
-export function ending(code, reason, wait = 0) {
-  // From 3000 on the upper half of each thousand is final.
-  return { code, reason, wait, isFinal: FINAL.includes(code) || (code >= 3000 && code % 1000 >= 500) };
+/** @returns {boolean} whether the server wants no other try */
+export function isFinal(code) {
+  return FINAL.test(code);
 }
 
 /**
- * Waits before the next try: for anything up to a bound that doubles, so that those who were cut off together do not
- * come back together; when the server said how long, for that and up to half more.
+ * How long to wait before the next try: anything up to a bound that doubles, so that those who were cut off together do
+ * not come back together; when the server said how long, that and up to half more.
  * @param {import("./environment.js").Environment} environment
  * @param {number} failures in a row
- * @param {number} wait ms to wait at least
- * @param {() => void} act called then
- * @returns {{delay: number, cancel: () => void}} ms
+ * @param {number} [wait] ms to wait at least
+ * @returns {number} ms
  */
-export function backOff(environment, failures, wait, act) {
-  const jitter = environment.random();
-  const delay = Math.max(wait * (1 + jitter / 2), jitter * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures));
-  return { delay, cancel: after(environment, delay, act) };
+export function pause({ random }, failures, wait = 0) {
+  const jitter = random();
+  return Math.max(wait * (1 + jitter / 2), jitter * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures));
+}
+
+/** Waits for such a pause. */
+export function backOff(environment, failures, wait) {
+  return new Promise((go) => after(environment, pause(environment, failures, wait), go));
 }

@@ -1,125 +1,99 @@
 // What the client hears, and how far it is: its channels, its position, and which messages were told.
 
-import { backOff } from "./advice.js";
-import { poll } from "./requests.js";
-
-/** So many ids of messages are remembered. */
-const MOST_IDS = 2000;
-const PAGE = 1000;
+import { fetchMissed } from "./missed.js";
+import { ToldIds } from "./told.js";
 
 /**
- * @typedef {{channel: string, since?: string, isLive: boolean, isTold: boolean, held: object[] | null,
+ * @typedef {{channel: string, since: string, isTold: boolean, isLive: boolean, held: object[] | null,
  *   abort: AbortController | null}} Channel
- * `since`: what is before it was told or is not wanted: "" the cursor, undefined the moment in which the server takes it
- * on; `isLive`: its messages are told as they come; `isTold`: so was "subscribed"; `held`: what came while it catches up.
+ * `since`: what was missed since then is not told yet; `isTold`: "subscribed" is; `isLive`: its messages are told as they
+ * come; `held`: what came while it catches up.
  */
 
 export class Channels {
   /** @type {Map<string, Channel>} */
   wanted = new Map();
-  /** Whether there was a connection; channels from before it begin with the link's own position. */
-  hasOpened = false;
-  /** While two connections are open at once no id is forgotten: all that one tells comes by the other as well. */
-  isOverlapping = false;
+  ids = new ToldIds();
   /** Where to come back to. */
   cursor;
   /** Up to where all was told: behind the cursor while a channel catches up. */
   position;
-  #ids = new Set();
   #options;
   #tell;
 
-  constructor(options, since, tell) {
+  constructor(options, tell) {
+    const { since } = options;
     this.#options = options;
+    this.#tell = tell;
     this.cursor = since;
     this.position = since === "oldest" ? "" : since;
-    this.#tell = tell;
   }
 
   // -- channels
 
   add(channel, since) {
-    if (!since || since === this.cursor) since = this.hasOpened ? undefined : "";
-    this.wanted.set(channel, { channel, since, isLive: false, isTold: false, held: null, abort: null });
+    this.wanted.set(channel, { channel, since, isTold: false, isLive: false, held: null, abort: null });
   }
 
-  remove(channel, { code, reason }) {
-    this.#stop(this.wanted.get(channel));
-    this.wanted.delete(channel);
-    this.#tell({ type: "unsubscribed", channel, code, reason });
+  /** @param {{code: number, message: string}} how */
+  remove(channel, { code, message }) {
+    this.wanted.get(channel)?.abort?.abort();
+    if (this.wanted.delete(channel)) this.#tell({ type: "unsubscribed", channel, code, reason: message });
   }
 
   /** The server refuses what is new. @returns {boolean} whether anything is */
   refuse(how) {
-    const fresh = [...this.wanted.values()].filter((each) => !each.isTold);
+    const fresh = [...this.wanted.values()].filter(({ isTold }) => !isTold);
     for (const { channel } of fresh) this.remove(channel, how);
     return fresh.length > 0;
   }
 
   /**
    * The connection brings a channel.
-   * @param {Channel} record
-   * @param {string} [from] what was said since then, too
+   * @param {string} channel
+   * @param {string} [from] and what was said on it since then
    */
-  settle(record, from) {
-    if (this.wanted.get(record.channel) !== record || record.isLive || record.held) return;
-    const since = record.since ?? from;
-    if (since) this.#catchUp(record, since, record.since === undefined);
+  settle(channel, from) {
+    const record = this.wanted.get(channel);
+    if (!record || record.isLive || record.held) return;
+    if (!record.isTold) this.#tell({ type: "subscribed", channel, position: this.cursor });
+    record.isTold = true;
+    if (record.since && record.since !== from) this.#catchUp(record);
     else this.#live(record);
   }
 
   /** The connection brings nothing any more. */
   lost() {
-    this.wanted.forEach(this.#stop);
-  }
-
-  #stop(record) {
-    record.abort?.abort();
-    record.abort = record.held = null;
-    record.isLive = false;
+    for (const record of this.wanted.values()) {
+      record.abort?.abort();
+      record.held = record.isLive = null;
+    }
   }
 
   #live(record) {
     record.isLive = true;
     record.since = "";
-    this.#subscribed(record);
   }
 
-  #subscribed(record) {
-    if (!record.isTold) this.#tell({ type: "subscribed", channel: record.channel, position: this.cursor });
-    record.isTold = true;
-  }
-
-  // What was missed is told before what comes. What is older than a subscription is fetched to be known, and not told.
-  async #catchUp(record, since, isSilent) {
-    const { channel } = record;
-    const { environment } = this.#options;
+  // What was missed is told before what comes.
+  async #catchUp(record) {
+    const { channel, since } = record;
     const { signal } = (record.abort = new AbortController());
     const held = (record.held = []);
-    if (!isSilent) this.#subscribed(record);
-    for (let failures = 0, isMore = true; isMore; ) {
-      try {
-        const call = { ...this.#options, client: "", channels: [channel], since };
-        const { messages, position, gaps } = await poll(call, signal, { timeout: 0, limit: PAGE });
-        if (signal.aborted) return;
-        if (gaps && !isSilent) this.#tell({ type: "gap", channels: [channel], position });
-        for (const each of messages) {
-          if (each.channel !== channel) continue;
-          if (isSilent) this.#ids.add(each.id);
-          else this.#message(each);
-        }
+    const call = { ...this.#options, client: "", channels: [channel], since };
+    try {
+      await fetchMissed(call, signal, ({ messages, gaps, position }) => {
+        record.since = position;
+        if (gaps) this.#tell({ type: "gap", channels: [channel], position });
+        for (const each of messages) if (each.channel === channel) this.#message(each);
         // What is among those that are held is followed by all that are.
-        isMore = messages.length && position !== since && !messages.some(({ id }) => held.some((each) => each.id === id));
-        since = position;
-        if (!isSilent) record.since = since;
-        failures = 0;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (error.isFinal) return this.remove(channel, error);
-        await new Promise((go) => backOff(environment, failures++, error.wait || 0, go));
-      }
+        return messages.some(({ id }) => held.some((each) => each.id === id));
+      });
+    } catch (error) {
+      if (!signal.aborted) this.remove(channel, error);
     }
-    record.abort = record.held = null;
+    if (signal.aborted) return;
+    record.held = null;
     this.#live(record);
     held.forEach(this.#message, this);
     this.stand(this.cursor);
@@ -136,7 +110,7 @@ export class Channels {
     else if (this.#hears(channel)) this.#message(message);
   }
 
-  gap({ channels, position }) {
+  gap({ channel, channels = [channel], position }) {
     channels = channels.filter(this.#hears, this);
     this.stand(position);
     if (channels.length) this.#tell({ type: "gap", channels, position });
@@ -161,11 +135,6 @@ export class Channels {
   }
 
   #message({ channel, id, data }) {
-    const ids = this.#ids;
-    if (ids.has(id)) return;
-    ids.add(id);
-    // A second connection brings first what is known, so the first new one ends the overlap.
-    if (!this.isOverlapping) for (const old of ids) if (ids.size > MOST_IDS) ids.delete(old);
-    this.#tell({ type: "message", channel, id, data, position: this.position });
+    if (this.ids.add(id)) this.#tell({ type: "message", channel, id, data });
   }
 }

@@ -7,25 +7,23 @@
  */
 export function eventStream(tell, wait) {
   const decoder = new TextDecoder(); // takes away the byte order mark, too
-  let [rest, type, id, data, isAfterCr] = ["", "", "", "", false];
+  let rest = "";
+  let type = "";
+  let data = "";
+  let id = "";
   const take = (line) => {
-    const [, name, value] = /^([^:]*):? ?([^]*)/.exec(line);
-    if (name === "data") data += value + "\n";
-    else if (name === "event") type = value;
-    else if (name === "id" && !value.includes("\0")) id = value;
-    else if (name === "retry" && /^\d+$/.test(value)) wait(+value);
-    else if (!line) {
+    const [, name, value] = /^([^:]*):? ?(.*)/s.exec(line);
+    if (!line) {
       if (data) tell(type || "message", data.slice(0, -1), id);
       type = data = "";
-    }
+    } else if (name === "data") data += value + "\n";
+    else if (name === "event") type = value;
+    else if (name === "id" && !/\0/.test(value)) id = value;
+    else if (name === "retry" && /^\d+$/.test(value)) wait(+value);
   };
   return (bytes) => {
-    const text = decoder.decode(bytes, { stream: true });
-    if (!text) return;
-    // A line feed behind a carriage return ends no line of its own, and may come later.
-    const lines = text.slice(isAfterCr && text[0] === "\n").split(/\r\n|\n|\r/);
-    isAfterCr = text.endsWith("\r");
-    lines[0] = rest + lines[0];
+    // A carriage return at the end may be half of a line's end, and waits for what follows.
+    const lines = (rest + decoder.decode(bytes, { stream: true })).split(/\r\n|\n|\r(?!$)/);
     rest = lines.pop();
     lines.forEach(take);
   };

@@ -1,7 +1,6 @@
 // One connection by one transport, from its opening to its end. It knows whether the server is still there; what comes
 // it hands on, and what to do when it ends is the link's.
 
-import { ending } from "./advice.js";
 import { after } from "./environment.js";
 import { openEvents, openPolls, openWebSocket } from "./transports.js";
 
@@ -16,8 +15,8 @@ const TRANSPORTS = {
 };
 /** So long is waited for the answer to "are you there?". */
 const CHECK_MS = 5000;
-const LOOK_MS = 10_000;
-/** More than the server lets pass between two signs of life: what was heard since then is alive. */
+const LOOK_MS = 5000;
+/** Who is to be heard of within this time was silent for longer than the server ever is. */
 const QUIET_MS = 30_000;
 
 export class Line {
@@ -30,97 +29,99 @@ export class Line {
   #isOver = false;
   #isComplained = false;
   #close = null;
-  #heardAt = 0;
-  #unlimit = null;
+  #deadline = 0;
   #unwatch = null;
 
   /**
+   * @param {import("./link.js").Link} link hears of it: `opened`, `hear`, `ended`, `wake`
+   * @param {import("./requests.js").Call} call
    * @param {string} transport
    * @param {number} level its place among those that are wanted
-   * @param {import("./requests.js").Call} call
-   * @param {{hear: (line: Line, object: object) => void, end: (line: Line, ending: object) => void, wake: () => void}} link
    */
-  constructor(transport, level, call, link) {
-    Object.assign(this, { transport, level, call, link });
+  constructor(link, call, transport, level) {
+    Object.assign(this, { link, call, transport, level });
   }
 
   open() {
     const [open, patience] = TRANSPORTS[this.transport];
-    this.#limit(patience);
+    this.#expect(patience);
+    this.#watch();
+    const { client, channels } = this.call;
     try {
+      if (open !== openWebSocket && !client && !channels.size) throw Error("nothing to hear");
       this.#close = open(this, this.call);
     } catch (error) {
-      // There is no WebSocket, or a policy forbids it.
-      this.end(ending(0, error.message));
+      // Or there is no WebSocket, or a policy forbids it.
+      this.end(error);
     }
   }
 
   /** Closes it; nothing is told of it any more. */
   close() {
     this.#isOver = true;
-    this.#unlimit?.();
-    this.#unwatch?.();
+    this.#unwatch();
     this.#close?.();
   }
 
   /** Asks whether the server is there. @returns {boolean} false: it cannot be asked, and was not heard of for long */
   check() {
-    if (!this.send) return this.#silence < QUIET_MS;
-    this.#limit(CHECK_MS);
+    if (!this.send) return this.#left > QUIET_MS;
+    this.#expect(CHECK_MS);
     this.send({ op: "ping", id: 0 });
     return true;
   }
 
   // -- for transports
 
-  /** What has come, as JSON. What nobody understands is told once, and the connection goes on. */
-  read(json, toObject) {
+  /** Something has come, as JSON. What nobody understands is told once, and the connection goes on. */
+  read(json, more) {
     try {
-      this.hear(toObject(JSON.parse(json)));
-    } catch (error) {
-      if (!this.#isComplained) this.hear({ op: "error", code: 0, message: error.message });
+      this.hear({ ...JSON.parse(json), ...more });
+    } catch ({ message }) {
+      if (!this.#isComplained) this.hear({ op: "error", code: 0, message });
       this.#isComplained = true;
     }
   }
 
   hear(object) {
+    const { op } = object;
     if (this.#isOver) return;
-    this.#heardAt = this.call.environment.now();
-    // What is not open may be alive, and yet be held back by somebody in between.
-    if (this.isOpen || object.op === "position") this.#unlimit?.();
-    if (!this.isOpen && object.op === "position") {
+    if (!this.isOpen && op === "position") {
       this.isOpen = true;
-      this.openedAt = this.#heardAt;
-      this.#watch();
+      this.openedAt = this.call.environment.now();
+      this.link.opened(this);
     }
-    if (object.op === "message") this.messages++;
-    if (this.isOpen || object.op === "error") this.link.hear(this, object);
+    if (op === "message") this.messages++;
+    // What is not open may be alive, and yet be held back by somebody in between.
+    if (this.isOpen) this.#expect(TRANSPORTS[this.transport][2]);
+    if (this.isOpen || op === "error") this.link.hear(object);
   }
 
-  end(how) {
+  /** @param {import("./advice.js").Ending} how */
+  end({ code = 0, message, wait }) {
     if (this.#isOver) return;
     this.close();
-    this.link.end(this, how);
+    this.link.ended(this, { code, message, wait: wait || this.retry });
   }
 
   // -- time
 
-  get #silence() {
-    return this.call.environment.now() - this.#heardAt;
+  get #left() {
+    return this.#deadline - this.call.environment.now();
   }
 
-  #limit(ms) {
-    this.#unlimit?.();
-    this.#unlimit = after(this.call.environment, ms, () => this.end(ending(0, "no answer")));
+  #expect(ms) {
+    this.#deadline = this.call.environment.now() + ms;
   }
 
   #watch() {
-    this.#unwatch = after(this.call.environment, LOOK_MS, (isLate) => {
-      this.#watch();
-      if (isLate) this.link.wake();
-      else if (this.#silence >= TRANSPORTS[this.transport][2]) this.end(ending(0, "nothing came for too long"));
+    this.#unwatch = after(this.call.environment, Math.min(LOOK_MS, Math.max(this.#left, 0)), (isLate) => {
+      const left = this.#left;
+      if (isLate && this.isOpen) this.link.wake("resume");
+      else if (left <= 0) return this.end({ message: "no answer" });
       // A server that tells no positions answers nevertheless.
-      else if (this.#silence >= QUIET_MS) this.send?.({ op: "ping", id: 0 });
+      else if (left <= QUIET_MS && this.isOpen) this.send?.({ op: "ping", id: 0 });
+      this.#watch();
     });
   }
 }

@@ -1,0 +1,168 @@
+// What the library is to a page: a connection, its channels, and their events.
+
+import { Emitter } from "./emitter.js";
+import { baseOf, check, checkChannel, checkSince, isName, isSince } from "./names.js";
+import { OWN_URL } from "./own_url.js";
+import { pageSurroundings, remember, watchPage } from "./page.js";
+import { SharedLink } from "./shared.js";
+import { Channel, Subscription } from "./subscription.js";
+
+const TRANSPORTS = ["websocket", "sse", "poll"];
+const CREDENTIALS = ["same-origin", "include"];
+
+/** A connection to a MegaComet server. See megacomet.d.ts for what it takes and tells. */
+export class MegaComet extends Emitter {
+  /** @type {"connecting" | "connected" | "disconnected"} */
+  state = "disconnected";
+  /** The one in use while connected, else "". */
+  transport = "";
+  /** By channel; who has unsubscribed stays, and can subscribe again. */
+  subscriptions = new Map();
+  #options;
+  #link;
+  /** Whether a connection is wanted. */
+  #isOn;
+  /** Whether the page is, and what happens to its connection meanwhile concerns nobody. */
+  #isAway = false;
+  #unwatch = null;
+
+  constructor(url, options) {
+    super();
+    if (typeof url === "object" && !(url instanceof URL)) [url, options] = [undefined, url];
+    const given = { client: "", since: "", transports: TRANSPORTS, credentials: CREDENTIALS[0], autoConnect: true, ...options };
+    const { client, transports, credentials } = given;
+    const environment = pageSurroundings(given.environment);
+    const { page, document, locks, SharedWorker } = environment;
+    const isRight = transports.length && transports.every((each) => TRANSPORTS.includes(each));
+    const remembered = remember(environment, given.remember);
+    this.#options = {
+      url: baseOf(url ?? homeOf(environment), page.location?.href),
+      client: check("client", client, !client || isName(client, 250), "1 to 250 bytes without spaces"),
+      since: remembered && isSince(remembered) ? remembered : checkSince(given.since),
+      transports: check("transports", transports, isRight, `some of ${TRANSPORTS}`),
+      credentials: check("credentials", credentials, CREDENTIALS.includes(credentials), CREDENTIALS.join(" or ")),
+      remember: given.remember,
+      environment,
+    };
+    this.client = client;
+    this.mailbox = client ? new Channel(`@${client}`) : null;
+    const isShared = (given.shared ?? !!document) && (locks || SharedWorker);
+    this.#link = new (isShared ? SharedLink : environment.Link)(this.#options, (event) => this.#told(event));
+    // Behind this turn, so that what it subscribes to is in the first request.
+    this.#isOn = given.autoConnect;
+    queueMicrotask(() => this.#isOn && this.connect());
+  }
+
+  /** Where the client stands: all up to here was told. "" before the first connection. */
+  get position() {
+    return this.#link.position;
+  }
+
+  connect() {
+    this.#isOn = true;
+    this.#unwatch ??= watchPage(this.#options.environment, (signal) => this.#signalled(signal));
+    this.#link.connect();
+  }
+
+  /** For good, until connect(). */
+  disconnect() {
+    this.#isOn = false;
+    this.#unwatch?.();
+    this.#unwatch = null;
+    this.#link.disconnect();
+  }
+
+  /** Disconnects, and forgets all subscriptions. */
+  close() {
+    this.disconnect();
+    for (const channel of this.subscriptions.keys()) this.unsubscribe(channel);
+    this.subscriptions.clear();
+  }
+
+  subscribe(channel, { since = "" } = {}) {
+    checkChannel(channel);
+    checkSince(since);
+    let subscription = this.subscriptions.get(channel);
+    if (!subscription) this.subscriptions.set(channel, (subscription = new Subscription(channel, this)));
+    if (subscription.state === "unsubscribed") {
+      subscription.state = "subscribing";
+      this.#link.subscribe(channel, since);
+    }
+    return subscription;
+  }
+
+  unsubscribe(channel) {
+    if (this.subscriptions.has(channel)) this.#link.unsubscribe(channel);
+  }
+
+  async publish(channel, data, { key } = {}) {
+    checkChannel(channel);
+    check("data", data, JSON.stringify(data) !== undefined, "what JSON has a form for");
+    return { id: await this.#link.publish(channel, JSON.parse(JSON.stringify(data)), key) };
+  }
+
+  // -- what the page goes through
+
+  #signalled(signal) {
+    const { environment, remember: name } = this.#options;
+    if (signal === "away" || signal === "hidden") remember(environment, name, this.position);
+    if (signal === "away") {
+      // A page with a connection is not kept for the way back, and one that is frozen must not lead others.
+      this.#isAway = true;
+      this.#link.disconnect();
+    } else if (signal === "back") {
+      if (!this.#isAway) return;
+      this.#isAway = false;
+      this.#link.connect();
+    } else if (signal !== "hidden") this.#link.wake(signal);
+  }
+
+  // -- what the link tells
+
+  #told(event) {
+    const { type, channel, code, reason, position } = event;
+    const of = this.#channel(channel);
+    if (type === "state") this.#stateIs(event);
+    else if (type === "message") {
+      const message = { channel, id: event.id, data: event.data };
+      of?.emit(type, message);
+      this.emit(type, message);
+    } else if (type === "gap") {
+      for (const each of event.channels) this.#channel(each)?.emit(type, { position });
+      this.emit(type, { channels: event.channels, position });
+    } else if (type === "error") this.emit(type, { code, message: event.message });
+    else if (type === "alone") this.#goAlone(event);
+    else if (type === "subscribed") of?.become(type, { position });
+    else if (type === "unsubscribed") of?.become(type, { code, reason });
+  }
+
+  // Nothing can be shared.
+  #goAlone({ channels }) {
+    const { environment } = this.#options;
+    this.#link = new environment.Link({ ...this.#options, since: this.position || this.#options.since }, (event) => this.#told(event));
+    for (const [channel, since] of channels) this.#link.subscribe(channel, since);
+    this.#link.connect();
+  }
+
+  #stateIs({ state, transport, code, reason, delay }) {
+    const isSame = state === this.state && !code && !delay;
+    if (this.#isAway || isSame) return;
+    this.state = state;
+    this.transport = state === "connected" ? transport : "";
+    if (state === "connecting") this.emit(state, { code, reason, delay, transport });
+    else if (state === "disconnected") this.emit(state, { code, reason });
+    else {
+      this.mailbox?.become("subscribed", { position: this.position });
+      this.emit(state, { transport, position: this.position });
+    }
+  }
+
+  #channel(name) {
+    return name === this.mailbox?.channel ? this.mailbox : this.subscriptions.get(name);
+  }
+}
+
+// The server that the library came from, or the page.
+function homeOf({ own = OWN_URL, page }) {
+  return /^https?:/.test(own) ? new URL(own).origin : page.location?.origin;
+}

@@ -1,0 +1,27 @@
+// What was said on channels since a position, fetched page by page beside the connection.
+
+import { backOff, isFinal } from "./advice.js";
+import { poll } from "./requests.js";
+
+const PAGE = 1000;
+
+/**
+ * Fetches what there is, until there is no more or `take` has enough; comes back after failures.
+ * @param {import("./requests.js").Call} call with the position as `since`
+ * @param {AbortSignal} signal
+ * @param {(page: {position: string, messages: object[], gaps?: string[]}) => boolean} take tells whether it has enough
+ * @throws {import("./advice.js").Ending} when the server does not want to tell, or `signal` was given
+ */
+export async function fetchMissed(call, signal, take) {
+  for (let { since } = call, failures = 0; ; ) {
+    try {
+      const page = await poll({ ...call, since }, { timeout: 0, limit: PAGE }, signal);
+      if (signal.aborted || take(page) || !page.messages.length || page.position === since) return;
+      since = page.position;
+      failures = 0;
+    } catch (error) {
+      if (signal.aborted || isFinal(error.code)) throw error;
+      await backOff(call.environment, failures++, error.wait);
+    }
+  }
+}
