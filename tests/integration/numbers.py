@@ -108,7 +108,7 @@ class Check:
         self.faults: list[str] = []
         self._ledger = ledger
         self._next = len(ledger.entries) if start is None else start
-        self._epoch = ledger.entries[self._next - 1].epoch if self._next else ""
+        self._epoch = ledger.entries[self._next - 1].epoch if self._next else next(iter(ledger.epochs), "")
         self._gaps = 0
 
     def take(self, shown: Iterable[Shown]) -> Check:

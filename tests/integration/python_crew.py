@@ -33,7 +33,7 @@ class PythonCrew(Shows):
 
     Attributes:
         clients: see `Crew`.
-        errors: what has ended clients, in words.
+        errors: what has ended clients, in words, and what went to the standard error.
     """
 
     def __init__(self, port: int, hurry: int, programs: Mapping[str, Mapping[str, Any]] = PROGRAMS) -> None:
@@ -51,11 +51,21 @@ class PythonCrew(Shows):
             for name, options in clients.items()
         }
         command = [sys.executable, "-m", "tests.integration.python_clients", str(port), str(hurry)]
-        pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "env": environ(), "cwd": _ROOT}
+        pipes: dict[str, Any] = {
+            "stdin": subprocess.PIPE,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "env": environ(),
+            "cwd": _ROOT,
+        }
         self._processes = [
             subprocess.Popen([*command, kind, json.dumps(clients)], **pipes) for kind, clients in programs.items()
         ]
-        self._threads = [threading.Thread(target=self._read, args=(one,)) for one in self._processes]
+        self._threads = [
+            threading.Thread(target=read, args=(one,))
+            for one in self._processes
+            for read in (self._read, self._complain)
+        ]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -72,15 +82,18 @@ class PythonCrew(Shows):
         for process in self._processes:
             assert process.stdin is not None
             process.stdin.close()
-        for process, thread in zip(self._processes, self._threads, strict=True):
+        for process in self._processes:
             try:
                 process.wait(LINE_S)
             finally:
                 process.kill()
                 process.wait()
-                thread.join(LINE_S)
-                assert process.stdout is not None
-                process.stdout.close()
+        for thread in self._threads:
+            thread.join(LINE_S)
+        for process in self._processes:
+            for pipe in (process.stdout, process.stderr):
+                assert pipe is not None
+                pipe.close()
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
@@ -95,6 +108,10 @@ class PythonCrew(Shows):
                 shown = Message(told["number"], told["id"]) if "id" in told else Gap()
                 self.show(client, told["channel"], shown)
 
+    def _complain(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stderr is not None
+        self.errors += [line.decode().rstrip() for line in process.stderr]
+
     def faults(self) -> list[str]:
-        """Return what has ended clients."""
+        """Return what has ended clients, and what was written to the standard error."""
         return self.errors

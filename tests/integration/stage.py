@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from tests.integration.between import Between
 from tests.integration.crews import FEED, Crew, Showing, mailbox
-from tests.integration.numbers import Api, Check, Publisher
+from tests.integration.numbers import Api, Check, Publisher, epoch_of
 from tests.integration.server import Server
 from tests.integration.test_workers import ask
 
@@ -80,9 +80,11 @@ class Stage:
     def join(self, crew: Crew) -> None:
         """Have a crew, whose clients are connected, listen from now on."""
         self.crews.append(crew)
+        epoch = epoch_of(self.ask("GET", f"/api/channels/{FEED}")["position"])
         for client in crew.clients:
             self.publisher.add(mailbox(client))
             for channel in (FEED, mailbox(client)):
+                self.publisher.ledgers[channel].lives(epoch)
                 self._checks[client, channel] = Check(self.publisher.ledgers[channel])
 
     # -- what a scene does
