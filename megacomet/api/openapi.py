@@ -44,6 +44,9 @@ at most {SMALL_BODY_BYTES} bytes; where messages are published, as many as the s
 `GET` without the body.
 
 An error is `application/problem+json`; programs look at its `code`.
+
+Pages hear of messages at the public port, which also has the client for browsers, without a key: `/megacomet.js` is a \
+script, `/megacomet.mjs` an ES module, `/megacomet.d.ts` has their types.
 """
 
 

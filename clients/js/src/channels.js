@@ -80,17 +80,19 @@ export class Channels {
     const { channel, since } = record;
     const { signal } = (record.abort = new AbortController());
     const held = (record.held = []);
-    const call = { ...this.#options, client: "", channels: [channel], since };
+    // A mailbox is asked for by its client, and `*` comes with any channel.
+    const client = channel[0] === "@" ? this.#options.client : "";
+    const call = { ...this.#options, client, channels: client ? [] : [channel === "*" ? "-" : channel], since };
     try {
       await fetchMissed(call, signal, ({ messages, gaps, position }) => {
         record.since = position;
-        if (gaps) this.#tell({ type: "gap", channels: [channel], position });
+        if (gaps?.includes(channel)) this.#tell({ type: "gap", channels: [channel], position });
         for (const each of messages) if (each.channel === channel) this.#message(each);
         // What is among those that are held is followed by all that are.
         return messages.some(({ id }) => held.some((each) => each.id === id));
       });
-    } catch (error) {
-      if (!signal.aborted) this.remove(channel, error);
+    } catch {
+      if (!signal.aborted) this.#tell({ type: "gap", channels: [channel], position: record.since });
     }
     if (signal.aborted) return;
     record.held = null;
@@ -124,7 +126,7 @@ export class Channels {
   #stand(position) {
     if (typeof position !== "string") return false;
     this.cursor = position;
-    for (const { held } of this.wanted.values()) if (held) return false;
+    for (const { since } of this.wanted.values()) if (since) return false;
     const isNew = position !== this.position;
     this.position = position;
     return isNew;

@@ -2,8 +2,8 @@
 // leads the others, and does not know which: a tab is a name, and what messages to it go through.
 //
 // A tab says {op}: join {channels} · subscribe, unsubscribe {channel} · publish {channel, data, key, id} ·
-// wake {reason} · ask · connect · leave. It hears {op}: joined {state} · event {event} · answer ·
-// ok {id, message}, error {id, code, message} · here (join: it does not know you) · alone (share with nobody).
+// wake {reason} · ask · connect · leave. It hears {op}: joined · event {event}, what the link tells · answer ·
+// ok {id, message}, error {id, code, message} · here (join, it does not know you) · alone (share with nobody).
 // With these comes `at`, the link's position: where a tab stands that has taken it.
 
 import { VERSION } from "./version.js";
@@ -23,19 +23,35 @@ export function hubName({ url, client, credentials, transports }) {
  */
 export function makeHub(hub, environment, post) {
   const [, , url, client, credentials, transports] = JSON.parse(hub);
+  const own = ["*", `@${client}`]; // come with the connection
   const tabs = new Map(); // name → {through, channels, watch}
-  const asked = new Set(); // channels that the link was asked for
-  const live = new Set(); // those of them that it brings
   let link = null;
   let state;
+  let asked; // channels that the link was asked for
+  let live; // those of them that it brings
 
-  function send(throughs, body) {
+  function send(tabs, body) {
+    const throughs = tabs.map(({ through }) => through);
     if (throughs.length) post(throughs, { ...body, at: link?.position });
   }
 
   function hearing(channel) {
-    const isForAll = !channel || channel === "*" || channel[0] === "@";
-    return [...tabs.values()].filter(({ channels }) => isForAll || channels.has(channel)).map(({ through }) => through);
+    return [...tabs.values()].filter(({ channels }) => !channel || channels.has(channel));
+  }
+
+  function tell(tabs, event) {
+    send(tabs, { op: "event", event });
+  }
+
+  function told(event) {
+    const { type, channel } = event;
+    if (type === "unsubscribed" && !event.code) return; // by the tabs, who know
+    tell(hearing(channel), event);
+    if (type === "subscribed") live.add(channel);
+    if (type === "unsubscribed") for (const { channels } of tabs.values()) forget(channels, channel);
+    if (type !== "state") return;
+    state = event;
+    if (state.state === "connected") for (const channel of own) told({ type: "subscribed", channel });
   }
 
   // It begins now, and not where the first tab stands: that says nothing of the others.
@@ -44,28 +60,34 @@ export function makeHub(hub, environment, post) {
       if (mine === link) told(event);
     });
     link = mine;
+    asked = new Set(own);
+    live = new Set();
     state = { state: "disconnected" };
   }
 
-  function join(name, { channels }, through) {
-    if (!link) begin();
-    const watch = new AbortController();
-    const tab = { through, channels: new Set(), watch };
-    const before = tabs.get(name);
-    tabs.set(name, tab);
-    send([through], { op: "joined", state });
-    for (const channel of channels) if (tabs.get(name) === tab) subscribe(name, tab, channel);
-    if (before) forget(before);
-    if (tabs.get(name) !== tab) return;
+  function connect() {
     if (state.state === "disconnected") link.connect();
+  }
+
+  function join(name, { channels }, through) {
+    const before = tabs.get(name);
+    const tab = { through, channels: new Set(), watch: new AbortController() };
+    if (!link) begin();
+    tabs.set(name, tab);
+    send([tab], { op: "joined" });
+    if (state.state === "connected") tell([tab], state);
+    for (const channel of channels) if (tabs.get(name) === tab) subscribe(name, tab, channel);
+    if (before) leave(before);
+    if (tabs.get(name) !== tab) return;
+    connect();
     // It is given when the tab has ended, however it did.
-    environment.locks?.request(`${hub} ${name}`, { signal: watch.signal }, () => drop(name)).catch(() => {});
+    environment.locks?.request(`${hub} ${name}`, { signal: tab.watch.signal }, () => drop(name)).catch(() => {});
   }
 
   function drop(name) {
     const tab = tabs.get(name);
     tabs.delete(name);
-    if (tab) forget(tab);
+    if (tab) leave(tab);
     if (tabs.size || !link) return;
     // What came now would count as delivered, and nobody would have it.
     const last = link;
@@ -73,70 +95,59 @@ export function makeHub(hub, environment, post) {
     last.disconnect();
   }
 
-  function forget({ channels, watch }) {
+  function leave({ channels, watch }) {
     watch.abort();
-    channels.forEach(leave);
+    for (const channel of channels) forget(channels, channel);
   }
 
   function subscribe(name, tab, channel) {
     tab.channels.add(channel);
-    if (live.has(channel)) {
-      send([tab.through], { op: "event", event: { type: "subscribed", channel, position: link.position } });
-    } else if (!asked.has(channel)) {
-      if (asked.size >= MOST_CHANNELS) {
-        send([tab.through], { op: "alone" });
-        return drop(name);
-      }
+    if (live.has(channel)) tell([tab], { type: "subscribed", channel });
+    else if (asked.has(channel)) return;
+    else if (asked.size >= MOST_CHANNELS + own.length) {
+      send([tab], { op: "alone" });
+      drop(name);
+    } else {
       asked.add(channel);
       link.subscribe(channel);
     }
   }
 
-  // Of a channel that one tab less wants.
-  function leave(channel) {
-    if (hearing(channel).length) return;
+  // Of a tab's channels.
+  function forget(channels, channel) {
+    channels.delete(channel);
+    if (hearing(channel).length || own.includes(channel)) return;
     live.delete(channel);
     if (asked.delete(channel)) link.unsubscribe(channel);
   }
 
-  function publish({ through }, { id, channel, data, key }) {
-    link.publish(channel, data, key).then(
-      (message) => send([through], { op: "ok", id, message }),
-      ({ code, message }) => send([through], { op: "error", id, code, message }),
-    );
-  }
-
-  function told(event) {
-    const { type, channel } = event;
-    if (type === "unsubscribed" && !event.code) return; // by the tabs, who know
-    if (type === "state") state = event;
-    if (type === "subscribed") live.add(channel);
-    send(hearing(channel), { op: "event", event });
-    if (type !== "unsubscribed") return;
-    for (const { channels } of tabs.values()) channels.delete(channel);
-    live.delete(channel);
-    asked.delete(channel);
+  async function publish(tab, { id, channel, data, key }) {
+    try {
+      send([tab], { op: "ok", id, message: await link.publish(channel, data, key) });
+    } catch ({ code, message }) {
+      send([tab], { op: "error", id, code, message });
+    }
   }
 
   return {
-    /** What a tab says. */
+    /** What a tab says; `through`: what messages to it go through. */
     received(name, body, through) {
       const tab = tabs.get(name);
-      const { op, channel } = body;
+      const { op, channel, reason } = body;
       if (op === "join") join(name, body, through);
       else if (op === "leave") drop(name);
-      else if (!tab) send([through], { op: "here" });
+      else if (!tab) send([{ through }], { op: "here" });
       else if (op === "subscribe") subscribe(name, tab, channel);
-      else if (op === "unsubscribe") tab.channels.delete(channel) && leave(channel);
+      else if (op === "unsubscribe") forget(tab.channels, channel);
       else if (op === "publish") publish(tab, body);
-      else if (op === "connect") state.state === "disconnected" && link.connect();
+      else if (op === "connect") connect();
       else {
-        if (op === "wake") link.wake(body.reason);
-        send([through], { op: "answer" });
+        if (op === "wake") link.wake(reason);
+        send([tab], { op: "answer" });
       }
     },
 
-    /** It is over. Another hub goes on from here, and when it has taken the place of this one the tabs join that. */
+    /** It is over. Another hub goes on from here; when it is there already the tabs join that. */
     close(isReplaced) {
       send(hearing(), { op: isReplaced ? "here" : "answer" });
       for (const name of [...tabs.keys()]) drop(name);

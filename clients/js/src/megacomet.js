@@ -137,10 +137,10 @@ export class MegaComet extends Emitter {
   }
 
   // Nothing can be shared.
-  #goAlone({ channels }) {
+  #goAlone({ since, channels }) {
     const { environment } = this.#options;
-    this.#link = new environment.Link({ ...this.#options, since: this.position || this.#options.since }, (event) => this.#told(event));
-    for (const [channel, since] of channels) this.#link.subscribe(channel, since);
+    this.#link = new environment.Link({ ...this.#options, since }, (event) => this.#told(event));
+    for (const [channel, record] of channels) if (this.subscriptions.has(channel)) this.#link.subscribe(channel, record.since);
     this.#link.connect();
   }
 

