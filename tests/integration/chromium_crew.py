@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, CDPSession, Page
 
 from tests.integration.between import Between
 from tests.integration.crews import FEED, SHOWN_S, Showing
@@ -20,6 +20,7 @@ _LIBRARY: Final = "/megacomet.js"
 _PAGE: Final = f'<!doctype html><script src="{PATH}.js"></script><script src="{_LIBRARY}"></script>'
 #: Who has no SharedWorker shares by a leader among the tabs.
 NO_SHARED_WORKER: Final = "delete globalThis.SharedWorker"
+HOUR_MS: Final = 3_600_000
 ALL: Final = ("websocket", "sse", "poll")
 #: Context -> what its tabs are to have lost of the browser, and for each tab its clients with their options.
 TABS: Final[dict[str, tuple[str, list[dict[str, dict[str, Any]]]]]] = {
@@ -67,6 +68,7 @@ class ChromiumCrew:
         """
         self.clients: dict[str, tuple[str, ...]] = {}
         self.pages: dict[str, Page] = {}
+        self._cdp: list[CDPSession] = []
         for page, clients in pages:
             for name, options in clients.items():
                 self.clients[name] = tuple(options.get("transports", ALL))
@@ -98,6 +100,23 @@ class ChromiumCrew:
             "([name, transport, ms]) => crew.transport(name, transport, ms)", [client, transport, SHOWN_S * 1000]
         )
         assert not words, words
+
+    def sleep(self) -> None:
+        """See `Crew`: pages are frozen, and the clock on the wall goes on for an hour."""
+        for page in self._tabs():
+            page.evaluate(f"sleptFor({HOUR_MS})")
+        for tool in self._tools():
+            tool.send("Page.setWebLifecycleState", {"state": "frozen"})
+
+    def wake(self) -> None:
+        """See `Crew`."""
+        for tool in self._tools():
+            tool.send("Page.setWebLifecycleState", {"state": "active"})
+
+    def _tools(self) -> list[CDPSession]:
+        if not self._cdp:
+            self._cdp = [page.context.new_cdp_session(page) for page in self._tabs()]
+        return self._cdp
 
     def faults(self) -> list[str]:
         """Return what has gone wrong in the pages unseen."""

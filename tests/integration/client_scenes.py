@@ -10,9 +10,38 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
+from tests.integration.crews import FEED
 from tests.integration.server import START_S
 from tests.integration.stage import Stage
-from tests.integration.troubles import BUFFER, CUT, EVENTS, POLL, PORTAL, REFUSE, SWALLOW, WEBSOCKET, Trouble
+from tests.integration.troubles import (
+    BUFFER,
+    CUT,
+    EVENTS,
+    POLL,
+    PORTAL,
+    REFUSE,
+    SWALLOW,
+    WEBSOCKET,
+    Trouble,
+    chunk,
+    text_frame,
+)
+
+_EVENTS: Final = (b"message", b"gap", b"position", b"later")
+#: What no MegaComet says: no JSON, no object, without what it must have, of another time.
+_SAID: Final = (
+    *(b"<html>", b"[1,2", b"7", b"null", b"[]", b"{}", b'{"op":7}', b'{"op":"message"}', b'{"op":"gap"}'),
+    *(b'{"op":"position"}', b'{"op":"position","position":7}', b'{"op":"later","of":{"a":[1]}}', b'{"op":"ok"}'),
+    *(b'{"op":"message","channel":"feed"}', b'{"op":"message","channel":7,"id":"x","data":1}'),
+    b'{"op":"error","code":100,"message":"no"}',
+)
+GARBAGE: Final = {
+    WEBSOCKET: b"".join(map(text_frame, _SAID)),
+    EVENTS: b"".join(chunk(b"event: %s\nid: \0\ndata: %s\n\n" % (name, said)) for said in _SAID for name in _EVENTS),
+    POLL: b'{"position":',
+}
+#: Of one message, with what goes around it.
+MESSAGE_BYTES: Final = 999_000
 
 Scene = Callable[[Stage], None]
 #: Numbers of the feed for one part of a scene.
@@ -182,8 +211,46 @@ def gone(stage: Stage) -> None:
     stage.publish(SOME)
 
 
+def older_server(stage: Stage) -> None:
+    """A server that knows no subprotocol, and so tells no positions between messages."""
+    stage.between.stand(Trouble(hides_protocol=True), cut=True)
+    stage.publish(SOME)
+    stage.shown()
+    stage.climbed()
+
+
+def garbage(kind: str, said: bytes) -> Scene:
+    """What is no message comes among them, from whatever stands between."""
+
+    def play(stage: Stage) -> None:
+        stage.between.stand(Trouble(says=said, kind_said=kind), cut=True)
+        stage.publish(SOME)
+        stage.shown(but=["poll"] if kind == POLL else [])
+        stage.between.wait(**{kind: 2})
+
+    return play
+
+
+def large(stage: Stage) -> None:
+    """A message is as large as a server may allow."""
+    stage.publisher.publish(FEED, 1, MESSAGE_BYTES)
+    stage.publish(SOME)
+
+
+def asleep(stage: Stage) -> None:
+    """Clients sleep for an hour, as a laptop does: nothing of them runs, and their connections are forgotten."""
+    for crew in stage.crews:
+        crew.sleep()
+    stage.publish(SOME)
+    stage.between.cut(resets=True)
+    stage.publish(SOME)
+    for crew in stage.crews:
+        crew.wake()
+
+
 SCENES: Final[dict[str, Scene]] = {
     "nothing": nothing,
+    "large message": large,
     "worker killed": worker_killed,
     "worker drained": worker_drained,
     **{f"{kind} {way}": blocked(kind, way) for kind in (WEBSOCKET, EVENTS, POLL) for way in (REFUSE, SWALLOW)},
@@ -203,6 +270,9 @@ SCENES: Final[dict[str, Scene]] = {
     "history cleared": history_cleared,
     "black hole": black_hole,
     "server restarted": server_restarted,
+    "older server": older_server,
+    **{f"garbage by {kind}": garbage(kind, said) for kind, said in GARBAGE.items()},
+    "asleep": asleep,
 }
 
 

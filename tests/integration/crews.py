@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 from tests.event_stream import EventStream
-from tests.integration.numbers import Gap, Message, Shown
+from tests.integration.numbers import Gap, Message, Shown, number_of
 from tests.integration.server import LINE_S, UNIT_S
 
 FEED: Final = "feed"
@@ -52,6 +52,12 @@ class Crew(Protocol):
 
     def wait_transport(self, client: str, transport: str) -> None:
         """Wait until a client is connected by a transport: "websocket", "sse" or "poll"."""
+
+    def sleep(self) -> None:
+        """Have nothing of the clients run any more, as when a laptop is closed."""
+
+    def wake(self) -> None:
+        """Have them run again, an hour later."""
 
 
 def mailbox(client: str) -> str:
@@ -99,6 +105,12 @@ class Shows:
     def wait_transport(self, client: str, transport: str) -> None:
         """See `Crew`."""
         self._wait(lambda: self.transports.get(client) == transport, lambda: f"{client} not by {transport}")
+
+    def sleep(self) -> None:
+        """See `Crew`."""
+
+    def wake(self) -> None:
+        """See `Crew`."""
 
     def _wait(self, true: Callable[[], bool], words: Callable[[], str]) -> None:
         with self._changed:
@@ -184,7 +196,7 @@ class PlainCrew(Shows):
                 for event in stream.receive(piece):
                     data = json.loads(event.data)
                     if event.type == "message":
-                        self.show(client, data["channel"], Message(data["data"], event.last_id))
+                        self.show(client, data["channel"], Message(number_of(data["data"]), event.last_id))
                     elif event.type == "gap":
                         self._gaps(client, data["channels"])
                     yield event.last_id
@@ -195,7 +207,7 @@ class PlainCrew(Shows):
             told: dict[str, Any] = json.loads(answer.read())
         self._gaps(client, told.get("gaps", ()))
         for message in told["messages"]:
-            self.show(client, message["channel"], Message(message["data"], message["id"]))
+            self.show(client, message["channel"], Message(number_of(message["data"]), message["id"]))
         yield told["position"]
 
     def _gaps(self, client: str, channels: Iterable[str]) -> None:

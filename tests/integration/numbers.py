@@ -38,6 +38,12 @@ def epoch_of(position: str) -> str:
     return position.partition("-")[0]
 
 
+def number_of(data: Any) -> int:
+    """Return the number that a message's data is, or has."""
+    number: int = data["number"] if isinstance(data, dict) else data
+    return number
+
+
 class Entry(NamedTuple):
     """A number that was published, once.
 
@@ -248,17 +254,20 @@ class Publisher:
         """Have a channel, if it is a new one."""
         self.ledgers.setdefault(channel, Ledger())
 
-    def publish(self, channel: str, count: int) -> None:
-        """Publish the next numbers on a channel; returns when the server has all of them."""
+    def publish(self, channel: str, count: int, padding: int = 0) -> None:
+        """Publish the next numbers on a channel; returns when the server has all of them.
+
+        Args:
+            padding: bytes that each message has besides.
+        """
         entries = self.ledgers[channel].entries
         first = entries[-1].number + 1 if entries else 0
         for start in range(first, first + count, BATCH):
-            self._batch(channel, range(start, min(start + BATCH, first + count)))
+            self._batch(channel, range(start, min(start + BATCH, first + count)), padding)
 
-    def _batch(self, channel: str, numbers: range) -> None:
+    def _batch(self, channel: str, numbers: range, padding: int) -> None:
         ledger = self.ledgers[channel]
-        lines = [{"channel": channel, "data": number, "key": f"{channel}-{number}"} for number in numbers]
-        body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        body = b"".join(self._line(channel, number, padding) for number in numbers)
         before = ledger.epochs[-1] if ledger.epochs else ""
         is_repeated = False
         while not (epoch := self._post(body)):
@@ -268,6 +277,11 @@ class Publisher:
                 ledger.add(number, before, is_sure=False)
         for number in numbers:
             ledger.add(number, epoch)
+
+    @staticmethod
+    def _line(channel: str, number: int, padding: int) -> bytes:
+        data = {"number": number, "padding": "x" * padding} if padding else number
+        return json.dumps({"channel": channel, "data": data, "key": f"{channel}-{number}"}).encode() + b"\n"
 
     def _post(self, body: bytes) -> str:
         """Return the epoch that the lines were published in; "": nobody knows whether they were."""

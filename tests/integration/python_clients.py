@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from tests.integration.crews import FEED, mailbox
+from tests.integration.numbers import number_of
 
 
 class FastReactor:
@@ -53,7 +54,7 @@ async def listen(port: int, reactor: Any, name: str, options: Mapping[str, Any])
                 for channel in item.channels:
                     tell(client=name, channel=channel)
             else:
-                tell(client=name, channel=item.channel, number=item.data, id=item.id)
+                tell(client=name, channel=item.channel, number=number_of(item.data), id=item.id)
     except Exception as e:
         tell(client=name, error=repr(e))
 

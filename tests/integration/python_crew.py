@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from signal import SIGCONT, SIGSTOP
 from typing import Any, Final, Self
 
 from tests.integration.crews import Shows
@@ -79,6 +80,7 @@ class PythonCrew(Shows):
         return self
 
     def __exit__(self, *reason: object) -> None:
+        self.wake()
         for process in self._processes:
             assert process.stdin is not None
             process.stdin.close()
@@ -95,6 +97,16 @@ class PythonCrew(Shows):
                 assert pipe is not None
                 pipe.close()
 
+    def sleep(self) -> None:
+        """See `Crew`."""
+        for process in self._processes:
+            process.send_signal(SIGSTOP)
+
+    def wake(self) -> None:
+        """See `Crew`. Their clock has stood still, as that of a machine that sleeps does."""
+        for process in self._processes:
+            process.send_signal(SIGCONT)
+
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
         for line in process.stdout:
@@ -110,7 +122,8 @@ class PythonCrew(Shows):
 
     def _complain(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stderr is not None
-        self.errors += [line.decode().rstrip() for line in process.stderr]
+        for line in process.stderr:
+            self.errors.append(line.decode().rstrip())
 
     def faults(self) -> list[str]:
         """Return what has ended clients, and what was written to the standard error."""

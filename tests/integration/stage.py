@@ -14,7 +14,7 @@ from typing import Any, Final, Self
 
 from tests.integration.between import Between
 from tests.integration.crews import FEED, Crew, Showing, mailbox
-from tests.integration.numbers import Api, Check, Publisher, epoch_of
+from tests.integration.numbers import Api, Check, Publisher, Shown, epoch_of
 from tests.integration.server import Server
 from tests.integration.test_workers import ask
 
@@ -24,7 +24,7 @@ HURRY: Final = 10
 #: The pings come as often as those clocks expect them, and all is kept.
 OPTIONS: Final = (
     *("--interface=127.0.0.1", f"--ping-s={25 // HURRY}", "--history-s=3600", "--history-messages=100000"),
-    *("--mailbox-ttl-s=3600", "--mailbox-messages=10000"),
+    *("--mailbox-ttl-s=3600", "--mailbox-messages=10000", "--message-bytes=1000000"),
 )
 
 
@@ -36,7 +36,8 @@ class Stage:
         between: the proxy.
         publisher: of the numbers.
         crews: those who listen.
-        showings: all that was shown, by client and channel.
+        showings: all that was shown.
+        lines: of the logs of servers that are gone.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -50,6 +51,7 @@ class Stage:
         self.crews: list[Crew] = []
         self._checks: dict[tuple[str, str], Check] = {}
         self.showings: list[Showing] = []
+        self.lines: list[str] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -75,7 +77,11 @@ class Stage:
             raise
 
     def _end(self) -> None:
-        self.server.kill_all()
+        try:
+            self.server.stop()
+            assert not [line for line in self.lines + self.server.lines if "Traceback" in line]
+        finally:
+            self.server.kill_all()
 
     def join(self, crew: Crew) -> None:
         """Have a crew, whose clients are connected, listen from now on."""
@@ -86,6 +92,12 @@ class Stage:
             for channel in (FEED, mailbox(client)):
                 self.publisher.ledgers[channel].lives(epoch)
                 self._checks[client, channel] = Check(self.publisher.ledgers[channel])
+
+    def library(self) -> str:
+        """Return the browser's client, as the server serves it."""
+        head, _, body = self.server.get("/megacomet.js").partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 "), head
+        return body.decode()
 
     # -- what a scene does
 
@@ -135,6 +147,7 @@ class Stage:
     def restart(self, *, is_killed: bool) -> None:
         """End the server, by SIGKILL or in order, and start it again on its port: another epoch."""
         self.api.goes()
+        self.lines += self.server.lines
         if is_killed:
             self.server.kill_all()
         else:
@@ -144,6 +157,7 @@ class Stage:
     def restart_manager(self) -> None:
         """Kill the manager alone, and start another one, which takes its workers over: another epoch."""
         self.api.goes()
+        self.lines += self.server.lines
         self.server.kill("manager")
         before = self.server
         self._succeed()
@@ -165,6 +179,14 @@ class Stage:
                 self._checks[showing.client, showing.channel].take([showing.shown])
         found = {f"{client} on {channel}": check.settle() for (client, channel), check in self._checks.items()}
         return {who: faults for who, faults in found.items() if faults}
+
+    def shown_by(self, channel: str) -> dict[str, list[Shown]]:
+        """Return what each client has shown of a channel, as far as it was judged."""
+        found: dict[str, list[Shown]] = {}
+        for showing in self.showings:
+            if showing.channel == channel:
+                found.setdefault(showing.client, []).append(showing.shown)
+        return found
 
 
 #: Numbers of the feed for each of a mailbox.

@@ -19,8 +19,9 @@
     clients.set(name, client);
     const hear = (subscription, channel) => {
       subscription.on("message", ({ data, id }) => {
-        client.shown.push([channel, data, id]);
-        client.last[channel] = data;
+        const number = data.number ?? data;
+        client.shown.push([channel, number, id]);
+        client.last[channel] = number;
         changed();
       });
       subscription.on("gap", () => client.shown.push([channel]));
