@@ -45,12 +45,18 @@ def settings_options() -> Parser:
     return parent
 
 
-def server_options() -> Parser:
-    """Return a parent of parsers: the options of who asks a server, with those of `settings_options`."""
+def address_options() -> Parser:
+    """Return a parent of parsers: the options of who calls a server without a key, with those of `settings_options`."""
     parent = Parser(add_help=False, parents=[settings_options()])
     parent.add_argument("--url", help=URL_HELP)
-    parent.add_argument("--api-key-file", metavar="FILE", help=KEY_HELP)
     parent.add_argument("--timeout", type=seconds, default=TIMEOUT_S, metavar="S", help=f"{TIMEOUT_HELP} (10)")
+    return parent
+
+
+def server_options() -> Parser:
+    """Return a parent of parsers: the options of who asks the API, with those of `address_options`."""
+    parent = Parser(add_help=False, parents=[address_options()])
+    parent.add_argument("--api-key-file", metavar="FILE", help=KEY_HELP)
     return parent
 
 

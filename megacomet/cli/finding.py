@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import attrs
@@ -22,6 +22,8 @@ from megacomet.listeners import PUBLIC
 from megacomet.settings import BUILT_IN, COMMAND_LINE, URL_VARIABLE, Settings, load
 from megacomet.whereabouts import API, Whereabouts
 
+#: Where the API is: at the address of its own if there is one, else at the public ones.
+_API_DOORS: Final = (API, PUBLIC)
 _NOBODY_S_CHOICE: Final = (BUILT_IN, "STATE_DIRECTORY")
 
 
@@ -77,17 +79,41 @@ def find(asked: Asked, settings: Settings, sources: Mapping[str, str], environ: 
         SettingError: what was named is none, or cannot be read.
         CallError: the key of the state directory cannot be read, or nothing tells where the server is.
     """
-    url = asked.url if asked.url is not None else environ.get(URL_VARIABLE)
-    server, about = None, ""
-    if url or asked.url is not None:
-        address = _named(url or "", COMMAND_LINE if asked.url is not None else URL_VARIABLE)
-    elif (server := whereabouts.read(settings.state_dir)) is not None:
-        address, about = _of_server(server), f"as process {server.pid} has told"
-    else:
-        address = _of_settings(settings)
-        about = f"as the settings say; no running server is known from {settings.state_dir}"
+    address, server, about = _find_address(asked.url, settings, environ, _API_DOORS)
     key, about_key = _find_key(asked, settings, sources, address)
     return Found(address.called, key, about_key, settings, server, about)
+
+
+def public_address(options: argparse.Namespace) -> tuple[Address, str]:
+    """Return where clients come in at the server that the options are about, and where that comes from, or "".
+
+    Raises:
+        SettingError: what was named is none, or cannot be read.
+        CallError: nothing tells where the server is.
+    """
+    settings, _ = load(given_settings(options), os.environ)
+    address, _, about = _find_address(options.url, settings, os.environ, (PUBLIC,))
+    return address.called, about
+
+
+def _find_address(
+    given: str | None, settings: Settings, environ: Mapping[str, str], doors: Sequence[str]
+) -> tuple[Address, Whereabouts | None, str]:
+    """Return the address, what the server there has told, and where the address comes from.
+
+    Args:
+        given: as an option.
+        settings: those of the command.
+        environ: the environment.
+        doors: kinds of doors, the one to prefer first.
+    """
+    url = given if given is not None else environ.get(URL_VARIABLE)
+    if url or given is not None:
+        return _named(url or "", COMMAND_LINE if given is not None else URL_VARIABLE), None, ""
+    if (server := whereabouts.read(settings.state_dir)) is not None:
+        return _of_server(server, doors), server, f"as process {server.pid} has told"
+    about = f"as the settings say; no running server is known from {settings.state_dir}"
+    return _of_settings(settings, doors), None, about
 
 
 def _named(url: str, source: str) -> Address:
@@ -97,20 +123,20 @@ def _named(url: str, source: str) -> Address:
         raise SettingError("url", url, str(e), source) from None
 
 
-def _of_server(server: Whereabouts) -> Address:
-    """Return where the API is: at the address of its own if there is one, else at the public ones."""
-    doors = [door for door in server.addresses if door.serves == API]
-    doors = doors or [door for door in server.addresses if door.serves == PUBLIC]
-    for door in doors:
+def _of_server(server: Whereabouts, kinds: Sequence[str]) -> Address:
+    """Return an address of the first kind that the server has."""
+    of_kind = ([door for door in server.addresses if door.serves == kind] for kind in kinds)
+    for door in next(filter(None, of_kind), ()):
         try:
             return address_of_url(door.address)
         except ValueError:
             continue  # of systemd
-    raise CallError(f"where the server (process {server.pid}) has its API cannot be known: name it with --url")
+    what = "its API" if API in kinds else "its public address"
+    raise CallError(f"where the server (process {server.pid}) has {what} cannot be known: name it with --url")
 
 
-def _of_settings(settings: Settings) -> Address:
-    if settings.admin:
+def _of_settings(settings: Settings, kinds: Sequence[str]) -> Address:
+    if settings.admin and API in kinds:
         found = address_of_endpoint(settings.admin)
     elif settings.listen:
         found = next(filter(None, map(address_of_endpoint, settings.listen)), None)

@@ -31,6 +31,7 @@ class Command(NamedTuple):
 
 COMMANDS: Final[dict[str, Command]] = {
     "push": Command("megacomet.cli.push:main", "publish a message, or many"),
+    "listen": Command("megacomet.cli.listen:main", "show what is published, as it comes"),
     "stats": Command("megacomet.cli.stats:main", "tell the server's numbers"),
     "status": Command("megacomet.cli.status:main", "tell whether the server runs, and how it stands"),
     "top": Command("megacomet.cli.top:main", "show the same, live"),

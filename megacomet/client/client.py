@@ -45,7 +45,7 @@ class Client:
         Args:
             url: `http://HOST:PORT`, `https://HOST/PREFIX` or `unix:/PATH`.
             key: of the API, for pushes; None: nothing is pushed.
-            reactor: Twisted's; None: the program's own, or one on the loop of asyncio that runs.
+            reactor: Twisted's; None: the program's own, or one on the loop of asyncio that runs when it is first used.
             transports: that may be taken, the best one first.
             timeout_s: how long a push may take.
 
@@ -57,7 +57,7 @@ class Client:
             raise ValueError(f"transports are {', '.join(TRANSPORTS)}, not {', '.join(unknown) or 'none'}")
         self._place: Place = place_of(url)
         self._key = key
-        self._given_reactor = reactor
+        self._reactor = reactor
         self._transports = tuple(dict.fromkeys(transports))
         self._timeout_s = timeout_s
         self._http: Http | None = None
@@ -85,7 +85,7 @@ class Client:
         if client_id is not None:
             check_client(client_id)
         check_since(since)
-        reactor, http = self._reactor(), self._requests()
+        reactor, http = self._running(), self._requests()
         ways: dict[str, Way] = {
             WEBSOCKET: WebSocketWay(reactor, self._place),
             SSE: SseWay(http),
@@ -181,7 +181,7 @@ class Client:
         return results[0] if targets.is_single else results
 
     async def _push(self, targets: Targets, body: bytes, receipt: bool) -> list[Pushed]:
-        return await post_push(self._requests(), self._reactor(), self._key, targets, body, receipt, self._timeout_s)
+        return await post_push(self._requests(), self._running(), self._key, targets, body, receipt, self._timeout_s)
 
     async def close(self) -> None:
         """Close all connections."""
@@ -200,10 +200,13 @@ class Client:
     def _fetch(self, channels: Sequence[str], since: str) -> Deferred[Polled]:
         return Deferred.fromCoroutine(poll(self._requests(), Wanted(channels, "", since), 0, LIMIT))
 
-    def _reactor(self) -> Any:
-        return self._given_reactor if self._given_reactor is not None else running_reactor()
+    def _running(self) -> Any:
+        """Return the reactor; it is looked for when it is first needed, since a program of asyncio begins without."""
+        if self._reactor is None:
+            self._reactor = running_reactor()
+        return self._reactor
 
     def _requests(self) -> Http:
         if self._http is None:
-            self._http = Http(self._reactor(), self._place)
+            self._http = Http(self._running(), self._place)
         return self._http

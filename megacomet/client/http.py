@@ -171,6 +171,21 @@ class WholeBody(BodyReader):
                 body.errback(Failure(result))
 
 
+class _Unread(BodyReader):
+    """Closes the connection of an answer whose body nobody wants."""
+
+    def connectionMade(self) -> None:
+        self.drop()
+
+    def body_ended(self, error: str) -> None:
+        """Nobody is told."""
+
+
+def discard_body(response: Any) -> None:
+    """Read nothing of the body of treq's answer, and close its connection."""
+    response.deliverBody(_Unread())
+
+
 def whole_body(response: Any, most_bytes: int = MOST_BYTES) -> Deferred[bytes]:
     """Return the body of treq's answer; cancelled, the connection is closed."""
     reader = WholeBody(most_bytes)

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from megacomet.client.http import MOST_ERROR_BYTES, Http, head_of, said, whole_body
+from megacomet.client.http import MOST_ERROR_BYTES, Http, discard_body, head_of, said, whole_body
 from megacomet.client.items import Message
 from megacomet.client.objects import JSON, PROBLEM, Garbage, Gone, Position, of_poll, of_problem
 from megacomet.client.rules import Ending, PollTime
@@ -163,7 +163,7 @@ async def poll(http: Http, wanted: Wanted, timeout_s: int, limit: int) -> Polled
             reason = of_problem(body) or f"status {head.status}"
             raise NotPolled(Ending(head.status, reason, head.wait_s, True))
         if head.status != 200 or head.kind != JSON:
-            whole_body(response, 0).cancel()
+            discard_body(response)
             raise NotPolled(Ending(*strange(head), head.wait_s, head.status == 204))
         body = await whole_body(response)
         values = of_poll(body)

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from megacomet.client.event_stream import Event, EventStream
-from megacomet.client.http import MOST_ERROR_BYTES, BodyReader, Head, Http, head_of, said, whole_body
+from megacomet.client.http import MOST_ERROR_BYTES, BodyReader, Head, Http, discard_body, head_of, said, whole_body
 from megacomet.client.objects import EVENT_STREAM, PROBLEM, Garbage, of_event, of_problem
 from megacomet.client.rules import Ending
 from megacomet.client.ways import Ear, Wanted
@@ -56,7 +56,7 @@ class SseConnection(BodyReader):
             self._asking = whole_body(response, MOST_ERROR_BYTES)
             self._asking.addCallbacks(lambda body: self._refused(head, body), lambda _: self._refused(head, b""))
         else:
-            whole_body(response, 0).cancel()
+            discard_body(response)
             self._end(*strange(head), head.wait_s, head.status == 204)
 
     def _refused(self, head: Head, body: bytes) -> None:

@@ -18,7 +18,7 @@ from megacomet.client.ways import Ear, Wanted
 
 SUBPROTOCOL: Final = "megacomet.v1"
 #: How long the other end may take to answer a close, before the connection is dropped.
-_CLOSING_S: Final = 1
+_CLOSING_S: Final = 1.0
 _UNCLEAN: Final = 1006
 _DONE: Final = 1000
 
@@ -43,10 +43,17 @@ class WebSocketConnection:
         factory = _Factory(
             self, url, protocols=[SUBPROTOCOL], useragent=f"megacomet-client/{__version__}", reactor=reactor
         )
-        # Whoever opens it knows how long to wait for it, and the silence of a server is looked for there as well.
+        # All timers are the link's and our own: Autobahn's would be on the first reactor that it has ever seen.
         factory.setProtocolOptions(
-            openHandshakeTimeout=0, closeHandshakeTimeout=_CLOSING_S, tcpNoDelay=True, maxMessagePayloadSize=MOST_BYTES
+            openHandshakeTimeout=0,
+            closeHandshakeTimeout=0,
+            serverConnectionDropTimeout=0,
+            autoPingInterval=0,
+            tcpNoDelay=True,
+            maxMessagePayloadSize=MOST_BYTES,
         )
+        self._reactor = reactor
+        self._closing: Any = None
         self._ear: Ear | None = ear
         self._protocol: _Protocol | None = None
         self._opening: Deferred[Any] = endpoint_to(reactor, place.address).connect(factory)
@@ -68,7 +75,7 @@ class WebSocketConnection:
         if self._protocol is None:
             self._opening.cancel()
         else:
-            self._protocol.leave()
+            self._leave(self._protocol)
 
     def ask(self) -> None:
         """Have the other end show that it lives."""
@@ -77,13 +84,17 @@ class WebSocketConnection:
     def send(self, op: dict[str, Any]) -> bool:
         """Send a request."""
         if self._protocol is not None:
-            self._protocol.sendMessage(msgspec.json.encode(op))
+            self._protocol.say(msgspec.json.encode(op))
         return True
 
     def _connected(self, protocol: Any) -> None:
         self._protocol = protocol
         if self._ear is None:
-            protocol.leave()
+            self._leave(protocol)
+
+    def _leave(self, protocol: _Protocol) -> None:
+        if protocol.leave():
+            self._closing = self._reactor.callLater(_CLOSING_S, protocol.drop)
 
     def _not_connected(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
@@ -118,6 +129,8 @@ class WebSocketConnection:
 
     def ended(self, ending: Ending) -> None:
         """Tell the end."""
+        if self._closing is not None and self._closing.active():
+            self._closing.cancel()
         ear, self._ear = self._ear, None
         if ear is not None:
             ear.ended(ending)
@@ -125,6 +138,8 @@ class WebSocketConnection:
 
 class _Factory(WebSocketClientFactory):
     """Makes the one protocol of a connection."""
+
+    noisy = False  # no line in the log for each attempt
 
     def __init__(self, connection: WebSocketConnection, url: str, **rest: Any) -> None:
         super().__init__(url, **rest)
@@ -167,13 +182,23 @@ class _Protocol(WebSocketClientProtocol):
             return Ending(0, reason)
         return Ending(code or 0, reason or f"closed with {code}", wait_in_reason(reason), True)
 
-    def leave(self) -> None:
-        """Close in order where it stands; else drop it."""
+    def say(self, payload: bytes) -> None:
+        """Send a text, while the connection stands."""
+        if self.state == self.STATE_OPEN:
+            self.sendMessage(payload)
+
+    def leave(self) -> bool:
+        """Begin to close in order and return True; what does not stand is dropped."""
         self.transport.resumeProducing()
         if self.state == self.STATE_OPEN:
             self.sendClose(_DONE)
-        else:
-            self.transport.abortConnection()
+            return True
+        self.drop()
+        return False
+
+    def drop(self) -> None:
+        """End the connection at once."""
+        self.transport.abortConnection()
 
 
 def _status(line: str) -> int:

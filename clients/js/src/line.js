@@ -65,10 +65,10 @@ export class Line {
 
   /** Asks whether the server is there. @returns {boolean} false: it cannot be asked, and was not heard of for long */
   check() {
-    if (!this.send) return this.#left > QUIET_MS;
-    this.#expect(CHECK_MS);
-    this.send({ op: "ping", id: 0 });
-    return true;
+    const isLively = !this.send && this.#left > QUIET_MS;
+    if (!isLively) this.#expect(CHECK_MS);
+    this.send?.({ op: "ping", id: 0 });
+    return isLively || !!this.send;
   }
 
   // -- for transports

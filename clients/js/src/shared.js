@@ -136,12 +136,12 @@ export class SharedLink {
   #out() {
     this.#joined = 0;
     this.#line.isOpen = false;
-    this.#channels.lost();
     this.#publications.lost();
   }
 
   #leave() {
     this.#out();
+    this.#channels.lost();
     this.#publications.waiting();
     this.#send({ op: "leave" });
     this.#way?.close();
@@ -168,12 +168,13 @@ export class SharedLink {
     if (op !== "passed") this.#calm();
     if (event) this.#event(event);
     else this.#publications.answered(body);
-    this.#channels.stand(at);
+    if (at) this.#channels.stand(at);
   }
 
   #enter(hub) {
     const { wanted, cursor } = this.#channels;
     this.#joined = hub;
+    this.#channels.lost();
     for (const record of wanted.values()) record.since ||= cursor;
     this.#line.isOpen = true;
     this.#publications.opened(this.#line);

@@ -17,7 +17,7 @@ export function openWebSocket(line, call) {
   const { WebSocket } = call.environment;
   const socket = new WebSocket(address(call, "ws").replace("http", "ws"), "megacomet.v1");
   socket.onmessage = ({ data }) => line.read(data);
-  socket.onclose = ({ code, reason }) => line.end({ code, message: reason, wait: /retry=(\d+)|/.exec(reason)[1] * 1000 });
+  socket.onclose = ({ code, reason }) => line.end({ code, message: reason, wait: /retry=(\d+)/.exec(reason)?.[1] * 1000 });
   line.send = (object) => socket.send(JSON.stringify(object));
   return () => socket.close();
 }

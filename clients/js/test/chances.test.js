@@ -6,6 +6,8 @@ import test from "node:test";
 import { BrowserDouble } from "./doubles/browser.js";
 
 const CHANNELS = ["a", "b", "c"];
+/** These come by themselves. */
+const OWN = ["*", "@sue"];
 const SEEDS = Number(process.env.SEEDS ?? 60);
 
 /** Numbers from 0 to below `count`, the same ones for the same seed. */
@@ -18,21 +20,34 @@ function chances(seed) {
 }
 
 // Each tab that lives to the end has every message of its channels from its first one on, once and in order.
-async function live(seed, means, { isForgetful = false } = {}) {
+async function live(seed, means) {
   const chance = chances(seed);
   const browser = new BrowserDouble(chance);
   const tabs = [];
-  const published = new Map(CHANNELS.map((channel) => [channel, 0]));
+  const published = new Map([...CHANNELS, ...OWN].map((channel) => [channel, 0]));
   const publish = (channel) => {
     browser.server.publish(channel, published.get(channel));
     published.set(channel, published.get(channel) + 1);
   };
+  const subscribe = (tab) => {
+    const comet = tab.comet({ client: "sue", remember: "here" });
+    for (const channel of tab.channels) comet.subscribe(channel);
+    return tab;
+  };
   const open = async () => {
     const tab = browser.open(means);
-    const comet = tab.comet({ client: "sue" });
     tab.channels = CHANNELS.filter(() => chance(3) > 0);
-    for (const channel of tab.channels) comet.subscribe(channel);
-    tabs.push(Object.assign(tab, { comet: comet }));
+    tabs.push(subscribe(tab));
+  };
+  // A page that is left while it catches up is told some again; so it is let come to the end of that.
+  const reload = async () => {
+    const n = chance(tabs.length);
+    if (tabs[n].isFrozen) return;
+    tabs[n].signal("resume");
+    await browser.pass(40_000);
+    const { told, events, channels, storage } = tabs[n];
+    tabs[n].close();
+    tabs[n] = subscribe(Object.assign(browser.open(means, storage), { told, events, channels }));
   };
   const drop = (tab) => tabs.splice(tabs.indexOf(tab), 1);
   const acts = [
@@ -43,6 +58,7 @@ async function live(seed, means, { isForgetful = false } = {}) {
     async () => tabs[chance(tabs.length)].signal("resume"),
     async () => (tabs[chance(tabs.length)].isFrozen = true),
     async () => (tabs[chance(tabs.length)].isFrozen = false),
+    reload,
     async () => browser.server.cut(),
     async () => browser.pass(1000 * chance(40)),
     async () => browser.settle(),
@@ -50,7 +66,7 @@ async function live(seed, means, { isForgetful = false } = {}) {
   await open();
   await browser.settle();
   for (let n = 0; n < 60; n++) {
-    for (let m = chance(4); m > 0; m--) publish(CHANNELS[chance(3)]);
+    for (let m = chance(4); m > 0; m--) publish([...CHANNELS, ...OWN][chance(5)]);
     if (chance(3)) await browser.some(chance(12));
     else await acts[chance(acts.length)]();
   }
@@ -59,14 +75,14 @@ async function live(seed, means, { isForgetful = false } = {}) {
     tab.signal("resume");
   }
   await browser.pass(200_000);
-  for (const channel of CHANNELS) publish(channel);
+  for (const channel of published.keys()) publish(channel);
   await browser.settle();
   return { tabs, published, browser };
 }
 
 function complete({ tabs, published }) {
   for (const tab of tabs) {
-    for (const channel of tab.channels) {
+    for (const channel of [...tab.channels, ...OWN]) {
       const told = tab.of(channel);
       const wanted = Array.from({ length: published.get(channel) }, (_, n) => n).slice(told[0] ?? published.get(channel) - 1);
       assert.deepEqual(told, wanted, `${tab.id} on ${channel}`);

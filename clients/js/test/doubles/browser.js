@@ -190,6 +190,7 @@ export class TabDouble {
 
   constructor(browser, without, storage) {
     this.#browser = browser;
+    this.storage = storage;
     this.page = Object.assign(new EventTarget(), {
       location: new URL("https://shop.example/page"),
       sessionStorage: { getItem: (key) => storage.get(key) ?? null, setItem: (key, value) => storage.set(key, value) },

@@ -39,9 +39,11 @@ export class ServerDouble {
   fetchOf(queue) {
     return (url, { signal }) =>
       new Promise((resolve, reject) => {
-        signal?.addEventListener("abort", () => reject(signal.reason));
+        const fail = () => reject(signal.reason);
+        signal?.addEventListener("abort", fail);
         this.asked.push(url);
         queue(() => {
+          signal?.removeEventListener("abort", fail);
           if (this.isDown) return reject(new TypeError("fetch failed"));
           const [hears, channels, since] = wanted(url);
           const { messages, isGap } = this.missed(hears, since);
