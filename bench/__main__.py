@@ -26,6 +26,7 @@ NAMES = (
         "scrape",
         "console",
         "console_pages",
+        "client_matrix",
         "fuzz_websocket",
         "fuzz_ops",
         "fuzz_transfer",

@@ -103,7 +103,7 @@ class Between:
         told: dict[str, int] = self._tell(stand=None)["open"]
         return told
 
-    def wait(self, seconds: float = LINE_S, **kinds: int) -> None:
+    def wait(self, seconds: float = START_S, **kinds: int) -> None:
         """Wait until so much of each has happened since something else stands in the way; see `counts`."""
         wanted = Counter(kinds)
         self._tell(seconds, when=dict(self._before + wanted))

@@ -16,8 +16,6 @@ from tests.integration.numbers import Gap, Message
 _JS: Final = Path(__file__).parents[1] / "js"
 #: The path of the page; the proxy serves it.
 PATH: Final = "/crew"
-_LIBRARY: Final = "/megacomet.js"
-_PAGE: Final = f'<!doctype html><script src="{PATH}.js"></script><script src="{_LIBRARY}"></script>'
 #: Who has no SharedWorker shares by a leader among the tabs.
 NO_SHARED_WORKER: Final = "delete globalThis.SharedWorker"
 HOUR_MS: Final = 3_600_000
@@ -40,17 +38,19 @@ TABS: Final[dict[str, tuple[str, list[dict[str, dict[str, Any]]]]]] = {
 }
 
 
-def serve_page(between: Between, library: str, hurry: int) -> None:
-    """Have the proxy serve the page, and the library with faster clocks.
+def serve_page(between: Between, library: str, hurry: int, path: str = PATH) -> None:
+    """Have the proxy serve a page, and a library with faster clocks.
 
     Args:
         library: the classic script, as the server serves it.
         hurry: how many times as fast they run.
+        path: of the page; the library is beside it.
     """
+    script = f"{path}-megacomet.js"
     clocks = (_JS / "hurry.js").read_text().replace("const RATE = 10;", f"const RATE = {hurry};")
-    between.serve(PATH, _PAGE)
+    between.serve(path, f'<!doctype html><script src="{PATH}.js"></script><script src="{script}"></script>')
     between.serve(f"{PATH}.js", (_JS / "crew.js").read_text(), "text/javascript; charset=utf-8")
-    between.serve(_LIBRARY, clocks + library, "text/javascript; charset=utf-8")
+    between.serve(script, clocks + library, "text/javascript; charset=utf-8")
 
 
 class ChromiumCrew:

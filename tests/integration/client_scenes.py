@@ -50,9 +50,9 @@ SOME: Final = 150
 NAMES: Final = {WEBSOCKET: "websocket", EVENTS: "sse", POLL: "poll"}
 #: Of a line that is slow.
 BYTES_PER_S: Final = 20_000
-#: A minute's worth of what proxies and networks do, for clocks that run ten times as fast.
-IDLE_S: Final = 3.0
-CUT_EVERY_S: Final = 0.3
+#: A proxy's patience, and how often a bad network breaks, by the clients' clocks.
+IDLE_S: Final = 30.0
+CUT_EVERY_S: Final = 3.0
 
 
 def nothing(stage: Stage) -> None:
@@ -155,7 +155,7 @@ def cut(*, resets: bool) -> Scene:
     """All connections are cut every few seconds while numbers come, by ends or by resets."""
 
     def play(stage: Stage) -> None:
-        stage.between.stand(Trouble(cut_every_s=CUT_EVERY_S, resets=resets), cut=True)
+        stage.between.stand(Trouble(cut_every_s=CUT_EVERY_S / stage.hurry, resets=resets), cut=True)
         for _ in range(3):
             stage.publish(SOME // 3)
             stage.between.wait(cuts=2)
@@ -186,7 +186,7 @@ def slow(stage: Stage) -> None:
 
 def idle(stage: Stage) -> None:
     """A proxy closes what is quiet for half a minute."""
-    stage.between.stand(Trouble(idle_s=IDLE_S))
+    stage.between.stand(Trouble(idle_s=IDLE_S / stage.hurry))
     stage.publish(SOME)
     stage.shown()
     stage.between.wait(cuts=1)
@@ -274,6 +274,9 @@ SCENES: Final[dict[str, Scene]] = {
     **{f"garbage by {kind}": garbage(kind, said) for kind, said in GARBAGE.items()},
     "asleep": asleep,
 }
+#: Those that take as long as a client takes to notice that an answer will never come: once is enough.
+SLOW: Final = ("poll swallow",)
+QUICK: Final = tuple(name for name in SCENES if name not in SLOW)
 
 
 def play(name: str, stage: Stage) -> None:

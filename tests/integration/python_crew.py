@@ -17,6 +17,8 @@ from tests.integration.server import LINE_S, environ
 
 _ROOT: Final = Path(__file__).parents[2]
 ALL: Final = ("websocket", "sse", "poll")
+#: What stands for the transport of a client that does not come back.
+ENDED: Final = "ended"
 #: Kind of program -> its clients with their options.
 PROGRAMS: Final[dict[str, dict[str, dict[str, Any]]]] = {
     "twisted": {
@@ -116,6 +118,7 @@ class PythonCrew(Shows):
                 self.is_at(client, told["transport"] if told["state"] == "connected" else "")
             elif "error" in told:
                 self.errors.append(f"{client}: {told['error']}")
+                self.is_at(client, ENDED)
             else:
                 shown = Message(told["number"], told["id"]) if "id" in told else Gap()
                 self.show(client, told["channel"], shown)
@@ -124,6 +127,10 @@ class PythonCrew(Shows):
         assert process.stderr is not None
         for line in process.stderr:
             self.errors.append(line.decode().rstrip())
+
+    def wait_error(self, client: str) -> None:
+        """Wait until a client has ended."""
+        self.wait_transport(client, ENDED)
 
     def faults(self) -> list[str]:
         """Return what has ended clients, and what was written to the standard error."""

@@ -21,10 +21,10 @@ from tests.integration.test_workers import ask
 #: How many times as fast the clients' clocks run. What they wait for, a minute before they climb up again, half a
 #: minute between two attempts, is as it is, and so much shorter here.
 HURRY: Final = 10
-#: The pings come as often as those clocks expect them, and all is kept.
+#: All is kept, and messages may be as large as they can be.
 OPTIONS: Final = (
-    *("--interface=127.0.0.1", f"--ping-s={25 // HURRY}", "--history-s=3600", "--history-messages=100000"),
-    *("--mailbox-ttl-s=3600", "--mailbox-messages=10000", "--message-bytes=1000000"),
+    *("--interface=127.0.0.1", "--history-s=36000", "--history-messages=1000000", "--message-bytes=1000000"),
+    *("--mailbox-ttl-s=36000", "--mailbox-messages=100000"),
 )
 
 
@@ -36,15 +36,18 @@ class Stage:
         between: the proxy.
         publisher: of the numbers.
         crews: those who listen.
+        hurry: how many times as fast the clients' clocks run.
         showings: all that was shown.
         lines: of the logs of servers that are gone.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, hurry: int = HURRY) -> None:
         """
         Args:
             directory: for the server's state.
+            hurry: how many times as fast the clients' clocks run: the pings come as often as they expect them.
         """
+        self.hurry = hurry
         self._directory = directory
         self._stack = ExitStack()
         self._threads = self._stack.enter_context(ThreadPoolExecutor(1))
@@ -58,7 +61,7 @@ class Stage:
             stack.push(self._stack)
             self.server = self._start(0)
             self._stack.callback(self._end)
-            self.between = self._stack.enter_context(Between(self.server.port, HURRY))
+            self.between = self._stack.enter_context(Between(self.server.port, self.hurry))
             self.api = Api(self.server.port, self.server.key)
             self._stack.callback(self.api.close)
             self.publisher = Publisher(self.api, [FEED])
@@ -69,7 +72,7 @@ class Stage:
         self._stack.__exit__(*reason)
 
     def _start(self, port: int) -> Server:
-        server = Server(self._directory / "state", f"--port={port}", *OPTIONS)
+        server = Server(self._directory / "state", f"--port={port}", f"--ping-s={25 // self.hurry}", *OPTIONS)
         try:
             return server.launch().wait_ready()
         except BaseException:

@@ -11,38 +11,23 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from playwright.sync_api import Browser
 
-from tests.integration.chromium_crew import ChromiumCrew, serve_page, tabs
-from tests.integration.client_scenes import SCENES, play
+from tests.integration.client_scenes import QUICK, play
 from tests.integration.crews import FEED
+from tests.integration.matrix import House, everybody
 from tests.integration.numbers import Check, Gap, Message, Shown
-from tests.integration.python_crew import PythonCrew
-from tests.integration.stage import HURRY, Stage
 
 #: Numbers of the feed in all.
 MESSAGES = 10_000
 
 
-class House:
-    """The stage, with everybody on it."""
-
-    def __init__(self, stage: Stage, chromium: ChromiumCrew, python: PythonCrew) -> None:
-        self.stage = stage
-        self.chromium = chromium
-        self.python = python
-
-
 @pytest.fixture(scope="module")
 def house(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A server, the proxy before it, and all clients."""
-    with Stage(tmp_path_factory.mktemp("matrix")) as stage:
-        serve_page(stage.between, stage.library(), HURRY)
-        with tabs(browser, stage.between.url) as chromium, PythonCrew(stage.between.port, HURRY) as python:
-            stage.join(chromium)
-            stage.join(python)
-            yield House(stage, chromium, python)
+    with everybody(browser, tmp_path_factory.mktemp("matrix")) as house:
+        yield house
 
 
-@pytest.mark.parametrize("name", SCENES)
+@pytest.mark.parametrize("name", QUICK)
 def test_each_number_once_or_a_true_gap(house: House, name: str) -> None:
     """Nobody misses a number without being told, nobody is shown one twice, and no gap is told that is none."""
     play(name, house.stage)
@@ -54,8 +39,7 @@ def test_ten_thousand(house: House) -> None:
     stage.publish(max(1, MESSAGES - len(stage.publisher.ledgers[FEED].entries)))
     stage.shown()
     assert stage.faults() == {}
-    assert house.chromium.faults() == []
-    assert house.python.faults() == []
+    assert house.faults() == []
 
 
 Fault = Callable[[Sequence[Shown], int], Sequence[Shown]]
