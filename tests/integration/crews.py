@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlencode
 
@@ -129,6 +131,15 @@ class Shows:
         }
 
 
+#: Makes what gives, for each thing that a client is to show, those that it does.
+Spoil = Callable[[], Callable[[Shown], Iterable[Shown]]]
+
+
+def faithful() -> Callable[[Shown], Iterable[Shown]]:
+    """Show all as it comes."""
+    return lambda shown: [shown]
+
+
 class PlainCrew(Shows):
     """Clients of plain sockets, a thread each: one of events, one of polls; a context manager.
 
@@ -141,16 +152,20 @@ class PlainCrew(Shows):
     #: Nothing for so long, and the server is given up.
     _SILENCE_S: Final = 1.2 * UNIT_S
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, name: str = "plain", spoil: Spoil = faithful) -> None:
         """
         Args:
             port: where to connect, on the loopback.
+            name: what the clients' names begin with.
+            spoil: makes for each client what changes what it shows of the feed.
         """
         super().__init__()
-        self.clients = {"plainsse": ["sse"], "plainpoll": ["poll"]}
+        ways = {f"{name}sse": self._events, f"{name}poll": self._poll}
+        self.clients = {f"{name}sse": ["sse"], f"{name}poll": ["poll"]}
         self._port = port
+        self._spoils = {client: spoil() for client in self.clients}
         self._is_over = threading.Event()
-        ways = {"plainsse": self._events, "plainpoll": self._poll}
+        self._connections: dict[str, http.client.HTTPConnection] = {}
         self._threads = [threading.Thread(target=self._run, args=(name, way)) for name, way in ways.items()]
 
     def __enter__(self) -> PlainCrew:
@@ -162,6 +177,10 @@ class PlainCrew(Shows):
 
     def __exit__(self, *reason: object) -> None:
         self._is_over.set()
+        for connection in list(self._connections.values()):
+            if connection.sock is not None:
+                with suppress(OSError):
+                    connection.sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join(self._SILENCE_S + LINE_S)
             assert not thread.is_alive()
@@ -181,6 +200,7 @@ class PlainCrew(Shows):
 
     def _ask(self, client: str, path: str, **query: str) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._SILENCE_S)
+        self._connections[client] = connection
         connection.request("GET", f"/comet/{path}?{urlencode({'channel': FEED, 'client': client, **query})}")
         answer = connection.getresponse()
         if answer.status != 200 or "html" in answer.headers["Content-Type"]:
@@ -196,7 +216,7 @@ class PlainCrew(Shows):
                 for event in stream.receive(piece):
                     data = json.loads(event.data)
                     if event.type == "message":
-                        self.show(client, data["channel"], Message(number_of(data["data"]), event.last_id))
+                        self._show(client, data["channel"], Message(number_of(data["data"]), event.last_id))
                     elif event.type == "gap":
                         self._gaps(client, data["channels"])
                     yield event.last_id
@@ -207,9 +227,13 @@ class PlainCrew(Shows):
             told: dict[str, Any] = json.loads(answer.read())
         self._gaps(client, told.get("gaps", ()))
         for message in told["messages"]:
-            self.show(client, message["channel"], Message(number_of(message["data"]), message["id"]))
+            self._show(client, message["channel"], Message(number_of(message["data"]), message["id"]))
         yield told["position"]
 
     def _gaps(self, client: str, channels: Iterable[str]) -> None:
         for channel in channels:
-            self.show(client, channel, Gap())
+            self._show(client, channel, Gap())
+
+    def _show(self, client: str, channel: str, shown: Shown) -> None:
+        for each in self._spoils[client](shown) if channel == FEED else [shown]:
+            self.show(client, channel, each)
