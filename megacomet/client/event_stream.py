@@ -81,7 +81,7 @@ class EventStream:
         value = value.removeprefix(" ")
         if name == "data":
             self._data.append(value)
-            self._data_size += len(value) + 1
+            self._data_size += len(line) + 1
         elif name == "id" and "\0" not in value:
             self._id = value
         elif name == "event":

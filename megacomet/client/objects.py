@@ -111,12 +111,10 @@ def _decoded(decode: Callable[[Any], T], kind: Any, raw: bytes | str) -> T:
     """Decode, also what has numbers of a size that the decoder refuses: to servers any size is a number."""
     try:
         return decode(raw)
-    except msgspec.ValidationError:
-        raise
     except msgspec.DecodeError as error:
         try:
             value: T = msgspec.convert(json.loads(raw, parse_int=_integer), kind)
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, msgspec.ValidationError):
             raise error from None
         return value
 

@@ -1,5 +1,6 @@
 // What the client hears, and how far it is: its channels, its position, and which messages were told.
 
+import { isFinal } from "./advice.js";
 import { fetchMissed } from "./missed.js";
 import { ToldIds } from "./told.js";
 
@@ -91,8 +92,10 @@ export class Channels {
         // What is among those that are held is followed by all that are.
         return messages.some(({ id }) => held.some((each) => each.id === id));
       });
-    } catch {
-      if (!signal.aborted) this.#tell({ type: "gap", channels: [channel], position: record.since });
+    } catch (error) {
+      if (signal.aborted) return;
+      if (isFinal(error.code)) return this.remove(channel, error);
+      this.#tell({ type: "gap", channels: [channel], position: record.since });
     }
     if (signal.aborted) return;
     record.held = null;

@@ -15,7 +15,7 @@ const LATE_MS = 5000;
  * @returns {Environment} what is not given is the browser's, or Node's
  */
 export function surroundings(given) {
-  return Object.assign(Object.create(globalThis), { now: Date.now, random: Math.random }, given);
+  return { __proto__: globalThis, now: Date.now, random: Math.random, ...given };
 }
 
 /**

@@ -7,7 +7,7 @@ import { pageSurroundings, remember, watchPage } from "./page.js";
 import { SharedLink } from "./shared.js";
 import { Channel, Subscription } from "./subscription.js";
 
-const TRANSPORTS = ["websocket", "sse", "poll"];
+const BY_DEFAULT = ["websocket", "sse", "poll"];
 const CREDENTIALS = ["same-origin", "include"];
 
 /** A connection to a MegaComet server. See megacomet.d.ts for what it takes and tells. */
@@ -29,17 +29,17 @@ export class MegaComet extends Emitter {
   constructor(url, options) {
     super();
     if (typeof url === "object" && !(url instanceof URL)) [url, options] = [undefined, url];
-    const given = { client: "", since: "", transports: TRANSPORTS, credentials: CREDENTIALS[0], autoConnect: true, ...options };
+    const given = { client: "", since: "", transports: BY_DEFAULT, credentials: CREDENTIALS[0], autoConnect: true, ...options };
     const { client, transports, credentials } = given;
     const environment = pageSurroundings(given.environment);
     const { page, document, locks, SharedWorker } = environment;
-    const isRight = transports.length && transports.every((each) => TRANSPORTS.includes(each));
+    const isRight = transports.length && transports.every((each) => BY_DEFAULT.includes(each));
     const remembered = remember(environment, given.remember);
     this.#options = {
       url: baseOf(url ?? homeOf(environment), page.location?.href),
       client: check("client", client, !client || isName(client, 250), "1 to 250 bytes without spaces"),
       since: remembered && isSince(remembered) ? remembered : checkSince(given.since),
-      transports: check("transports", transports, isRight, `some of ${TRANSPORTS}`),
+      transports: check("transports", transports, isRight, `some of ${BY_DEFAULT}`),
       credentials: check("credentials", credentials, CREDENTIALS.includes(credentials), CREDENTIALS.join(" or ")),
       remember: given.remember,
       environment,

@@ -4,6 +4,8 @@ import { backOff, isFinal } from "./advice.js";
 import { poll } from "./requests.js";
 
 const PAGE = 1000;
+/** In a row, three quarters of a minute in the mean: what waits behind it shall not wait for ever. */
+const MOST_TRIES = 8;
 
 /**
  * Fetches what there is, until there is no more or `take` has enough; comes back after failures.
@@ -20,7 +22,7 @@ export async function fetchMissed(call, signal, take) {
       since = page.position;
       failures = 0;
     } catch (error) {
-      if (signal.aborted || isFinal(error.code)) throw error;
+      if (signal.aborted || isFinal(error.code) || failures >= MOST_TRIES) throw error;
       await backOff(call.environment, failures++, error.wait);
     }
   }

@@ -12,7 +12,6 @@ const WAYS = [openWorker, openLeader];
 /** Twice so long a hub may take to answer; it is a worker or a page of this browser. */
 const PATIENCE_MS = 1500;
 const ASK_MS = 30_000;
-const ASKED = { code: 0, message: "" };
 
 export class SharedLink {
   #options;
@@ -73,7 +72,7 @@ export class SharedLink {
   }
 
   unsubscribe(channel) {
-    this.#channels.remove(channel, ASKED);
+    this.#channels.remove(channel, { code: 0, message: "" });
     this.#send({ op: "unsubscribe", channel });
   }
 

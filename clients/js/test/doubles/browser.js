@@ -9,7 +9,12 @@ import { ServerDouble } from "./server.js";
 export class BrowserDouble {
   server = new ServerDouble();
   now = 1_000_000;
+  /** null: their script cannot be loaded. */
   workers = new Map();
+  /** Only pages by https and of this machine have them. */
+  hasLocks = true;
+  /** What a worker is told of its name. */
+  nameOf = (name) => name;
   #tasks = [];
   #timers = new Set();
   #channels = new Set();
@@ -100,7 +105,7 @@ export class BrowserDouble {
       },
       fetch: this.server.fetchOf((run) => this.task(place, toServer, run)),
       WebSocket: this.#socketsOf(place, toServer),
-      locks: this.#locks.of(this, place),
+      locks: this.hasLocks ? this.#locks.of(this, place) : undefined,
       BroadcastChannel: class {
         constructor(name) {
           Object.assign(this, { name, place, onmessage: null });
@@ -123,6 +128,7 @@ export class BrowserDouble {
         onerror = null;
 
         constructor(url, { name }) {
+          if (browser.workers === null) browser.task(place, place, () => this.onerror(new Event("error")));
           this.port = browser.connect(`${url} ${name}`, name, place);
         }
       },
@@ -141,16 +147,17 @@ export class BrowserDouble {
 
   /** Connects a tab to a shared worker, which is started for the first one. */
   connect(key, name, place) {
-    let worker = this.workers.get(key);
-    if (!worker || worker.isDead) {
-      worker = { id: `worker ${key}`, sockets: [], scope: { name }, isFrozen: false, isDead: false };
+    let worker = this.workers?.get(key);
+    if (!this.workers) worker = { id: "none", isDead: true };
+    else if (!worker || worker.isDead) {
+      worker = { id: `worker ${key}`, sockets: [], scope: { name: this.nameOf(name) }, isFrozen: false, isDead: false };
       this.workers.set(key, worker);
       startWorker(worker.scope, pageSurroundings(this.environmentOf(worker)));
     }
     const [mine, its] = [portOf(this, place), portOf(this, worker)];
     mine.other = its;
     its.other = mine;
-    this.task(worker, place, () => worker.scope.onconnect({ ports: [its] }));
+    this.task(worker, place, () => worker.scope.onconnect?.({ ports: [its] }));
     return mine;
   }
 }

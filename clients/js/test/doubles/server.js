@@ -8,8 +8,10 @@ export class ServerDouble {
   asked = [];
   /** Whether connections fail. */
   isDown = false;
-  /** The position before the oldest message that is kept. */
+  /** So many of the oldest messages are no longer kept. */
   lost = 0;
+  /** What polls answer with, of the messages that there are. */
+  answers = (messages) => messages;
   #log = [];
 
   /** @returns {string} the message's id */
@@ -47,7 +49,7 @@ export class ServerDouble {
           if (this.isDown) return reject(new TypeError("fetch failed"));
           const [hears, channels, since] = wanted(url);
           const { messages, isGap } = this.missed(hears, since);
-          const body = { position: this.head, messages, gap: isGap, ...(isGap && { gaps: channels }) };
+          const body = { position: this.head, messages: this.answers(messages), gap: isGap, ...(isGap && { gaps: channels }) };
           return resolve(Response.json(body));
         });
       });
@@ -113,7 +115,7 @@ class SocketDouble {
       const { op, channels, channel, data, id } = JSON.parse(text);
       if (op === "subscribe") for (const each of channels) this.#channels.add(each);
       if (op === "unsubscribe") for (const each of channels) this.#channels.delete(each);
-      if (op === "publish" && channel === "forbidden") this.give({ op: "error", id, code: 103, message: "no" });
+      if ([channel, channels?.[0]].includes("forbidden")) this.give({ op: "error", id, code: 103, message: "no" });
       else this.give({ op: "ok", id, position: this.#server.head, ...(op === "publish" && { message: this.#server.publish(channel, data) }) });
     });
   }
