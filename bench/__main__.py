@@ -26,6 +26,7 @@ NAMES = (
         "scrape",
         "console",
         "console_pages",
+        "browser_client",
         "client_matrix",
         "fuzz_websocket",
         "fuzz_ops",
