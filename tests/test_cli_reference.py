@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 import pytest
 
-from megacomet.cli import key, push, stats, status, statuses, top
+from megacomet.cli import key, listen, push, stats, status, statuses, top
 from megacomet.cli.arguments import server_options
 from megacomet.cli.config import ConfigOptions
 from megacomet.cli.local import Local
@@ -28,6 +28,7 @@ KEYS_TEXT: Final = (Path(__file__).parents[1] / "docs/reference/keys.md").read_t
 COMMON: Final = "Finding the server and the key"
 PARSERS: Final[Mapping[str, argparse.ArgumentParser]] = {
     "push": push.parser(),
+    "listen": listen.parser(),
     "stats": stats.parser(),
     "status": status.parser(),
     "top": top.parser(),

@@ -6,22 +6,25 @@ from typing import Any, Final
 
 import attrs
 from treq.client import HTTPClient
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IConsumer
 from twisted.internet.protocol import Protocol
 from twisted.python.failure import Failure
-from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone, ResponseFailed
+from twisted.web.client import Agent, HTTPConnectionPool, ResponseDone
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer
 from zope.interface import implementer
 
 from megacomet import __version__
+from megacomet.client.failures import said
 from megacomet.client.objects import MOST_BYTES
 from megacomet.client.places import Endpoints, Place
 from megacomet.client.rules import wait_of_header
 
 USER_AGENT: Final = f"megacomet-client/{__version__}"
+#: A connection is kept for the next request for less time than the server keeps it (75 s).
+KEPT_S: Final = 60
 #: An error's body is read up to here.
 MOST_ERROR_BYTES: Final = 65_536
 
@@ -48,6 +51,9 @@ class Http:
         self._reactor = reactor
         self.place = place
         self._pool = HTTPConnectionPool(reactor)
+        # Whoever asks knows when to ask again: many clients of a server that has gone are not to come back at once.
+        self._pool.retryAutomatically = False
+        self._pool.cachedConnectionTimeout = KEPT_S
         self._client = HTTPClient(Agent.usingEndpointFactory(reactor, Endpoints(reactor, place), self._pool))
 
     def get(self, path: str, headers: dict[str, str]) -> Deferred[Any]:
@@ -172,10 +178,7 @@ class WholeBody(BodyReader):
 
 
 class _Unread(BodyReader):
-    """Closes the connection of an answer whose body nobody wants."""
-
-    def connectionMade(self) -> None:
-        self.drop()
+    """Takes a body that nobody wants."""
 
     def body_ended(self, error: str) -> None:
         """Nobody is told."""
@@ -183,7 +186,9 @@ class _Unread(BodyReader):
 
 def discard_body(response: Any) -> None:
     """Read nothing of the body of treq's answer, and close its connection."""
-    response.deliverBody(_Unread())
+    reader = _Unread()
+    response.deliverBody(reader)
+    reader.drop()
 
 
 def whole_body(response: Any, most_bytes: int = MOST_BYTES) -> Deferred[bytes]:
@@ -191,15 +196,3 @@ def whole_body(response: Any, most_bytes: int = MOST_BYTES) -> Deferred[bytes]:
     reader = WholeBody(most_bytes)
     response.deliverBody(reader)
     return reader.body
-
-
-def said(failure: Failure) -> str:
-    """Return why a request failed, for people."""
-    error = failure.value
-    if isinstance(error, ResponseFailed) or hasattr(error, "reasons"):
-        reasons = [reason for reason in getattr(error, "reasons", ()) if isinstance(reason, Failure)]
-        if reasons:
-            return said(reasons[0])
-    if isinstance(error, CancelledError):
-        return "given up"
-    return str(error) or type(error).__name__

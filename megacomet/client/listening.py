@@ -81,19 +81,18 @@ class Listening:
         return self
 
     async def __anext__(self) -> Item:
-        while True:
+        while not self._is_closed:
             item = self._shelf.take()
             if item is not None:
                 if self._is_left_unread:
                     self._read_on()
                 return item
-            if self._is_closed:
-                raise StopAsyncIteration
             if self._refusals:
                 raise self._refusals.popleft()
             if self._ending is not None:
                 raise Disconnected(self._ending.code, self._ending.reason)
             await self._something()
+        raise StopAsyncIteration
 
     async def __aenter__(self) -> Listening:
         return self

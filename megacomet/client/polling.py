@@ -9,7 +9,8 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from megacomet.client.http import MOST_ERROR_BYTES, Http, discard_body, head_of, said, whole_body
+from megacomet.client.failures import said
+from megacomet.client.http import MOST_ERROR_BYTES, Http, discard_body, head_of, whole_body
 from megacomet.client.items import Message
 from megacomet.client.objects import JSON, PROBLEM, Garbage, Gone, Position, of_poll, of_problem
 from megacomet.client.rules import Ending, PollTime

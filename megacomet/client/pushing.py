@@ -34,8 +34,8 @@ class Targets:
 
 
 class _Result(msgspec.Struct):
+    status: str
     id: str = ""
-    status: str = ""
     connections: int | None = None
     repeated: bool = False
     channel: str = ""

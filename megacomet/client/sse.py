@@ -7,7 +7,8 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from megacomet.client.event_stream import Event, EventStream
-from megacomet.client.http import MOST_ERROR_BYTES, BodyReader, Head, Http, discard_body, head_of, said, whole_body
+from megacomet.client.failures import said
+from megacomet.client.http import MOST_ERROR_BYTES, BodyReader, Head, Http, discard_body, head_of, whole_body
 from megacomet.client.objects import EVENT_STREAM, PROBLEM, Garbage, of_event, of_problem
 from megacomet.client.rules import Ending
 from megacomet.client.ways import Ear, Wanted

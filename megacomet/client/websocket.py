@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from megacomet import __version__
+from megacomet.client.failures import said
 from megacomet.client.objects import MOST_BYTES, PROBLEM, Garbage, of_frame
 from megacomet.client.places import Place, endpoint_to
 from megacomet.client.rules import Ending, wait_in_reason, wait_of_header
@@ -98,7 +99,7 @@ class WebSocketConnection:
 
     def _not_connected(self, failure: Failure) -> None:
         if failure.check(CancelledError) is None:
-            self.ended(Ending(0, failure.getErrorMessage()))
+            self.ended(Ending(0, said(failure)))
 
     # -- from the protocol
 

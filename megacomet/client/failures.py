@@ -1,0 +1,24 @@
+"""Why something did not work, in the words of the system and not of the libraries."""
+
+from __future__ import annotations
+
+import os
+
+from twisted.internet.defer import CancelledError
+from twisted.internet.error import ConnectError
+from twisted.python.failure import Failure
+
+
+def said(failure: Failure) -> str:
+    """Return why a request or a connection failed, for people."""
+    error = failure.value
+    # What twisted.web raises has the failures that it comes from.
+    reasons = [reason for reason in getattr(error, "reasons", ()) if isinstance(reason, Failure)]
+    if reasons:
+        return said(reasons[0])
+    if isinstance(error, CancelledError):
+        return "given up"
+    number = error.osError if isinstance(error, ConnectError) else None
+    if isinstance(number, int):
+        return os.strerror(number).lower()
+    return str(error).rstrip(".") or type(error).__name__
