@@ -216,7 +216,6 @@ def older_server(stage: Stage) -> None:
     stage.between.stand(Trouble(hides_protocol=True), cut=True)
     stage.publish(SOME)
     stage.shown()
-    stage.climbed()
 
 
 def garbage(kind: str, said: bytes) -> Scene:

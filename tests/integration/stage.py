@@ -72,7 +72,8 @@ class Stage:
         self._stack.__exit__(*reason)
 
     def _start(self, port: int) -> Server:
-        server = Server(self._directory / "state", f"--port={port}", f"--ping-s={25 // self.hurry}", *OPTIONS)
+        options = (f"--port={port}", f"--ping-s={25 // self.hurry}", *OPTIONS)
+        server = Server(self._directory / "state", *options, wrapper=_LEASH)
         try:
             return server.launch().wait_ready()
         except BaseException:
@@ -192,5 +193,7 @@ class Stage:
         return found
 
 
+#: The server goes with whoever has started it, even if that is killed.
+_LEASH: Final = ("setpriv", "--pdeathsig", "KILL")
 #: Numbers of the feed for each of a mailbox.
 _ROUND: Final = 50
