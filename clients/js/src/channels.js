@@ -5,8 +5,8 @@ import { fetchMissed } from "./missed.js";
 import { ToldIds } from "./told.js";
 
 /**
- * @typedef {{channel: string, since: string, isTold: boolean, isLive: boolean, held: object[] | null,
- *   abort: AbortController | null}} Channel
+ * @typedef {{channel: string, since: string, isTold?: boolean, isLive?: boolean, held?: object[] | null,
+ *   abort?: AbortController}} Channel
  * `since`: what was missed since then is not told yet; `isTold`: "subscribed" is; `isLive`: its messages are told as they
  * come; `held`: what came while it catches up.
  */
@@ -33,7 +33,7 @@ export class Channels {
   // -- channels
 
   add(channel, since) {
-    this.wanted.set(channel, { channel, since, isTold: false, isLive: false, held: null, abort: null });
+    this.wanted.set(channel, { channel, since });
   }
 
   /** @param {{code: number, message: string}} how */

@@ -11,9 +11,12 @@ import { VERSION } from "./version.js";
 /** Channels of one connection, as the server has it unless it is set to something else. */
 const MOST_CHANNELS = 128;
 
+/** What the names of hubs begin with. */
+export const HUB = `megacomet ${VERSION} `;
+
 /** Whoever has the same name may share a hub. */
 export function hubName({ url, client, credentials, transports }) {
-  return JSON.stringify(["megacomet", VERSION, url, client, credentials, transports]);
+  return HUB + JSON.stringify({ url, client, credentials, transports });
 }
 
 /**
@@ -22,8 +25,8 @@ export function hubName({ url, client, credentials, transports }) {
  * @param {(throughs: any[], body: object) => void} post
  */
 export function makeHub(hub, environment, post) {
-  const [, , url, client, credentials, transports] = JSON.parse(hub);
-  const own = ["*", `@${client}`]; // come with the connection
+  const options = { ...JSON.parse(hub.slice(HUB.length)), environment };
+  const own = ["*", `@${options.client}`]; // come with the connection
   const tabs = new Map(); // name → {through, channels, watch}
   let link = null;
   let state;
@@ -56,10 +59,7 @@ export function makeHub(hub, environment, post) {
 
   // It begins now, and not where the first tab stands: that says nothing of the others.
   function begin() {
-    const mine = new environment.Link({ url, client, credentials, transports, environment }, (event) => {
-      if (mine === link) told(event);
-    });
-    link = mine;
+    link = new environment.Link(options, told);
     asked = new Set(own);
     live = new Set();
     state = { state: "disconnected" };
@@ -70,14 +70,12 @@ export function makeHub(hub, environment, post) {
   }
 
   function join(name, { channels }, through) {
-    const before = tabs.get(name);
     const tab = { through, channels: new Set(), watch: new AbortController() };
     if (!link) begin();
     tabs.set(name, tab);
     send([tab], { op: "joined" });
     if (state.state === "connected") tell([tab], state);
     for (const channel of channels) if (tabs.get(name) === tab) subscribe(name, tab, channel);
-    if (before) leave(before);
     if (tabs.get(name) !== tab) return;
     connect();
     // It is given when the tab has ended, however it did.
@@ -86,18 +84,15 @@ export function makeHub(hub, environment, post) {
 
   function drop(name) {
     const tab = tabs.get(name);
+    if (!tab) return;
     tabs.delete(name);
-    if (tab) leave(tab);
-    if (tabs.size || !link) return;
+    tab.watch.abort();
+    for (const channel of tab.channels) forget(tab.channels, channel);
+    if (tabs.size) return;
     // What came now would count as delivered, and nobody would have it.
     const last = link;
     link = null;
     last.disconnect();
-  }
-
-  function leave({ channels, watch }) {
-    watch.abort();
-    for (const channel of channels) forget(channels, channel);
   }
 
   function subscribe(name, tab, channel) {
@@ -147,9 +142,9 @@ export function makeHub(hub, environment, post) {
       }
     },
 
-    /** It is over. Another hub goes on from here; when it is there already the tabs join that. */
+    /** It is over. When another hub has taken its place the tabs join that. */
     close(isReplaced) {
-      send(hearing(), { op: isReplaced ? "here" : "answer" });
+      if (isReplaced) send(hearing(), { op: "here" });
       for (const name of [...tabs.keys()]) drop(name);
     },
   };

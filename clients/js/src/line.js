@@ -21,16 +21,18 @@ const QUIET_MS = 30_000;
 
 export class Line {
   isOpen = false;
-  messages = 0;
+  /** When it was opened, and whether it has brought a message. */
+  openedAt;
+  isHeard;
+  /** Sends an object; only a WebSocket has it. */
+  send;
   /** ms to wait at least when it breaks, as the stream says. */
   retry = 0;
-  /** Sends an object; only a WebSocket has it. */
-  send = null;
-  #isOver = false;
-  #isComplained = false;
-  #close = null;
-  #deadline = 0;
-  #unwatch = null;
+  #isOver;
+  #isComplained;
+  #close;
+  #deadline;
+  #unwatch;
 
   /**
    * @param {import("./link.js").Link} link hears of it: `opened`, `hear`, `ended`, `wake`
@@ -91,7 +93,7 @@ export class Line {
       this.openedAt = this.call.environment.now();
       this.link.opened(this);
     }
-    if (op === "message") this.messages++;
+    this.isHeard ||= op === "message";
     // What is not open may be alive, and yet be held back by somebody in between.
     if (this.isOpen) this.#expect(TRANSPORTS[this.transport][2]);
     if (this.isOpen || op === "error") this.link.hear(object);

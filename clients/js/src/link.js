@@ -17,6 +17,7 @@ const LAST_CLIMB_MS = 600_000;
 const MOST_FAILURES = 3;
 /** Codes of answers of a server that is short of something; the same may be asked again. */
 const PASSING = [100, 111];
+/** How what was asked for ends. */
 const ASKED = { code: 0, message: "" };
 
 export class Link {
@@ -27,16 +28,16 @@ export class Link {
   /** The line that counts, and the one beside it, after which others are tried down to the level `#until`. */
   #line = null;
   #beside = null;
-  #until = 0;
+  #until;
   /** Where the next try begins. */
   #level = 0;
   #failures = 0;
   #brief = 0;
   #climbs = 0;
-  #earliest = 0;
-  #uncome = null;
-  #unclimb = null;
-  #renewing = null;
+  #earliest;
+  #uncome;
+  #unclimb;
+  #renewing;
 
   /**
    * @param {{url: string, client?: string, since?: string, transports: string[], credentials?: RequestCredentials,
@@ -57,7 +58,7 @@ export class Link {
   connect() {
     if (this.#line || this.#uncome) return;
     this.#failures = this.#brief = 0;
-    this.#say("connecting", ASKED);
+    this.#say("connecting");
     this.#dial(this.#level);
   }
 
@@ -113,12 +114,14 @@ export class Link {
     if (line === this.#beside) {
       this.#line.close();
       this.#beside = null;
-      this.#lose();
+      this.#publications.lost();
     }
     this.#channels.ids.isKeeping = false;
     this.#line = line;
     this.#level = line.level;
-    this.#say("connected", ASKED);
+    this.#say("connected");
+    // Who is told may have had enough.
+    if (line !== this.#line) return;
     for (const channel of line.call.channels) this.#channels.settle(channel, line.call.since);
     this.#publications.opened(line);
     this.#climbLater();
@@ -143,7 +146,7 @@ export class Link {
       else if (!isFinal(how.code) || !this.#channels.refuse(how)) current.end(how);
     } else if (isFinal(how.code)) this.#stop(how);
     else if (line.isOpen) this.#broke(line, how);
-    else if (how.wait || !this.#has(line.level + 1)) this.#backOff(how);
+    else if (how.wait || !this.#options.transports[line.level + 1]) this.#backOff(how);
     else this.#dial(line.level + 1);
   }
 
@@ -153,10 +156,6 @@ export class Link {
     const { wanted, cursor } = this.#channels;
     const transport = this.#options.transports[level];
     return new Line(this, { ...this.#options, channels: new Set(wanted.keys()), since: cursor }, transport, level);
-  }
-
-  #has(level) {
-    return level < this.#options.transports.length;
   }
 
   #dial(level) {
@@ -179,7 +178,6 @@ export class Link {
     const { level } = this.#line;
     const climb = () => this.#try(0, level - 1);
     const ms = Math.min(LAST_CLIMB_MS, FIRST_CLIMB_MS * 2 ** this.#climbs++);
-    this.#unclimb?.();
     if (level) this.#unclimb = after(this.#options.environment, ms, climb);
   }
 
@@ -218,11 +216,10 @@ export class Link {
   // -- how lines end
 
   #broke(line, how) {
-    this.#lose();
-    if (line.messages || this.#options.environment.now() - line.openedAt >= SOUND_MS) {
+    if (line.isHeard || this.#options.environment.now() - line.openedAt >= SOUND_MS) {
       this.#failures = this.#brief = 0;
       if (!line.level) this.#climbs = 0;
-    } else if (++this.#brief > 1 && this.#has(line.level + 1)) {
+    } else if (++this.#brief > 1 && this.#options.transports[line.level + 1]) {
       this.#brief = 0;
       this.#level++;
     }
@@ -231,26 +228,28 @@ export class Link {
 
   #backOff(how) {
     const { environment } = this.#options;
-    this.#drop();
-    this.#line = null;
-    this.#channels.lost();
+    this.#leave();
     if (this.#failures > MOST_FAILURES) this.#level = 0;
     const delay = pause(environment, this.#failures++, how.wait);
     this.#uncome = after(environment, delay, () => this.#dial(this.#level));
-    this.#publications.waiting();
     this.#earliest = environment.now() + how.wait;
     this.#say("connecting", how, delay);
   }
 
   #stop(how) {
+    this.#leave();
+    this.#say("disconnected", how);
+  }
+
+  #leave() {
     this.#uncome?.();
+    this.#unclimb?.();
     this.#drop();
     this.#line?.close();
     this.#line = this.#uncome = null;
     this.#channels.lost();
-    this.#lose();
+    this.#publications.lost();
     this.#publications.waiting();
-    this.#say("disconnected", how);
   }
 
   #drop() {
@@ -259,13 +258,7 @@ export class Link {
     this.#channels.ids.isKeeping = false;
   }
 
-  // The answers will not come, and nobody climbs.
-  #lose() {
-    this.#publications.lost();
-    this.#unclimb?.();
-  }
-
-  #say(state, { code, message }, delay = 0) {
+  #say(state, { code, message } = ASKED, delay = 0) {
     this.#tell({ type: "state", state, transport: this.#line?.transport ?? "", code, reason: message, delay });
   }
 }

@@ -1,14 +1,13 @@
 // What the library is to a page: a connection, its channels, and their events.
 
 import { Emitter } from "./emitter.js";
-import { baseOf, check, checkChannel, checkSince, isName, isSince } from "./names.js";
+import { baseOf, check, checkChannel, checkName, checkSince, isSince } from "./names.js";
 import { OWN_URL } from "./own_url.js";
 import { pageSurroundings, remember, watchPage } from "./page.js";
 import { SharedLink } from "./shared.js";
 import { Channel, Subscription } from "./subscription.js";
 
 const BY_DEFAULT = ["websocket", "sse", "poll"];
-const CREDENTIALS = ["same-origin", "include"];
 
 /** A connection to a MegaComet server. See megacomet.d.ts for what it takes and tells. */
 export class MegaComet extends Emitter {
@@ -29,27 +28,26 @@ export class MegaComet extends Emitter {
   constructor(url, options) {
     super();
     if (typeof url === "object" && !(url instanceof URL)) [url, options] = [undefined, url];
-    const given = { client: "", since: "", transports: BY_DEFAULT, credentials: CREDENTIALS[0], autoConnect: true, ...options };
-    const { client, transports, credentials } = given;
-    const environment = pageSurroundings(given.environment);
+    const { client, since, credentials = "same-origin", transports = BY_DEFAULT, autoConnect = true } = options ?? {};
+    const environment = pageSurroundings(options?.environment);
     const { page, document, locks, SharedWorker } = environment;
-    const isRight = transports.length && transports.every((each) => BY_DEFAULT.includes(each));
-    const remembered = remember(environment, given.remember);
+    const areRight = Array.isArray(transports) && transports.length && transports.every((each) => BY_DEFAULT.includes(each));
+    const remembered = remember(environment, options?.remember);
     this.#options = {
+      remember: options?.remember,
       url: baseOf(url ?? homeOf(environment), page.location?.href),
-      client: check("client", client, !client || isName(client, 250), "1 to 250 bytes without spaces"),
-      since: remembered && isSince(remembered) ? remembered : checkSince(given.since),
-      transports: check("transports", transports, isRight, `some of ${BY_DEFAULT}`),
-      credentials: check("credentials", credentials, CREDENTIALS.includes(credentials), CREDENTIALS.join(" or ")),
-      remember: given.remember,
+      client: client ? checkName("client", client, 250) : "",
+      since: checkSince(isSince(remembered) ? remembered || since : since),
+      transports: check("transports", transports, areRight, `some of ${BY_DEFAULT}`),
+      credentials: check("credentials", credentials, /^(same-origin|include)$/.test(credentials), "same-origin or include"),
       environment,
     };
-    this.client = client;
+    this.client = this.#options.client;
     this.mailbox = client ? new Channel(`@${client}`) : null;
-    const isShared = (given.shared ?? !!document) && (locks || SharedWorker);
+    const isShared = (options?.shared ?? !!document) && (locks || SharedWorker);
     this.#link = new (isShared ? SharedLink : environment.Link)(this.#options, (event) => this.#told(event));
     // Behind this turn, so that what it subscribes to is in the first request.
-    this.#isOn = given.autoConnect;
+    this.#isOn = autoConnect;
     queueMicrotask(() => this.#isOn && this.connect());
   }
 
@@ -79,9 +77,9 @@ export class MegaComet extends Emitter {
     this.subscriptions.clear();
   }
 
-  subscribe(channel, { since = "" } = {}) {
+  subscribe(channel, options) {
     checkChannel(channel);
-    checkSince(since);
+    const since = checkSince(options?.since);
     let subscription = this.subscriptions.get(channel);
     if (!subscription) this.subscriptions.set(channel, (subscription = new Subscription(channel, this)));
     if (subscription.state === "unsubscribed") {
@@ -95,10 +93,11 @@ export class MegaComet extends Emitter {
     if (this.subscriptions.has(channel)) this.#link.unsubscribe(channel);
   }
 
-  async publish(channel, data, { key } = {}) {
+  async publish(channel, data, options) {
     checkChannel(channel);
     check("data", data, JSON.stringify(data) !== undefined, "what JSON has a form for");
-    return { id: await this.#link.publish(channel, JSON.parse(JSON.stringify(data)), key) };
+    await null; // a connection begins behind the turn that made it
+    return { id: await this.#link.publish(channel, JSON.parse(JSON.stringify(data)), options?.key) };
   }
 
   // -- what the page goes through

@@ -21,29 +21,29 @@ export function address({ url, client, channels, since }, path, parameters) {
 
 /**
  * @param {Call} call
- * @param {string} path
- * @param {string} type the content type that is wanted
- * @param {AbortSignal} [signal]
+ * @param {"events" | "poll"} path
  * @param {object} [parameters]
- * @returns {Promise<Response>} 200 and of that type
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Response>} 200 and of the right type
  * @throws {import("./advice.js").Ending} another status
  * @throws {SyntaxError} another type: a captive portal says 200 to everything, and gives its own page
  * @throws {Error} no answer
  */
-export async function request(call, path, type, signal, parameters) {
+export async function request(call, path, parameters, signal) {
   const { credentials, environment } = call;
   const { fetch, now } = environment;
-  const response = await fetch(address(call, path, parameters), { headers: { Accept: type }, credentials, signal });
+  const Accept = path === "poll" ? "application/json" : "text/event-stream";
+  const response = await fetch(address(call, path, parameters), { headers: { Accept }, credentials, signal });
   const { status, statusText, headers } = response;
   const wait = headers.get("Retry-After");
   if (status !== 200) throw { code: status, message: statusText, wait: wait * 1000 || Date.parse(wait) - now() || 0 };
-  if (!`${headers.get("Content-Type")}`.startsWith(type)) throw SyntaxError(`not ${type}`);
+  if (!`${headers.get("Content-Type")}`.startsWith(Accept)) throw SyntaxError(`not ${Accept}`);
   return response;
 }
 
 /** @returns {Promise<{position: string, messages: {channel: string, id: string, data: any}[], gaps?: string[]}>} */
 export async function poll(call, parameters, signal) {
-  const answer = await (await request(call, "poll", "application/json", signal, parameters)).json();
+  const answer = await (await request(call, "poll", parameters, signal)).json();
   if (!answer.messages) throw SyntaxError("not a poll");
   return answer;
 }

@@ -164,7 +164,7 @@ export class SharedLink {
     if (op === "nobody") return this.#way.silent();
     if (op === "joined") this.#enter(hub);
     if (this.#joined !== hub) return;
-    if (op !== "passed") this.#calm();
+    this.#calm();
     if (event) this.#event(event);
     else this.#publications.answered(body);
     if (at) this.#channels.stand(at);

@@ -25,7 +25,7 @@ export function openWebSocket(line, call) {
 /** Server-sent events by fetch: an EventSource hides statuses and headers, and Node 20 has none. */
 export function openEvents(line, call) {
   return running(line, async (signal) => {
-    const { body } = await request(call, "events", "text/event-stream", signal);
+    const { body } = await request(call, "events", {}, signal);
     const write = eventStream(
       (op, data, id) => line.read(data, { op, id, position: id }),
       (ms) => (line.retry = ms),
@@ -48,7 +48,7 @@ export function openPolls(line, call) {
       line.hear({ op: "position", position });
       const isSlow = !timeout || environment.now() - asked >= HASTY_MS;
       if (isSlow || (messages.length && position !== since)) hasty = 0;
-      else await backOff(environment, hasty++, HASTY_MS);
+      else await backOff(environment, hasty++);
       since = position;
     }
   });

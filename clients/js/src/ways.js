@@ -51,8 +51,7 @@ export function openLeader(hub, name, environment, hear, fail) {
     const isReplaced = id > newest;
     newest = id;
     if (isReplaced) stepDown(true);
-    // Where the hub stands is where all stand, also those whom the message does not concern.
-    hear(!to || to.includes(name) ? body : { op: "passed", at: body.at }, id);
+    if (!to || to.includes(name)) hear(body, id);
   }
 
   // Leads for as long as the lock is held.

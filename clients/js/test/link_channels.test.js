@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Linked, linkedBy, openAt } from "./linked.js";
-import { message, settle, sse } from "./world.js";
+import { Linked, linkedBy, openAt } from "./doubles/linked.js";
+import { message, settle, sse } from "./doubles/world.js";
 
 const page = (position, ...messages) => ({ position, messages, gap: false });
 const at = (channel, n) => ({ channel, id: `e-${n}`, data: n });
@@ -56,6 +56,21 @@ test("A channel that is left and taken again in one turn is subscribed to.", asy
     else await openAt(world, transport, "e-6");
     assert.equal(world.told("subscribed").length, 1, transport);
   }
+});
+
+test("By WebSocket the answer to a subscription that was given up says nothing of the next one.", async () => {
+  const world = await linkedBy("websocket");
+  world.told("subscribed");
+  world.link.subscribe("sport");
+  world.link.unsubscribe("sport");
+  world.link.subscribe("sport", "e-1");
+  const [first, , second] = world.socket.sent;
+  world.socket.tell({ op: "ok", id: first.id, position: "e-5" });
+  await settle();
+  assert.deepEqual([world.told("subscribed"), world.requests], [[], []]);
+  world.socket.tell({ op: "ok", id: second.id, position: "e-6" });
+  await settle();
+  assert.deepEqual([world.told("subscribed").length, world.requests.length], [1, 1]);
 });
 
 test("Changes while a better transport is tried are in what takes over.", async () => {
@@ -149,6 +164,28 @@ test("A subscription with a position fetches page by page what was missed; what 
     assert.equal(world.link.position, "e-8");
     assert.equal(world.requests.filter(({ url }) => url.searchParams.get("limit")).length, 2);
   }
+});
+
+test("What waited is told behind what was missed, each once.", async () => {
+  const world = await linkedBy("websocket");
+  world.link.subscribe("sport", "e-1");
+  world.socket.tell({ op: "ok", id: world.socket.sent[0].id, position: "e-5" });
+  await settle();
+  for (const n of [6, 7, 8]) world.socket.tell(message("sport", `e-${n}`, n));
+  world.request.answer(page("e-6", at("sport", 2), at("sport", 6)));
+  await settle();
+  assert.deepEqual(world.data, [2, 6, 7, 8]);
+  assert.equal(world.requests.length, 1);
+});
+
+test("A server that says the same whatever is asked is not asked for ever.", async () => {
+  const world = await linkedBy("websocket");
+  let asked = 0;
+  world.server = (request) => ++asked < 100 && request.answer(page("e-3", at("sport", 2), at("sport", 3)));
+  world.link.subscribe("sport", "e-1");
+  world.socket.tell({ op: "ok", id: world.socket.sent[0].id, position: "e-5" });
+  await settle();
+  assert.deepEqual([asked, world.data], [2, [2, 3]]);
 });
 
 test("What is missed is asked for again after failures, with pauses, and goes on when the connection breaks.", async () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ALL, Linked, linkedBy, openAt } from "./linked.js";
-import { message, settle, sse } from "./world.js";
+import { ALL, Linked, linkedBy, openAt } from "./doubles/linked.js";
+import { message, settle, sse } from "./doubles/world.js";
 
 const WEBSOCKET = { transports: ["websocket"] };
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { ALL, Linked, linkedBy, openAt } from "./linked.js";
-import { message, settle, sse } from "./world.js";
+import { ALL, Linked, linkedBy, openAt } from "./doubles/linked.js";
+import { message, settle, sse } from "./doubles/world.js";
 
 test("A WebSocket is asked for first, with the channels, the client and the position, and counts from its first position.", async () => {
   const world = new Linked({ client: "sue", since: "e-3" }, ["news", "a b"]);
@@ -167,4 +167,20 @@ test("A link from the oldest message on asks so until it has a position.", async
   assert.deepEqual([world.link.position, world.socket.since], ["", "oldest"]);
   world.socket.open("e-2");
   assert.equal(world.link.position, "e-2");
+});
+
+test("Who disconnects when told that there is a connection is told nothing more, and nothing stays behind.", async () => {
+  for (const transport of ALL) {
+    const world = new Linked({ transports: [transport] });
+    world.link.subscribe("sport", "e-1");
+    const told = [];
+    world.tell = (event) => {
+      told.push(event.state ?? event.type);
+      if (event.state === "connected") world.link.disconnect();
+    };
+    await world.connect();
+    await openAt(world, transport, "e-5");
+    assert.deepEqual(told, ["connecting", "connected", "disconnected"]);
+    assert.equal(world.timers, 0);
+  }
 });

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Linked, linkedBy, openAt } from "./linked.js";
-import { settle } from "./world.js";
+import { Linked, linkedBy, openAt } from "./doubles/linked.js";
+import { settle } from "./doubles/world.js";
 
 /** @returns what has become of a publication, as [id] or [code, message]; undefined while it is open */
 function outcome(publication) {

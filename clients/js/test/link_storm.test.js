@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { Comet } from "./comet.js";
-import { ALL, Linked } from "./linked.js";
-import { Numbers } from "./numbers.js";
-import { settle } from "./world.js";
+import { Comet } from "./doubles/comet.js";
+import { ALL, Linked } from "./doubles/linked.js";
+import { Numbers } from "./doubles/numbers.js";
+import { settle } from "./doubles/world.js";
 import { Link } from "../src/link.js";
 
 const NUMBERS = 10_000;

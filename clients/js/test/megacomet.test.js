@@ -42,6 +42,15 @@ test("options may stand alone", () => {
   assert.equal(new MegaComet({ client: "sue", autoConnect: false, environment: tab.environment }).client, "sue");
 });
 
+test("what is not known yet may be given as nothing", async () => {
+  const nothing = { client: undefined, since: null, transports: undefined, remember: undefined, credentials: undefined };
+  const { browser, comet } = alone(nothing);
+  comet.subscribe("news", { since: null });
+  comet.subscribe("sport", undefined);
+  await browser.settle();
+  assert.deepEqual([comet.state, comet.client, comet.mailbox], ["connected", "", null]);
+});
+
 for (const [what, args] of Object.entries({
   "bad url": ["nowhere"],
   'bad url "ftp://a/"': ["ftp://a/"],
@@ -50,6 +59,7 @@ for (const [what, args] of Object.entries({
   'bad client ".."': ["http://a/", { client: ".." }],
   'bad since "yesterday"': ["http://a/", { since: "yesterday" }],
   'bad transports ["pigeon"]': ["http://a/", { transports: ["pigeon"] }],
+  'bad transports "sse"': ["http://a/", { transports: "sse" }],
   "bad transports []": ["http://a/", { transports: [] }],
   'bad credentials "omit"': ["http://a/", { credentials: "omit" }],
 })) {
@@ -150,6 +160,15 @@ for (const shared of [true, false]) {
   });
 }
 
+for (const shared of [true, false]) {
+  test(`what is published in the turn that made the connection waits for it; shared: ${shared}`, async () => {
+    const { browser, comet } = alone({ shared });
+    const published = comet.publish("news", 1);
+    await browser.settle();
+    assert.deepEqual(await published, { id: "e-1" });
+  });
+}
+
 test("a listener that fails is reported, and stops neither the others nor the connection", async (t) => {
   const { browser, tab, comet } = alone();
   const reported = [];
@@ -186,6 +205,9 @@ test("listeners come and go, also while they are told", async () => {
   browser.server.publish("news", 1);
   await browser.settle();
   assert.deepEqual(told, ["first", "once"]);
+  browser.server.publish("news", 2);
+  await browser.settle();
+  assert.deepEqual(told, ["first", "once", "first", "late"]);
 });
 
 test("what is closed has nothing any more, and its listeners of the page are gone", async () => {

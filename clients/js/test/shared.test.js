@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import { startWorker } from "../src/worker.js";
 import { BrowserDouble } from "./doubles/browser.js";
 
 const WORKER = {};
@@ -270,6 +271,9 @@ both("a channel that the server refuses is told as such, and the others go on", 
   assert.deepEqual(told, [{ code: 103, reason: "no" }]);
   assert.equal(refused.state, "unsubscribed");
   assert.deepEqual(one.told, [["news", 1]]);
+  refused.subscribe();
+  await browser.settle();
+  assert.equal(told.length, 2);
 });
 
 both("a tab publishes by the connection of all, and is told what became of it", async (browser, means) => {
@@ -383,7 +387,7 @@ test("a worker that does not answer: a tab leads", async () => {
 
 test("a worker of another version: a tab leads", async () => {
   const browser = new BrowserDouble();
-  browser.nameOf = (name) => name.replace(/"\d+\.\d+\.\d+"/, '"0.0.1"');
+  browser.nameOf = (name) => name.replace(/\d+\.\d+\.\d+/, "0.0.1");
   await works(browser, WORKER, 3, 1);
 });
 
@@ -401,6 +405,71 @@ test("a worker that stops to answer: a tab leads, and nothing is lost", async ()
   assert.equal(browser.server.sockets.size, 1);
 });
 
+test("a worker that answers too late has no connection any more", async () => {
+  const browser = new BrowserDouble();
+  const tabs = await tabsOf(browser, WORKER, 2);
+  const [worker] = browser.workers.values();
+  worker.isFrozen = true;
+  await browser.pass(60_000);
+  assert.equal(browser.server.sockets.size, 2);
+  worker.isFrozen = false;
+  await browser.settle();
+  publish(browser, "news", 0, 2);
+  await browser.settle();
+  for (const tab of tabs) assert.deepEqual(tab.of("news"), numbers(0, 2));
+  assert.equal(browser.server.sockets.size, 1);
+});
+
+test("a page that was busy does not take that for silence of the others", async () => {
+  const browser = new BrowserDouble((count) => count - 1);
+  const [, two] = await tabsOf(browser, WORKER, 2);
+  two.signal("visibilitychange");
+  two.isFrozen = true;
+  await browser.pass(4000);
+  two.isFrozen = false;
+  await browser.pass(10_000);
+  assert.equal(browser.server.asked.length, 1);
+});
+
+test("a page that is left while it catches up has kept a position from which nothing is lost", async () => {
+  const browser = new BrowserDouble();
+  const [tab] = await tabsOf(browser, { fetch: () => new Promise(() => {}) }, 1);
+  publish(browser, "news", 0, 2);
+  await browser.settle();
+  tab.connection.disconnect();
+  publish(browser, "news", 2, 4);
+  tab.connection.connect();
+  await browser.settle();
+  publish(browser, "news", 4, 5);
+  await browser.settle();
+  assert.deepEqual([tab.of("news"), tab.connection.position], [numbers(0, 2), "e-2"]);
+});
+
+test("what was missed and cannot be fetched is a gap, and what comes is told behind it", async () => {
+  const browser = new BrowserDouble();
+  const [tab] = await tabsOf(browser, { fetch: () => Promise.reject(new TypeError("blocked")) }, 1);
+  publish(browser, "news", 0, 2);
+  await browser.settle();
+  tab.connection.disconnect();
+  publish(browser, "news", 2, 4);
+  tab.connection.connect();
+  await browser.settle();
+  publish(browser, "news", 4, 6);
+  await browser.pass(200_000);
+  publish(browser, "news", 6, 7);
+  await browser.settle();
+  assert.deepEqual(tab.of("news"), [0, 1, 4, 5, 6]);
+  assert.ok(tab.events.some(([name, { channels }]) => name === "gap" && channels.includes("news")));
+});
+
+test("in a worker that somebody else has started, the library starts nothing", () => {
+  for (const name of ["", "chat", '["chat"]']) {
+    const scope = { name };
+    startWorker(scope);
+    assert.deepEqual(scope, { name });
+  }
+});
+
 const NOTHING_TO_SHARE_BY = {
   "no worker of that page's origin, and no locks": { SharedWorker: undefined, locks: undefined },
   "no channels between tabs": { SharedWorker: undefined, BroadcastChannel: undefined },
@@ -413,6 +482,13 @@ const NOTHING_TO_SHARE_BY = {
     locks: { request: () => Promise.reject(new DOMException("denied", "SecurityError")) },
   },
 };
+test("no locks, and a policy against workers: each tab has a connection of its own", async () => {
+  const browser = new BrowserDouble();
+  browser.hasLocks = false;
+  browser.workers = null;
+  await works(browser, WORKER, 2, 2);
+});
+
 for (const [what, means] of Object.entries(NOTHING_TO_SHARE_BY)) {
   test(`${what}: each tab has a connection of its own`, () => works(new BrowserDouble(), means, 2, 2));
 }

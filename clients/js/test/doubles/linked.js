@@ -1,18 +1,23 @@
 // A link in a world of its own, and what it has told.
 
-import { Link } from "../src/link.js";
+import { Link } from "../../src/link.js";
 import { World, settle } from "./world.js";
 
 export const ALL = ["websocket", "sse", "poll"];
 
 export class Linked extends World {
   events = [];
+  /** hears each event as it is told */
+  tell = () => {};
 
   constructor(options = {}, channels = ["news"], { random, hasWebSocket } = {}) {
     super(random, { hasWebSocket });
     this.link = new Link(
       { url: "http://comet.test/", transports: ALL, credentials: "same-origin", ...options, environment: this.environment },
-      (event) => this.events.push(structuredClone(event)),
+      (event) => {
+        this.events.push(structuredClone(event));
+        this.tell(event);
+      },
     );
     for (const channel of channels) this.link.subscribe(channel);
   }
