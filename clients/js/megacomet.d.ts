@@ -76,7 +76,7 @@ export interface PublishError extends Error {
 
 export class MegaComet implements Listenable<CometEvents> {
   static readonly VERSION?: string;
-  /** @param url of the server, which ends in "/"; by default where the library was loaded from, else the page's origin */
+  /** @param url of the server; by default the origin that the library was loaded from, else the page's */
   constructor(url: string | URL, options?: Options);
   constructor(options?: Options);
 

@@ -1,5 +1,5 @@
-// One link for many tabs: who of them hears what, and who is still there. It runs in a shared worker, or in the tab that
-// leads the others, and does not know which: a tab is a name, and what messages to it go through.
+// One link for many tabs: who of them hears what, and who is still there. It runs in a shared worker, or in the tab
+// that leads the others, and does not know which: a tab is a name, and what messages to it go through.
 //
 // A tab says {op}: join {channels} · subscribe, unsubscribe {channel} · publish {channel, data, key, id} ·
 // wake {reason} · ask · connect · leave. It hears {op}: joined · event {event}, what the link tells · answer ·

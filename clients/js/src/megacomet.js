@@ -28,23 +28,25 @@ export class MegaComet extends Emitter {
   constructor(url, options) {
     super();
     if (typeof url === "object" && !(url instanceof URL)) [url, options] = [undefined, url];
-    const { client, since, credentials = "same-origin", transports = BY_DEFAULT, autoConnect = true } = options ?? {};
-    const environment = pageSurroundings(options?.environment);
+    options ??= {};
+    const { client, since, credentials = "same-origin", transports = BY_DEFAULT, autoConnect = true } = options;
+    const environment = pageSurroundings(options.environment);
     const { page, document, locks, SharedWorker } = environment;
-    const areRight = Array.isArray(transports) && transports.length && transports.every((each) => BY_DEFAULT.includes(each));
-    const remembered = remember(environment, options?.remember);
+    const areRight = transports?.length > 0 && [...transports].every((each) => BY_DEFAULT.includes(each));
+    const isCredentials = ["same-origin", "include"].includes(credentials);
+    const remembered = remember(environment, options.remember);
     this.#options = {
-      remember: options?.remember,
+      remember: options.remember,
       url: baseOf(url ?? homeOf(environment), page.location?.href),
       client: client ? checkName("client", client, 250) : "",
       since: checkSince(isSince(remembered) ? remembered || since : since),
       transports: check("transports", transports, areRight, `some of ${BY_DEFAULT}`),
-      credentials: check("credentials", credentials, /^(same-origin|include)$/.test(credentials), "same-origin or include"),
+      credentials: check("credentials", credentials, isCredentials, "same-origin or include"),
       environment,
     };
     this.client = this.#options.client;
     this.mailbox = client ? new Channel(`@${client}`) : null;
-    const isShared = (options?.shared ?? !!document) && (locks || SharedWorker);
+    const isShared = (options.shared ?? !!document) && (locks || SharedWorker);
     this.#link = new (isShared ? SharedLink : environment.Link)(this.#options, (event) => this.#told(event));
     // Behind this turn, so that what it subscribes to is in the first request.
     this.#isOn = autoConnect;
@@ -139,7 +141,9 @@ export class MegaComet extends Emitter {
   #goAlone({ since, channels }) {
     const { environment } = this.#options;
     this.#link = new environment.Link({ ...this.#options, since }, (event) => this.#told(event));
-    for (const [channel, record] of channels) if (this.subscriptions.has(channel)) this.#link.subscribe(channel, record.since);
+    for (const [channel, record] of channels) {
+      if (this.subscriptions.has(channel)) this.#link.subscribe(channel, record.since);
+    }
     this.#link.connect();
   }
 

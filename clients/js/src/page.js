@@ -16,7 +16,8 @@ import { Link } from "./link.js";
 export function pageSurroundings(given) {
   const { document, navigator = {}, SharedWorker, BroadcastChannel } = globalThis;
   const { connection, locks } = navigator;
-  return surroundings({ page: globalThis, document, connection, locks, SharedWorker, BroadcastChannel, Link, ...given });
+  const own = { page: globalThis, document, connection, locks, SharedWorker, BroadcastChannel, Link };
+  return surroundings({ ...own, ...given });
 }
 
 /**

@@ -1,6 +1,6 @@
-// A tab's end of a connection that is shared. To the tab it is a link, with its own channels and position. The connection
-// behind it is the browser's, and may be another one tomorrow: whenever the tab has joined a hub, its channels catch up
-// by themselves with what it was not told, while what comes live on them waits.
+// A tab's end of a connection that is shared. To the tab it is a link, with its own channels and position. The
+// connection behind it is the browser's, and may be another one tomorrow: whenever the tab has joined a hub, its
+// channels catch up by themselves with what it was not told, while what comes live on them waits.
 
 import { Channels } from "./channels.js";
 import { after } from "./environment.js";
@@ -55,7 +55,8 @@ export class SharedLink {
         this.#free = free;
       });
     };
-    if (locks) locks.request(`${hubName(this.#options)} ${name}`, begin).catch(() => this.#line === line && this.#goAlone());
+    const fail = () => this.#line === line && this.#goAlone();
+    if (locks) locks.request(`${hubName(this.#options)} ${name}`, begin).catch(fail);
     else begin();
   }
 

@@ -35,7 +35,7 @@ export function openLeader(hub, name, environment, hear, fail) {
   const channel = new BroadcastChannel(hub);
   let waiting;
   let led = null;
-  /** The hub of whoever has led last: they have growing numbers, so that one who sleeps through its end is heard no more. */
+  /** The hub of whoever has led last: they have growing numbers. Who sleeps through its end is heard no more. */
   let newest = 0;
   let resign = () => {};
   let isClosed = false;

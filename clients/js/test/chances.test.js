@@ -84,7 +84,8 @@ function complete({ tabs, published }) {
   for (const tab of tabs) {
     for (const channel of [...tab.channels, ...OWN]) {
       const told = tab.of(channel);
-      const wanted = Array.from({ length: published.get(channel) }, (_, n) => n).slice(told[0] ?? published.get(channel) - 1);
+      const count = published.get(channel);
+      const wanted = Array.from({ length: count }, (_, n) => n).slice(told[0] ?? count - 1);
       assert.deepEqual(told, wanted, `${tab.id} on ${channel}`);
     }
     assert.deepEqual(tab.events.filter(([name]) => name === "gap"), []);

@@ -64,13 +64,17 @@ for (const [what, args] of Object.entries({
   'bad credentials "omit"': ["http://a/", { credentials: "omit" }],
 })) {
   test(`${what} is refused, and named`, () => {
-    assert.throws(() => new MegaComet(...args), { name: "TypeError", message: new RegExp(`^megacomet: ${RegExp.escape?.(what) ?? what.replace(/[[\]."]/g, "\\$&")}`) });
+    assert.throws(
+      () => new MegaComet(...args),
+      ({ name, message }) => name === "TypeError" && message.startsWith(`megacomet: ${what}`),
+    );
   });
 }
 
 test("names that the server would refuse are refused where they are said", async () => {
   const { comet } = alone();
-  for (const name of ["", " ", "a b", "a\u00a0b", "a\u0000", ".", "..", "@sue", "*", "x".repeat(256), "ü".repeat(128), "\ud800", 7, undefined, null]) {
+  const bad = ["", " ", "a b", "a\u00a0b", "a\u0000", ".", "..", "@sue", "*", "x".repeat(256), "ü".repeat(128), "\ud800"];
+  for (const name of [...bad, 7, undefined, null]) {
     assert.throws(() => comet.subscribe(name), /megacomet: bad channel/, JSON.stringify(name));
     await assert.rejects(comet.publish(name, 1), /megacomet: bad channel/);
   }
@@ -144,7 +148,7 @@ test("there is one subscription for a channel, which tells what comes on it and 
 });
 
 for (const shared of [true, false]) {
-  test(`what comes to the client comes by its mailbox, what comes to everyone by the connection; shared: ${shared}`, async () => {
+  test(`what comes to the client comes by its mailbox, all by the connection; shared: ${shared}`, async () => {
     const { browser, tab, comet } = alone({ client: "sue", shared });
     const told = [];
     comet.mailbox.on("message", ({ data }) => told.push(data));
@@ -216,7 +220,8 @@ test("what is closed has nothing any more, and its listeners of the page are gon
   await browser.settle();
   comet.close();
   await browser.settle();
-  assert.deepEqual([comet.state, news.state, comet.subscriptions.size, browser.server.sockets.size], ["disconnected", "unsubscribed", 0, 0]);
+  assert.deepEqual([comet.state, news.state], ["disconnected", "unsubscribed"]);
+  assert.deepEqual([comet.subscriptions.size, browser.server.sockets.size], [0, 0]);
   tab.signal("pagehide");
   tab.signal("pageshow");
   await browser.settle();

@@ -51,7 +51,8 @@ both("all that is subscribed to in one turn is in the first request, which is th
   comet.subscribe("sport");
   await browser.settle();
 
-  assert.deepEqual(browser.server.asked.map((url) => new URL(url).search), ["?since=&client=sue&channel=news&channel=sport"]);
+  const asked = browser.server.asked.map((url) => new URL(url).search);
+  assert.deepEqual(asked, ["?since=&client=sue&channel=news&channel=sport"]);
 });
 
 both("a channel is left when the last tab has left it", async (browser, means) => {
@@ -145,7 +146,8 @@ test("a server that does not tell what was missed, or tells it under other ids, 
   const { tabs: [, , lossy] } = await lose(go(() => []));
   assert.notDeepEqual(lossy.of("news"), numbers(0, 15));
   assert.equal(new Set(lossy.of("news")).size, lossy.of("news").length);
-  const { tabs: [, , twice] } = await lose(go((messages) => messages.flatMap((each) => [{ ...each, id: `${each.id}.1` }, each])));
+  const doubled = (messages) => messages.flatMap((each) => [{ ...each, id: `${each.id}.1` }, each]);
+  const { tabs: [, , twice] } = await lose(go(doubled));
   assert.notDeepEqual(twice.of("news"), numbers(0, 15));
 });
 

@@ -116,7 +116,9 @@ export class BrowserDouble {
           const text = structuredClone(data);
           for (const other of browser.#channels) {
             if (other === this || other.name !== this.name) continue;
-            browser.task(other.place, BROADCASTS, () => browser.#channels.has(other) && other.onmessage?.({ data: structuredClone(text) }));
+            browser.task(other.place, BROADCASTS, () => {
+              if (browser.#channels.has(other)) other.onmessage?.({ data: structuredClone(text) });
+            });
           }
         }
 

@@ -34,7 +34,8 @@ export class ServerDouble {
 
   missed(hears, since) {
     const from = since === "oldest" ? 0 : since === "" ? this.#log.length : Number(since.slice("e-".length));
-    return { messages: this.#log.slice(Math.max(from, this.lost)).filter(({ channel }) => hears(channel)), isGap: from < this.lost };
+    const messages = this.#log.slice(Math.max(from, this.lost)).filter(({ channel }) => hears(channel));
+    return { messages, isGap: from < this.lost };
   }
 
   /** Of a tab: its `fetch`. */
@@ -49,8 +50,8 @@ export class ServerDouble {
           if (this.isDown) return reject(new TypeError("fetch failed"));
           const [hears, channels, since] = wanted(url);
           const { messages, isGap } = this.missed(hears, since);
-          const body = { position: this.head, messages: this.answers(messages), gap: isGap, ...(isGap && { gaps: channels }) };
-          return resolve(Response.json(body));
+          const body = { position: this.head, messages: this.answers(messages), gap: isGap };
+          return resolve(Response.json(isGap ? { ...body, gaps: channels } : body));
         });
       });
   }
@@ -116,7 +117,8 @@ class SocketDouble {
       if (op === "subscribe") for (const each of channels) this.#channels.add(each);
       if (op === "unsubscribe") for (const each of channels) this.#channels.delete(each);
       if ([channel, channels?.[0]].includes("forbidden")) this.give({ op: "error", id, code: 103, message: "no" });
-      else this.give({ op: "ok", id, position: this.#server.head, ...(op === "publish" && { message: this.#server.publish(channel, data) }) });
+      else if (op === "publish") this.give({ op: "ok", id, message: this.#server.publish(channel, data) });
+      else this.give({ op: "ok", id, position: this.#server.head });
     });
   }
 
