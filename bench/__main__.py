@@ -28,6 +28,7 @@ NAMES = (
         "console_pages",
         "browser_client",
         "client_matrix",
+        "python_client",
         "fuzz_websocket",
         "fuzz_ops",
         "fuzz_transfer",

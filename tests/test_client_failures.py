@@ -6,7 +6,7 @@ import errno
 
 import pytest
 from twisted.internet.defer import CancelledError
-from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectionAborted, ConnectionDone, ConnectionLost, DNSLookupError
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseNeverReceived
@@ -34,6 +34,7 @@ def test_said(error: Exception, text: str) -> None:
     assert said(Failure(error)) == text
 
 
-def test_lost() -> None:
+@pytest.mark.parametrize("error", [ConnectionLost, ConnectionDone, ConnectionAborted])
+def test_lost(error: type[Exception]) -> None:
     """A connection that just ended."""
-    assert "non-clean" in said(Failure(ConnectionLost()))
+    assert said(Failure(error())) == "the connection was lost"

@@ -332,6 +332,14 @@ def test_what_is_forked_holds_no_reactor(module: str) -> None:
     assert (result.stdout.strip(), result.stderr) == ("", "")
 
 
+def test_no_server_process_loads_the_client() -> None:
+    """Neither the manager nor whatever it starts is larger for it: no client, no treq, no package of Autobahn's."""
+    unwanted = ["autobahn", "megacomet.client", "treq"]
+    code = f"import sys, megacomet.entry, megacomet.tap; print(*[name for name in {unwanted!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.stdout.strip(), result.stderr) == ("", "")
+
+
 def test_the_plugin_stands_alone() -> None:
     """Beside the plugin there is no __init__.py: twisted and twisted.plugins are Twisted's packages."""
     files = {str(path.relative_to(ROOT)) for path in (ROOT / "twisted").rglob("*.py")}

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
 from twisted.internet.defer import CancelledError
-from twisted.internet.error import ConnectError
+from twisted.internet.error import ConnectError, ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
+
+#: The other end has gone, or what lies between.
+LOST: Final = "the connection was lost"
 
 
 def said(failure: Failure) -> str:
@@ -18,6 +22,8 @@ def said(failure: Failure) -> str:
         return said(reasons[0])
     if isinstance(error, CancelledError):
         return "given up"
+    if isinstance(error, ConnectionDone | ConnectionLost | ConnectionAborted):
+        return LOST
     number = error.osError if isinstance(error, ConnectError) else None
     if isinstance(number, int):
         return os.strerror(number).lower()

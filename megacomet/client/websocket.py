@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from megacomet import __version__
-from megacomet.client.failures import said
+from megacomet.client.failures import LOST, said
 from megacomet.client.objects import MOST_BYTES, PROBLEM, Garbage, of_frame
 from megacomet.client.places import Place, endpoint_to
 from megacomet.client.rules import Ending, wait_in_reason, wait_of_header
@@ -180,7 +180,7 @@ class _Protocol(WebSocketClientProtocol):
             is_problem = headers.get("content-type", "").partition(";")[0].strip() == PROBLEM
             return Ending(status, status_line, wait_of_header(headers.get("retry-after")), is_problem)
         if code == _UNCLEAN:
-            return Ending(0, reason)
+            return Ending(0, reason if self.failedByMe else LOST)
         return Ending(code or 0, reason or f"closed with {code}", wait_in_reason(reason), True)
 
     def say(self, payload: bytes) -> None:
