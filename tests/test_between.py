@@ -295,6 +295,21 @@ def test_a_black_hole() -> None:
     assert street.relays.counts == Counter({WEBSOCKET: 1, POLL: 1})
 
 
+@pytest.mark.parametrize("trouble", [Trouble(is_silent=True), Trouble(events=SWALLOW)])
+def test_no_hole_is_left(trouble: Trouble) -> None:
+    """A connection that bytes were swallowed of ends when all is free again; one without goes on."""
+    street = Street()
+    _, unlucky = street.client(EVENTS, STREAMS)
+    _, quiet = street.client(EVENTS, STREAMS)
+    street.relays.stand(trouble)
+    street.backs[0].dataReceived(EVENT)
+    street.relays.stand(Trouble())
+    street.backs[0].dataReceived(EVENT)
+    street.backs[1].dataReceived(EVENT)
+    assert (unlucky.value(), unlucky.ended) == (STREAMS, "reset")
+    assert (quiet.value(), quiet.ended) == (STREAMS + EVENT, "")
+
+
 def test_the_server_is_away() -> None:
     """The client gets a 502 when there is no server, and an end when it ends."""
     street = Street()

@@ -144,9 +144,10 @@ def only_polls(stage: Stage) -> None:
 
 def black_hole(stage: Stage) -> None:
     """Connections stay, and nothing comes through any more, until clients have given them up."""
+    connected = stage.between.open()
     stage.between.stand(Trouble(is_silent=True))
     stage.publish(SOME)
-    stage.between.wait(websocket=1, events=1, poll=1)
+    stage.between.wait(**{kind: connected[kind] for kind in (WEBSOCKET, EVENTS, POLL)})
     stage.between.free()
     stage.publish(SOME)
 

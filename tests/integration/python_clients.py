@@ -45,7 +45,7 @@ async def listen(port: int, reactor: Any, name: str, options: Mapping[str, Any])
     from megacomet.client import Client, Gap
 
     def watch(change: Any) -> None:
-        tell(client=name, state=change.state, transport=change.transport)
+        tell(client=name, state=change.state, transport=change.transport, reason=change.reason)
 
     client = Client(f"http://127.0.0.1:{port}", reactor=reactor, **options)
     try:

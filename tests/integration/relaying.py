@@ -131,6 +131,7 @@ class Relay(Protocol):
         self._is_deaf = False
         self._slow = b""
         self._is_ending = False
+        self._has_hole = False
         self._pour: IDelayedCall | None = None
         self._idle: IDelayedCall | None = None
         self.kind = ""
@@ -153,7 +154,10 @@ class Relay(Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Take what the client sends: requests, and what belongs to an open WebSocket."""
-        if self._is_deaf or (self.kind and self._relays.trouble.is_silent):
+        if self._is_deaf:
+            return
+        if self.kind and self._relays.trouble.is_silent:
+            self._has_hole = True
             return
         if self.kind == WEBSOCKET:
             self._send(data)
@@ -182,6 +186,7 @@ class Relay(Protocol):
             self._answer(portal() if way == PORTAL else trouble.refusal(request.kind))
         elif way == SWALLOW or trouble.is_silent:
             self._is_deaf = True
+            self._has_hole = trouble.is_silent
         elif file is not None:
             self._answer(file)
         else:
@@ -221,17 +226,26 @@ class Relay(Protocol):
 
     def answered(self, data: bytes) -> None:
         """The server has sent something."""
-        if self._relays.trouble.is_silent or self._is_ending or self._relays.trouble.of(self.kind) == SWALLOW:
+        if self._is_swallowed:
+            self._has_hole = True
+        if self._has_hole or self._is_ending:
             return
         passed = self._passage.take(data)
         self._give(passed.data)
         if passed.is_over:
             self.end(self._relays.trouble.resets)
 
+    @property
+    def _is_swallowed(self) -> bool:
+        trouble = self._relays.trouble
+        return trouble.is_silent or trouble.of(self.kind or OTHER) == SWALLOW
+
     def left(self) -> None:
         """The server has ended the connection."""
         self._back = None
-        if not self._relays.trouble.is_silent:
+        if self._is_swallowed:
+            self._has_hole = True
+        else:
             self.end()
 
     # -- what the client is given
@@ -275,8 +289,10 @@ class Relay(Protocol):
         self._relays.happened(CUTS)
 
     def changed(self) -> None:
-        """Something else stands in the way."""
+        """Something else stands in the way. What has lost bytes cannot go on: no network leaves a hole."""
         self._stir()
+        if self._has_hole and not self._is_swallowed:
+            self.end(resets=True)
 
     def end(self, resets: bool = False) -> None:
         """End the client's connection, behind what it is still to be given; a reset does not wait for that."""
