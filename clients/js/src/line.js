@@ -29,6 +29,8 @@ export class Line {
   /** ms to wait at least when it breaks, as the stream says. */
   retry = 0;
   #isOver;
+  /** Whether it was looked after because of a late timer, and has not been heard of since. */
+  #isAsked;
   #isComplained;
   #close;
   #deadline;
@@ -88,6 +90,7 @@ export class Line {
   hear(object) {
     const { op } = object;
     if (this.#isOver) return;
+    this.#isAsked = false;
     if (!this.isOpen && op === "position") {
       this.isOpen = true;
       this.openedAt = this.call.environment.now();
@@ -119,8 +122,11 @@ export class Line {
   #watch() {
     this.#unwatch = after(this.call.environment, Math.min(LOOK_MS, Math.max(this.#left, 0)), (isLate) => {
       const left = this.#left;
-      if (isLate && this.isOpen) this.link.wake("resume");
-      else if (left <= 0) return this.end({ message: "no answer" });
+      // In a hidden tab all are late: who was asked already, and has not answered, is dead.
+      if (isLate && this.isOpen && !this.#isAsked) {
+        this.#isAsked = true;
+        this.link.wake("resume");
+      } else if (left <= 0) return this.end({ message: "no answer" });
       // A server that tells no positions answers nevertheless.
       else if (left <= QUIET_MS && this.isOpen) this.send?.({ op: "ping", id: 0 });
       this.#watch();

@@ -114,6 +114,7 @@ export class Link {
     if (line === this.#beside) {
       this.#line.close();
       this.#beside = null;
+      this.#failures = 0;
       this.#publications.lost();
     }
     this.#channels.ids.isKeeping = false;
@@ -146,8 +147,11 @@ export class Link {
       else if (!isFinal(how.code) || !this.#channels.refuse(how)) current.end(how);
     } else if (isFinal(how.code)) this.#stop(how);
     else if (line.isOpen) this.#broke(line, how);
-    else if (how.wait || !this.#options.transports[line.level + 1]) this.#backOff(how);
-    else this.#dial(line.level + 1);
+    else if (!how.wait && this.#options.transports[line.level + 1]) this.#dial(line.level + 1);
+    else {
+      if (this.#failures > MOST_FAILURES) this.#level = 0;
+      this.#backOff(how);
+    }
   }
 
   // -- opening
@@ -176,9 +180,9 @@ export class Link {
 
   #climbLater() {
     const { level } = this.#line;
-    const climb = () => this.#try(0, level - 1);
+    if (!level) return;
     const ms = Math.min(LAST_CLIMB_MS, FIRST_CLIMB_MS * 2 ** this.#climbs++);
-    if (level) this.#unclimb = after(this.#options.environment, ms, climb);
+    this.#unclimb = after(this.#options.environment, ms, () => this.#try(0, level - 1));
   }
 
   // -- channels
@@ -229,7 +233,6 @@ export class Link {
   #backOff(how) {
     const { environment } = this.#options;
     this.#leave();
-    if (this.#failures > MOST_FAILURES) this.#level = 0;
     const delay = pause(environment, this.#failures++, how.wait);
     this.#uncome = after(environment, delay, () => this.#dial(this.#level));
     this.#earliest = environment.now() + how.wait;

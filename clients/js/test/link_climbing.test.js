@@ -68,6 +68,33 @@ test("However much came by the one before the other took over, all of it is know
   assert.deepEqual(world.data, [...numbers, 12_006]);
 });
 
+test("A transport that was left because it broke twice is tried after a minute, and when it does so again, later.", async () => {
+  const world = await linkedBy("websocket", { transports: ALL });
+  const minutes = [];
+  for (let n = 0; n < 4; n++) {
+    for (let breaks = n ? 1 : 2; breaks; breaks--) {
+      world.socket.end();
+      await settle();
+      assert.ok(world.state.delay <= 1000);
+      await world.pass(world.state.delay);
+      if (breaks > 1) world.socket.open("e-5");
+    }
+    await openAt(world, "sse", "e-5");
+    const stream = world.open("events");
+    const [begun, tries] = [world.time, world.sockets.length];
+    while (world.sockets.length === tries) await pingedFor(world, 1000, stream);
+    minutes.push(Math.round((world.time - begun) / MINUTE));
+    world.socket.open("e-5");
+    if (n < 3) {
+      world.socket.end();
+      await settle();
+      await world.pass(world.state.delay);
+      world.socket.open("e-5");
+    }
+  }
+  assert.deepEqual(minutes, [1, 2, 4, 8]);
+});
+
 test("A try that fails leaves all as it is.", async () => {
   const world = await fallenToEvents();
   await pingedFor(world, MINUTE, world.requests[0]);
@@ -252,6 +279,25 @@ test("A stream that has slept is opened anew, from its position.", async () => {
     assert.equal(world.requests.filter(({ isOver }) => !isOver).length, 1);
     await world.pass(20_000);
     assert.equal(world.requests.length, transport === "sse" ? opened : opened + 1);
+  }
+});
+
+test("In a hidden tab, whose timers come once a minute, what is alive stays, and what is dead is noticed.", async () => {
+  for (const transport of ["websocket", "sse", "poll"]) {
+    const world = await linkedBy(transport);
+    world.grain = MINUTE;
+    const [stream] = world.requests;
+    const opened = () => world.sockets.length + world.requests.filter(({ path }) => path === "events").length;
+    for (let n = 0; n < 40; n++) {
+      await world.pass(25_000);
+      if (transport === "websocket") world.socket.tell({ op: "position", position: "e-5" });
+      else if (transport === "sse") stream.write(sse.position("e-5"));
+      else for (const poll of world.requests) if (!poll.isOver) poll.answer({ position: "e-5", messages: [] });
+    }
+    assert.equal(world.told("state").filter(({ state }) => state === "connecting").length, 1, transport);
+    assert.equal(opened(), transport === "poll" ? 0 : 1);
+    await world.pass(4 * MINUTE);
+    assert.ok(world.told("state").some(({ state }) => state === "connecting"), transport);
   }
 });
 

@@ -11,6 +11,8 @@ export class World {
   requests = [];
   /** ms of each timer that was set, in order */
   delays = [];
+  /** ms: timers are due at multiples of it only, as in a page that nobody sees */
+  grain = 1;
   /** Answers what is opened, by itself: sockets and requests. */
   server = () => {};
   #timers = new Map();
@@ -37,7 +39,8 @@ export class World {
         }),
       setTimeout: (act, ms) => {
         world.delays.push(ms);
-        world.#timers.set(++world.#lastTimer, { due: world.time + ms, act });
+        const due = Math.ceil((world.time + ms) / world.grain) * world.grain;
+        world.#timers.set(++world.#lastTimer, { due, act });
         return world.#lastTimer;
       },
       clearTimeout: (timer) => world.#timers.delete(timer),
