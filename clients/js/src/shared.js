@@ -6,9 +6,8 @@ import { Channels } from "./channels.js";
 import { after } from "./environment.js";
 import { hubName } from "./hub.js";
 import { Publications } from "./publications.js";
-import { openLeader, openWorker } from "./ways.js";
+import { openTable } from "./table.js";
 
-const WAYS = [openWorker, openLeader];
 /** Twice so long a hub may take to answer; it is a worker or a page of this browser. */
 const PATIENCE_MS = 1500;
 const ASK_MS = 30_000;
@@ -20,7 +19,7 @@ export class SharedLink {
   #publications = new Publications();
   /** To the hub, as to a server; null when nothing is wanted. */
   #line = null;
-  #way = null;
+  #table = null;
   #joined; // which hub
   #unask;
   #calm = () => {};
@@ -50,7 +49,7 @@ export class SharedLink {
     this.#ask();
     const begin = () => {
       if (this.#line !== line) return undefined;
-      this.#reach(0);
+      this.#open();
       return new Promise((free) => {
         this.#free = free;
       });
@@ -87,22 +86,17 @@ export class SharedLink {
 
   // -- to the hub
 
-  #reach(level) {
-    this.#send({ op: "leave" });
-    this.#way?.close();
-    this.#way = null;
-    const open = WAYS[level];
-    if (!open) return this.#goAlone();
-    let way;
-    const ifMine = (act) => (...told) => way && way === this.#way && act(...told);
+  #open() {
+    const { environment } = this.#options;
+    let table;
+    const ifMine = (act) => (...told) => table && table === this.#table && act(...told);
     const hear = ifMine((body, hub) => this.#heard(body, hub));
-    const fail = ifMine(() => this.#reach(level + 1));
     try {
-      way = open(hubName(this.#options), this.#line.name, this.#options.environment, hear, fail);
+      table = openTable(hubName(this.#options), this.#line.name, environment, hear, ifMine(() => this.#goAlone()));
     } catch {
-      return this.#reach(level + 1);
+      return this.#goAlone();
     }
-    this.#way = way;
+    this.#table = table;
     this.#join();
   }
 
@@ -112,7 +106,7 @@ export class SharedLink {
   }
 
   #send(body) {
-    this.#way?.send(body);
+    this.#table?.send(body);
   }
 
   // Says what is answered. To a page that was asleep, or busy, the answer has come when half of the time is over.
@@ -122,7 +116,7 @@ export class SharedLink {
       this.#calm = after(this.#options.environment, PATIENCE_MS, act);
     };
     this.#send(body);
-    wait(() => wait(() => this.#way.silent()));
+    wait(() => wait(() => this.#table.silent()));
   }
 
   #ask() {
@@ -144,8 +138,8 @@ export class SharedLink {
     this.#channels.lost();
     this.#publications.waiting();
     this.#send({ op: "leave" });
-    this.#way?.close();
-    this.#way = this.#line = null;
+    this.#table?.close();
+    this.#table = this.#line = null;
     this.#free();
     this.#unask();
     this.#calm();
@@ -162,8 +156,7 @@ export class SharedLink {
     const { op, at, event } = body;
     if (op === "here") return this.#join();
     if (op === "alone") return this.#goAlone();
-    if (op === "nobody") return this.#way.silent();
-    if (op === "joined") this.#enter(hub);
+    if (op === "joined" && hub !== this.#joined) this.#enter(hub); // it may have been asked twice
     if (this.#joined !== hub) return;
     this.#calm();
     if (event) this.#event(event);

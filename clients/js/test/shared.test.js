@@ -171,6 +171,20 @@ test("a tab that led and slept through its end follows when it wakes up, and mis
   await browser.settle();
   assert.deepEqual([one.of("news"), two.of("news")], [numbers(0, 12), numbers(0, 12)]);
   assert.equal(browser.server.sockets.size, 1);
+
+  two.die();
+  publish(browser, "news", 12, 15);
+  await browser.settle();
+  assert.deepEqual(one.of("news"), numbers(0, 15));
+});
+
+test("who has closed its connection holds nothing and waits for nothing", async () => {
+  const browser = new BrowserDouble();
+  const tabs = await tabsOf(browser, LEADER, 3);
+  assert.ok(browser.locks.count > 3);
+  for (const { connection } of tabs) connection.close();
+  await browser.settle();
+  assert.equal(browser.locks.count, 0);
 });
 
 both("a page that is kept for the way back lets go, and goes on where it was", async (browser, means) => {

@@ -18,7 +18,7 @@ export class BrowserDouble {
   #tasks = [];
   #timers = new Set();
   #channels = new Set();
-  #locks = new LocksDouble();
+  locks = new LocksDouble();
   #pick;
 
   /** @param {(count: number) => number} [pick] which of the tasks that may come next does */
@@ -83,7 +83,7 @@ export class BrowserDouble {
     this.#timers = new Set([...this.#timers].filter((timer) => timer.place !== place));
     this.#channels = new Set([...this.#channels].filter((channel) => channel.place !== place));
     for (const socket of [...place.sockets]) socket.close();
-    this.#locks.end(place);
+    this.locks.end(place);
   }
 
   // -- what a page or a worker sees of it
@@ -105,7 +105,7 @@ export class BrowserDouble {
       },
       fetch: this.server.fetchOf((run) => this.task(place, toServer, run)),
       WebSocket: this.#socketsOf(place, toServer),
-      locks: this.hasLocks ? this.#locks.of(this, place) : undefined,
+      locks: this.hasLocks ? this.locks.of(this, place) : undefined,
       BroadcastChannel: class {
         constructor(name) {
           Object.assign(this, { name, place, onmessage: null });
@@ -130,8 +130,8 @@ export class BrowserDouble {
         onerror = null;
 
         constructor(url, { name }) {
-          if (browser.workers === null) browser.task(place, place, () => this.onerror(new Event("error")));
-          this.port = browser.connect(`${url} ${name}`, name, place);
+          if (browser.workers) browser.start(`${url} ${name}`, name);
+          else browser.task(place, place, () => this.onerror(new Event("error")));
         }
       },
     };
@@ -147,39 +147,18 @@ export class BrowserDouble {
     };
   }
 
-  /** Connects a tab to a shared worker, which is started for the first one. */
-  connect(key, name, place) {
-    let worker = this.workers?.get(key);
-    if (!this.workers) worker = { id: "none", isDead: true };
-    else if (!worker || worker.isDead) {
-      worker = { id: `worker ${key}`, sockets: [], scope: { name: this.nameOf(name) }, isFrozen: false, isDead: false };
-      this.workers.set(key, worker);
-      startWorker(worker.scope, pageSurroundings(this.environmentOf(worker)));
-    }
-    const [mine, its] = [portOf(this, place), portOf(this, worker)];
-    mine.other = its;
-    its.other = mine;
-    this.task(worker, place, () => worker.scope.onconnect?.({ ports: [its] }));
-    return mine;
+  /** Starts a shared worker, once. */
+  start(key, name) {
+    if (this.workers.has(key)) return;
+    const worker = { id: `worker ${key}`, sockets: [], isFrozen: false, isDead: false };
+    this.workers.set(key, worker);
+    const environment = { ...this.environmentOf(worker), SharedWorker: undefined };
+    startWorker({ name: this.nameOf(name) }, pageSurroundings(environment));
   }
 }
 
 /** A channel brings all its messages in one order, whoever sent them. */
 const BROADCASTS = { id: "broadcasts" };
-
-function portOf(browser, place) {
-  return {
-    onmessage: null,
-    place,
-    postMessage(data) {
-      const text = structuredClone(data);
-      browser.task(this.other.place, place, () => this.other.onmessage?.({ data: text }));
-    },
-    close() {
-      this.onmessage = null;
-    },
-  };
-}
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
@@ -250,6 +229,11 @@ export class TabDouble {
 
 /** Web Locks of one origin. */
 class LocksDouble {
+  /** How many are held or waited for. */
+  get count() {
+    return this.#held.size + this.#waiting.length;
+  }
+
   #held = new Map(); // name → {place, callback, reject}
   #waiting = []; // {name, place, callback, resolve, reject}
 

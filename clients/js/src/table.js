@@ -1,42 +1,29 @@
-// The two ways for the tabs of a browser to share a hub. Each brings what a tab says to the hub and back, and throws
-// where the browser does not have it or the page may not use it.
-//
-//   open(hub, name, environment, hear, fail)   names of hub and tab; `hear(body, id)`: what a hub says, and which one;
-//                                              `fail()`: this way leads nowhere
-//   → send(body) · silent(): the hub does not answer, find another one · close()
+// Where the tabs of a browser meet: a BroadcastChannel, and a lock. Who holds the lock leads, and has the hub: a shared
+// worker where the browser starts one, which then is there first, else one of the tabs. The others wait for it to become
+// free. What is said is {from, body} to the hub, and {to, hub, body} from it; `to`: names of tabs, or nothing, which is all.
 
 import { makeHub } from "./hub.js";
 import { OWN_URL } from "./own_url.js";
 
 /** The library's own file, which is what the worker runs. In a file of another name it is part of something else. */
-const OWN_FILE = /\/megacomet\.m?js(\?.*)?$/;
-
-/** A shared worker has the hub. A message to it is {from, body}. */
-export function openWorker(hub, name, { SharedWorker, own = OWN_URL }, hear, fail) {
-  if (!OWN_FILE.test(own)) throw new Error("not the library's own file");
-  const worker = new SharedWorker(own, { name: hub, type: own.includes(".mjs") ? "module" : "classic" });
-  const { port } = worker;
-  worker.onerror = fail;
-  port.onmessage = ({ data }) => hear(data, 1); // there is one only
-  return {
-    send: (body) => port.postMessage({ from: name, body }),
-    silent: fail,
-    close: () => port.close(),
-  };
-}
+const OWN_FILE = /\/megacomet\.(m?)js(\?.*)?$/;
 
 /**
- * A tab has the hub: who holds the lock leads, and the others wait for it to become free. A message is {from, body} to
- * the hub, and {to, hub, body} from it; `to`: names of tabs, or nothing, which is all.
+ * @param {string} hub its name
+ * @param {string} name of the tab, "" of the worker
+ * @param {import("./page.js").Surroundings} environment
+ * @param {(body: object, hub: number) => void} hear what a hub says, and which
+ * @param {() => void} fail nobody can lead
+ * @returns {{send: (body: object) => void, silent: () => void, close: () => void}} `silent`: the hub does not answer
+ * @throws {Error} the browser has no such thing, or the page may not use it
  */
-export function openLeader(hub, name, environment, hear, fail) {
-  const { locks, BroadcastChannel } = environment;
-  if (!locks) throw new Error("no locks");
+export function openTable(hub, name, environment, hear, fail) {
+  const { locks, BroadcastChannel, SharedWorker, own = OWN_URL } = environment;
   const channel = new BroadcastChannel(hub);
-  let waiting;
   let led = null;
   /** The hub of whoever has led last: they have growing numbers. Who sleeps through its end is heard no more. */
   let newest = 0;
+  let waiting = null;
   let resign = () => {};
   let isClosed = false;
 
@@ -46,12 +33,14 @@ export function openLeader(hub, name, environment, hear, fail) {
   }
 
   function heard({ from, to, hub: id, body }) {
-    if (from) return led?.received(from, body, from);
+    if (from) return led?.received(from, body);
     if (id < newest) return;
     const isReplaced = id > newest;
     newest = id;
     if (isReplaced) stepDown(true);
-    if (!to || to.includes(name)) hear(body, id);
+    if (to && !to.includes(name)) return;
+    hear(body, id);
+    if (!isClosed) wait();
   }
 
   // Leads for as long as the lock is held.
@@ -86,21 +75,33 @@ export function openLeader(hub, name, environment, hear, fail) {
     }
   }
 
+  function wait() {
+    if (locks && !waiting) queue(false);
+  }
+
   channel.onmessage = ({ data }) => heard(data);
-  queue(false);
+  try {
+    const [, isModule] = OWN_FILE.exec(own);
+    new SharedWorker(own, { name: hub, type: isModule ? "module" : "classic" }).onerror = wait;
+  } catch {
+    // Without locks a worker leads all the same, as there is one only.
+    if (locks) wait();
+    else if (name) throw new Error("nobody to lead");
+    else lead();
+  }
   return {
     send(body) {
-      if (led) queueMicrotask(() => led?.received(name, body, name));
+      if (led) queueMicrotask(() => led?.received(name, body));
       else channel.postMessage({ from: name, body });
     },
-    /** The tab that leads is frozen, or busy with itself; it finds out when it wakes up. */
+    /** Who leads is frozen, or busy with itself; it finds out when it wakes up. */
     silent() {
-      waiting.abort();
+      waiting?.abort();
       queue(true);
     },
     close() {
       isClosed = true;
-      waiting.abort();
+      waiting?.abort();
       stepDown(false);
       channel.close();
     },
