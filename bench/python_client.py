@@ -46,7 +46,7 @@ class Pace:
     pause_s: float
 
 
-PACES = (Pace("in bursts", 200_000, 0.0), Pace("singly", 10_000, 0.000_4))
+PACES = (Pace("in bursts", 50_000, 0.0), Pace("singly", 3_000, 0.000_4))
 
 
 def run(options: Options) -> list[Figure]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 
 import pytest
+from OpenSSL.SSL import Error as TlsError
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectError, ConnectionAborted, ConnectionDone, ConnectionLost, DNSLookupError
 from twisted.internet.error import ConnectionRefusedError as Refused
@@ -27,6 +28,8 @@ from megacomet.client.failures import said
         (ResponseNeverReceived([Failure(Refused(osError=errno.ECONNREFUSED))]), "connection refused"),
         (ResponseNeverReceived([]), "[]"),
         (ValueError(), "ValueError"),
+        (TlsError([("SSL routines", "", "certificate verify failed")]), "TLS: certificate verify failed"),
+        (TlsError(), "TLS: it has failed"),
     ],
 )
 def test_said(error: Exception, text: str) -> None:

@@ -251,10 +251,11 @@ class TestUp:
         assert (socket.transport, socket.wanted.since) == (WEBSOCKET, "e-1")
         poll.brings(2)
         assert not poll.is_closed
+        assert (world.numbers(), world.listening.position) == ([1, 2], "e-2")
         socket.stands("e-1")
-        assert poll.is_closed
+        assert (poll.is_closed, world.listening.position) == (True, "e-2")
         socket.brings(2, 3)
-        assert world.numbers() == [1, 2, 3]
+        assert world.numbers() == [3]
         assert world.change == Change(CONNECTED, WEBSOCKET)
 
     def test_the_old_one_ends(self) -> None:

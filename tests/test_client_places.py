@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from twisted.internet.endpoints import HostnameEndpoint, TCP4ClientEndpoint, TCP6ClientEndpoint, UNIXClientEndpoint
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.web.client import URI
 
 from megacomet.addresses import Address
@@ -66,5 +69,18 @@ def test_endpoints_of_requests() -> None:
 def test_tls() -> None:
     """The certificate is that of the name."""
     reactor = MemoryReactorClock()
-    endpoint_to(reactor, Address("https", "192.0.2.1", 443)).connect(None)
+    connected: list[Any] = []
+    inner = Protocol()
+    endpoint_to(reactor, Address("https", "192.0.2.1", 443)).connect(Factory.forProtocol(lambda: inner)).addCallback(
+        connected.append
+    )
     assert reactor.tcpClients[0][:2] == ("192.0.2.1", 443)
+    outer = reactor.tcpClients[0][2].buildProtocol(None)
+    outer.makeConnection(transport := StringTransport())
+    reactor.advance(0)
+    assert transport.value()[:1] == b"\x16"  # a handshake of TLS
+    assert connected == [inner]
+    inner.transport.write(b"x")
+    assert [call.time for call in reactor.getDelayedCalls()] == [
+        0
+    ]  # what is gathered goes out with this reactor's turn

@@ -79,6 +79,31 @@ class TestByOps:
         world.clock.advance(0)
         assert world.last.sent == []
 
+    def test_left_before_the_answer(self) -> None:
+        """A channel that is not wanted any more when it is confirmed is left then."""
+        world = standing()
+        world.listening.subscribe("a")
+        world.clock.advance(0)
+        world.listening.unsubscribe("a")
+        world.clock.advance(0)
+        world.last.confirms()
+        world.clock.advance(0)
+        assert [op["op"] for op in world.last.sent] == ["subscribe", "unsubscribe"]
+
+    def test_asked_for_again(self) -> None:
+        """An answer that never came does not keep a channel from being asked for later."""
+        world = standing()
+        world.listening.subscribe("a")
+        world.clock.advance(0)
+        world.last.ends()
+        world.advance(1)
+        world.last.stands()
+        world.clock.advance(0)
+        for act in (world.listening.unsubscribe, world.listening.subscribe):
+            act("a")
+            world.clock.advance(0)
+        assert [op["op"] for op in world.last.sent] == ["unsubscribe", "subscribe"]
+
     def test_added_while_it_opens(self) -> None:
         """A channel that came too late for the request is asked for when the connection stands."""
         world = World()

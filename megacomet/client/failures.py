@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
+from OpenSSL.SSL import Error as TlsError
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectError, ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
@@ -24,6 +25,10 @@ def said(failure: Failure) -> str:
         return "given up"
     if isinstance(error, ConnectionDone | ConnectionLost | ConnectionAborted):
         return LOST
+    if isinstance(error, TlsError):
+        # A list of what OpenSSL has to say, each with its library and function.
+        texts = [str(each[-1]) for each in error.args[0]] if error.args and isinstance(error.args[0], list) else []
+        return f"TLS: {', '.join(texts) or 'it has failed'}"
     number = error.osError if isinstance(error, ConnectError) else None
     if isinstance(number, int):
         return os.strerror(number).lower()

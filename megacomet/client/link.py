@@ -267,6 +267,7 @@ class Link:
         added = [channel for channel in leg.wanted.channels if channel not in self.hears]
         if added and self._is_final(ending):
             self.owner.refused_channels(added, ending)
+            self._plan_probe()
         elif self._leg is not None:
             self._leg.close()
             self._broke(self._leg, ending)

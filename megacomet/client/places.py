@@ -7,15 +7,21 @@ from urllib.parse import urlsplit
 
 import attrs
 from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import (
     HostnameEndpoint,
     TCP4ClientEndpoint,
     TCP6ClientEndpoint,
     UNIXClientEndpoint,
-    wrapClientTLS,
 )
-from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IProtocolFactory,
+    IStreamClientEndpoint,
+)
 from twisted.internet.ssl import optionsForClientTLS
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.web.client import URI
 from twisted.web.iweb import IAgentEndpointFactory
 from zope.interface import implementer
@@ -89,8 +95,24 @@ def endpoint_to(reactor: Any, address: Address, timeout_s: float = CONNECT_S) ->
     else:
         endpoint = HostnameEndpoint(reactor, host, port, timeout=timeout_s)
     if address.scheme == HTTPS:
-        return wrapClientTLS(optionsForClientTLS(host), endpoint)
+        return TlsEndpoint(reactor, optionsForClientTLS(host), endpoint)
     return endpoint
+
+
+@implementer(IStreamClientEndpoint)
+class TlsEndpoint:
+    """TLS on top of another endpoint. Twisted's own takes its time from the global reactor, which may not run."""
+
+    def __init__(self, reactor: Any, creator: IOpenSSLClientConnectionCreator, endpoint: IStreamClientEndpoint) -> None:
+        self._reactor = reactor
+        self._creator = creator
+        self._endpoint = endpoint
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
+        """Connect, and give the protocol within TLS."""
+        factory = TLSMemoryBIOFactory(self._creator, True, protocolFactory, clock=self._reactor)
+        connecting: Deferred[Any] = self._endpoint.connect(factory)
+        return connecting.addCallback(lambda protocol: protocol.wrappedProtocol)
 
 
 @implementer(IAgentEndpointFactory)

@@ -42,7 +42,7 @@ class Owner(Protocol):
         """Channels cannot be heard."""
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Catch:
     """Channels that are to be caught up."""
 
@@ -131,6 +131,8 @@ class Subscribing:
         if isinstance(value, Ok):
             self._backoff.reset()
             self._link.hears.update(channels)
+            if not all(channel in self._link.channels for channel in channels):
+                self._apply_soon(0.0)  # it was left before it was heard
             self._catch_up()
         elif value.code in _TEMPORARY:
             self._apply_soon(self._backoff.delay())

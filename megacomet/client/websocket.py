@@ -8,6 +8,7 @@ import msgspec
 from autobahn.twisted.websocket import WebSocketClientFactory, WebSocketClientProtocol
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from megacomet import __version__
@@ -160,12 +161,17 @@ class _Protocol(WebSocketClientProtocol):
     def __init__(self, connection: WebSocketConnection) -> None:
         super().__init__()
         self._connection = connection
+        self._lost = LOST
 
     def dataReceived(self, data: bytes) -> None:
         # As Autobahn's own, but for a line of its log, which would cost as much as a message.
         self._connection.came()
         self._dataReceived(data)
         self._connection.read()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._lost = said(reason)
+        super().connectionLost(reason)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         self._connection.frame(payload, isBinary)
@@ -180,7 +186,7 @@ class _Protocol(WebSocketClientProtocol):
             is_problem = headers.get("content-type", "").partition(";")[0].strip() == PROBLEM
             return Ending(status, status_line, wait_of_header(headers.get("retry-after")), is_problem)
         if code == _UNCLEAN:
-            return Ending(0, reason if self.failedByMe else LOST)
+            return Ending(0, reason if self.failedByMe else self._lost)
         return Ending(code or 0, reason or f"closed with {code}", wait_in_reason(reason), True)
 
     def say(self, payload: bytes) -> None:
