@@ -148,7 +148,7 @@ export class MegaComet extends Emitter {
   }
 
   #stateIs({ state, transport, code, reason, delay }) {
-    const isSame = state === this.state && !code && !delay;
+    const isSame = state === this.state && !code && !delay && (state !== "connected" || transport === this.transport);
     if (this.#isAway || isSame) return;
     this.state = state;
     this.transport = state === "connected" ? transport : "";
