@@ -250,6 +250,7 @@ def asleep(stage: Stage) -> None:
 
 SCENES: Final[dict[str, Scene]] = {
     "nothing": nothing,
+    "only polls": only_polls,
     "large message": large,
     "worker killed": worker_killed,
     "worker drained": worker_drained,
@@ -258,7 +259,6 @@ SCENES: Final[dict[str, Scene]] = {
     "events buffered": blocked(EVENTS, BUFFER),
     "events cut": cut_amid_events,
     "poll cut": blocked(POLL, CUT),
-    "only polls": only_polls,
     "server killed": server_killed,
     "slow": slow,
     "cut by ends": cut(resets=False),
