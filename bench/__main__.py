@@ -27,6 +27,7 @@ NAMES = (
         "console",
         "console_pages",
         "browser_client",
+        "client_matrix",
         "python_client",
         "fuzz_websocket",
         "fuzz_ops",

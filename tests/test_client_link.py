@@ -224,6 +224,23 @@ class TestUp:
         assert all(transports == [WEBSOCKET, SSE] for _, transports in tried)
         assert world.listening.transport == POLL
 
+    def test_breaks_put_nothing_off(self) -> None:
+        """However often the lower one breaks meanwhile, the better ones are looked for when it is time."""
+        world = self.lowered()
+        world.refuses[WEBSOCKET] = REFUSED
+        tried = []
+        for second in range(1, 60 * 8):
+            before = len(world.opened)
+            if second % 20 == 0:
+                next(one for one in reversed(world.opened) if one.transport == POLL).ends()
+            world.clock.advance(1)
+            for opened in world.opened[before:]:
+                if opened.transport == POLL:
+                    opened.stands()
+                elif opened.transport == WEBSOCKET:
+                    tried.append(second // 60)
+        assert tried == [1, 3, 7]
+
     def test_switched(self) -> None:
         """It is opened beside, from the position of now; when it stands the old one goes, and nothing is told twice."""
         world = self.lowered()

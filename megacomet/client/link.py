@@ -88,6 +88,7 @@ class Link:
         self._leg: Leg | None = None
         self._beside: Leg | None = None
         self._to_probe: list[str] = []
+        self._probe_due_s: float | None = None
         self._timers: dict[str, Any] = {}
         self._look_due_s = 0.0
         self._is_closed = False
@@ -198,6 +199,7 @@ class Link:
             self.feed.switched()
         if leg.transport != self._ladder.current:
             self._probing.reset()
+            self._probe_due_s = None
         self._ladder.opened(leg.transport)
         self._advice_s = 0.0
         self._change(CONNECTED, _NOTHING, 0.0)
@@ -233,9 +235,13 @@ class Link:
     def _plan_probe(self) -> None:
         self._stop("probe")
         if self._ladder.better:
-            self._start("probe", self._probing.delay(), self._probe)
+            now = self.clock.seconds()
+            if self._probe_due_s is None:
+                self._probe_due_s = now + self._probing.delay()
+            self._start("probe", max(0.0, self._probe_due_s - now), self._probe)
 
     def _probe(self) -> None:
+        self._probe_due_s = None
         self._to_probe = list(self._ladder.better)
         self._open_beside(self._to_probe.pop(0))
 

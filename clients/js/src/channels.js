@@ -127,7 +127,7 @@ export class Channels {
   }
 
   #stand(position) {
-    if (typeof position !== "string") return false;
+    if (!position || typeof position !== "string") return false;
     this.cursor = position;
     for (const { since } of this.wanted.values()) if (since) return false;
     const isNew = position !== this.position;

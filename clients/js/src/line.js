@@ -80,7 +80,9 @@ export class Line {
   /** Something has come, as JSON. What nobody understands is told once, and the connection goes on. */
   read(json, more) {
     try {
-      this.hear({ ...JSON.parse(json), ...more });
+      const object = { ...JSON.parse(json), ...more };
+      if (object.op === "message" && !(object.id && "data" in object)) throw Error("a message without id or data");
+      this.hear(object);
     } catch ({ message }) {
       if (!this.#isComplained) this.hear({ op: "error", code: 0, message });
       this.#isComplained = true;

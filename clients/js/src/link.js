@@ -34,6 +34,10 @@ export class Link {
   #failures = 0;
   #brief = 0;
   #climbs = 0;
+  /** When the next try is due, 0: not yet planned. */
+  #climbAt = 0;
+  /** Whether the next WebSocket offers no subprotocol. */
+  #isPlain = false;
   #earliest;
   #uncome;
   #unclimb;
@@ -141,6 +145,8 @@ export class Link {
 
   ended(line, how) {
     const current = this.#line;
+    // Browsers open nothing that has chosen none of what they offer: an older server is asked without.
+    if (line.transport === "websocket") this.#isPlain = !line.isOpen && !line.call.isPlain;
     if (line === this.#beside) {
       this.#drop();
       if (line.level < this.#until) this.#try(line.level + 1, this.#until);
@@ -160,7 +166,7 @@ export class Link {
   #open(level) {
     const { wanted, cursor } = this.#channels;
     const transport = this.#options.transports[level];
-    return new Line(this, { ...this.#options, channels: new Set(wanted.keys()), since: cursor }, transport, level);
+    return new Line(this, { ...this.#options, channels: new Set(wanted.keys()), since: cursor, isPlain: this.#isPlain }, transport, level);
   }
 
   #dial(level) {
@@ -181,9 +187,15 @@ export class Link {
 
   #climbLater() {
     const { level } = this.#line;
-    if (!level) return;
-    const ms = Math.min(LAST_CLIMB_MS, FIRST_CLIMB_MS * 2 ** this.#climbs++);
-    this.#unclimb = after(this.#options.environment, ms, () => this.#try(0, level - 1));
+    const { environment } = this.#options;
+    const now = environment.now();
+    if (!level) return void (this.#climbAt = 0);
+    // However often the lower one breaks meanwhile, it stays as it was planned.
+    this.#climbAt ||= now + Math.min(LAST_CLIMB_MS, FIRST_CLIMB_MS * 2 ** this.#climbs++);
+    this.#unclimb = after(environment, Math.max(0, this.#climbAt - now), () => {
+      this.#climbAt = 0;
+      this.#try(0, level - 1);
+    });
   }
 
   // -- channels

@@ -15,7 +15,7 @@ const HASTY_MS = 1000;
 
 export function openWebSocket(line, call) {
   const { WebSocket } = call.environment;
-  const socket = new WebSocket(address(call, "ws").replace("http", "ws"), "megacomet.v1");
+  const socket = new WebSocket(address(call, "ws").replace("http", "ws"), call.isPlain ? [] : "megacomet.v1");
   socket.onmessage = ({ data }) => line.read(data);
   socket.onclose = ({ code, reason }) => line.end({ code, message: reason, wait: /retry=(\d+)/.exec(reason)?.[1] * 1000 });
   line.send = (object) => socket.send(JSON.stringify(object));

@@ -279,3 +279,15 @@ test("The position that counts is the last one, not the largest.", async () => {
   world.socket.tell({ op: "position", position: "e-5" });
   assert.equal(world.link.position, "e-5");
 });
+
+test("What has no id or no data is no message, and what has no position changes none.", async () => {
+  const world = await linkedBy("websocket");
+  world.socket.tell({ op: "message", channel: "news" }, { op: "message", channel: "news", id: "e-6" });
+  world.socket.tell({ op: "position" }, { op: "position", position: "" }, { op: "position", position: 7 });
+  await settle();
+  assert.deepEqual([world.told("message"), world.link.position], [[], "e-5"]);
+  assert.deepEqual(world.told("error").map(({ message }) => message), ["a message without id or data"]);
+  world.socket.tell({ op: "message", channel: "news", id: "e-6", data: null });
+  await settle();
+  assert.deepEqual([world.data, world.link.position], [[null], "e-6"]);
+});

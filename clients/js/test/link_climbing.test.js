@@ -36,6 +36,27 @@ test("A better transport is tried after a minute, then after 2, 4, 8 and each 10
   assert.deepEqual(world.told("state").map(({ state }) => state), ["connecting", "connected"]);
 });
 
+test("However often the lower one breaks meanwhile, a better one is tried when it is time.", async () => {
+  const world = await fallenToEvents();
+  const begun = world.time;
+  const tried = [];
+  for (let n = 0; n < 24; n++) {
+    const tries = world.sockets.length;
+    const stream = world.open("events");
+    await pingedFor(world, 20_000, stream);
+    if (world.sockets.length > tries) {
+      tried.push(Math.floor((world.time - begun) / MINUTE));
+      world.socket.end();
+      await settle();
+    }
+    stream.end();
+    await settle();
+    await world.pass(world.state.delay);
+    await openAt(world, "sse", "e-5");
+  }
+  assert.deepEqual(tried, [1, 3, 7]);
+});
+
 test("It takes over with its first position; what both bring is told once, in order.", async () => {
   const world = await fallenToEvents();
   const [stream] = world.requests;

@@ -186,3 +186,23 @@ test("Who disconnects when told that there is a connection is told nothing more,
     assert.equal(world.timers, 0);
   }
 });
+
+test("An older server, which knows no subprotocol, is asked without it, since browsers refuse its answer otherwise.", async () => {
+  const world = await new Linked({ transports: ["websocket"] }).connect();
+  const offered = [];
+  for (let n = 0; n < 3; n++) {
+    offered.push(world.socket.protocols);
+    world.socket.end();
+    await settle();
+    await world.pass(world.state.delay);
+  }
+  assert.deepEqual(offered, ["megacomet.v1", [], "megacomet.v1"]);
+  assert.deepEqual(world.socket.protocols, []);
+  world.socket.open("e-5");
+  await settle();
+  assert.equal(world.state.state, "connected");
+  world.socket.end();
+  await settle();
+  await world.pass(world.state.delay);
+  assert.equal(world.socket.protocols, "megacomet.v1");
+});
