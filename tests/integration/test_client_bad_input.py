@@ -152,10 +152,10 @@ def test_asked_to_wait(context: BrowserContext, between: Between, transport: str
 
 def test_two_versions(context: BrowserContext, stage: Stage, between: Between) -> None:
     """Tabs of one version share a connection, one of another version has its own; each is shown everything once."""
-    own = f'VERSION = "{__version__}"'
+    own = f'"{__version__}"'
     library = stage.library()
     assert own in library
-    serve_page(between, library.replace(own, 'VERSION = "0.0.1"'), HURRY, OTHER_PATH)
+    serve_page(between, library.replace(own, '"0.0.1"'), HURRY, OTHER_PATH)
     tabs = [Tab(context, between, name, path) for name, path in [("a-1", PATH), ("a-2", PATH), ("a-3", OTHER_PATH)]]
     for tab in tabs:
         tab.tells("connected")
