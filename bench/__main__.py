@@ -29,6 +29,7 @@ NAMES = (
         "fuzz_websocket",
         "fuzz_ops",
         "fuzz_transfer",
+        "kernel_memory",
         "million",
     ),
 )

@@ -66,7 +66,7 @@ def _doctor(arguments: Sequence[str], root: Path) -> int:
         files = Files(root)
         if options.fix:
             return _fix(files, settings, options)
-        report = _look(files, settings, options.capacity, kernel_messages())
+        report = _look(files, settings, options.capacity, kernel_messages(root))
     except ChangeError as e:
         complain("doctor", str(e))
         return FAILED

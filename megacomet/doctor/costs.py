@@ -28,8 +28,7 @@ DEAREST: Final = max(PROCESS_BYTES, key=lambda name: PROCESS_BYTES[name])
 WORKER_BYTES: Final = (298_000_000 - 107_000_000) // (54 - 8)
 BASE_BYTES: Final = 112_000_000 - 8 * WORKER_BYTES
 #: What the kernel takes for a socket that waits: the socket itself (2,368), its inode (832), file, name and places in
-#: epoll. `python -m bench kernel_memory`: 8.4 kB of slab for a pair of them on loopback, 8.0 of them of the caches of
-#: these objects.
+#: epoll. `python -m bench kernel_memory`: 8.1 and 8.4 kB of slab for a pair of them on loopback.
 SOCKET_BYTES: Final = 4096
 #: A message that the other side has not acknowledged, or not read, holds a page: `python -m bench kernel_memory`, 0.99
 #: pages for each of 60,000 sockets with 100 bytes.

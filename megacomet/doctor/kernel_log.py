@@ -6,11 +6,12 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from megacomet.doctor.traces import messages, plain_messages, read_log
 
-DEVICE: Final = "/dev/kmsg"
+DEVICE: Final = "dev/kmsg"
 #: The longest record that the kernel writes.
 _RECORD_BYTES: Final = 8192
 #: More records than a log has that is not being written to at the moment.
@@ -20,12 +21,17 @@ _READ_ALL: Final = 3
 _SIZE: Final = 10
 
 
-def kernel_messages(device: str = DEVICE) -> list[str] | None:
-    """Return what the kernel has logged, the oldest first; None: this user may not read it."""
-    return read_log((lambda: messages(_records(device)), _by_syslog))
+def kernel_messages(root: Path = Path("/")) -> list[str] | None:
+    """Return what the kernel has logged, the oldest first; None: this user may not read it.
+
+    Args:
+        root: where `dev` is; of another root than the system's own nothing but its files is read.
+    """
+    by_file = (lambda: messages(_records(root / DEVICE)),)
+    return read_log(by_file if root != Path("/") else (*by_file, _by_syslog))
 
 
-def _records(device: str) -> Iterator[bytes]:
+def _records(device: Path) -> Iterator[bytes]:
     """Yield the records of the device; one read is one record.
 
     Raises:

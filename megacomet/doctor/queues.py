@@ -73,7 +73,7 @@ def packet_backlog(files: Files, aim: Aim) -> Finding:
     if value is None:
         return unknown(files, name, path, _BACKLOG_WHY, NET)
     through = [each for each in interfaces(files) if not has_card(files, each) or has_rps(files, each)]
-    if not through and interfaces(files):
+    if not through and files.names("sys/class/net"):
         return fine(name, grouped(value), _CARD_WHY, NET)
     need = max(1000, arrivals(aim.connections, PROBED_TOGETHER_S))
     return at_least(files, name, value, need, _BACKLOG_WHY, f"{NET}; docs/operations/starting.md")

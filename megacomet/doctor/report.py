@@ -80,6 +80,9 @@ def aim_of(
     wanted = connections or settings.capacity
     if limit is None:
         return Aim(wanted, settings.workers or cores, settings, process, tuple(pids), cores)
+    if room_of(settings, limit, cores) < wanted:
+        # The limit has to be raised, and there are no more workers than processors then.
+        return Aim(wanted, settings.workers or cores, settings, process, tuple(pids), cores)
     workers = workers_of(settings, wanted, limit, cores)
     wanted = wanted or room_of(attrs.evolve(settings, workers=workers), limit, cores)
     return Aim(wanted, workers, settings, process, tuple(pids), cores)

@@ -122,10 +122,10 @@ def conntrack(files: Files, aim: Aim) -> Finding:
         return unknown(files, name, path, _CONNTRACK_WHY, _CONNTRACK)
     if value == 0:
         return fine(name, "0: no bound", _CONNTRACK_WHY, _CONNTRACK)
-    tracked, connected = files.number("proc/sys/net/netfilter/nf_conntrack_count") or 0, established(files)
-    if not tracked and connected:
+    tracked = files.number("proc/sys/net/netfilter/nf_conntrack_count")
+    if tracked == 0:  # the module is loaded, and no rule asks for it here
         return fine(name, f"{grouped(value)}, nothing is tracked", _CONNTRACK_WHY, _CONNTRACK)
-    others = max(0, tracked - connected)
+    others = max(0, (tracked or 0) - established(files))
     need = aim.connections + others
     return at_least(files, name, value, need, _CONNTRACK_WHY, _CONNTRACK, most=max(0, value - others))
 

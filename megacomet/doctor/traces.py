@@ -155,7 +155,7 @@ def netstat(files: Files) -> dict[str, int]:
     found: dict[str, int] = {}
     lines = (files.text(NETSTAT) or "").splitlines()
     for names, numbers in pairwise(lines):
-        group, *keys = names.split()
+        group, *keys = names.split() or [""]
         other, *values = numbers.split() or [""]
         if group != other:
             continue
