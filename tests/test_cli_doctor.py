@@ -216,6 +216,17 @@ def test_it_cannot_be_written(machine: Machine, run: Run, capsys: pytest.Capture
     assert "Not a directory" in err
 
 
+def test_no_root(
+    machine: Machine, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever is not root is told what is missing."""
+    machine.write("etc", "")
+    machine.set(net__core__somaxconn=128)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    assert run("--capacity", "1000000", "--fix", "--yes") == 1
+    assert capsys.readouterr().err.endswith("; root is needed for this\n")
+
+
 def test_the_command_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     """Under its name."""
     assert main.main(["doctor", "--help"]) == 0

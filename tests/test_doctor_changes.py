@@ -131,6 +131,22 @@ def test_twice(machine: Machine) -> None:
     assert words(tree(machine)) == words(before)
 
 
+def test_a_value_that_was_nothing(machine: Machine) -> None:
+    """No reserved ports is a value too, and comes back; what was not to be read is left alone."""
+    machine.set(net__ipv4__ip_local_port_range="50 60999")
+    todo = planned(machine)
+    assert "sysctl net.ipv4.ip_local_reserved_ports: (nothing) -> 80" in todo.lines()
+    make(machine.root, todo)
+    assert machine.live("net.ipv4.ip_local_reserved_ports") == "80"
+    assert "sysctl net.ipv4.ip_local_reserved_ports = (nothing)" in take_back(machine.root)
+    assert machine.live("net.ipv4.ip_local_reserved_ports") == ""
+    todo = Plan({}, {}, {"vm.swappiness": (None, "5")})
+    assert list(todo.lines()) == ["sysctl vm.swappiness: (not known) -> 5"]
+    make(machine.root, todo)
+    assert take_back(machine.root) == []
+    assert machine.live("vm.swappiness") == "5"
+
+
 def test_a_file_of_somebody_s(machine: Machine) -> None:
     """What stands in the file already is kept, comments are not; the way back has them."""
     text = "; mine\n# old\nkernel.pid_max = 99\n-net.core.somaxconn=5\nodd line\n"

@@ -68,7 +68,7 @@ def _doctor(arguments: Sequence[str], root: Path) -> int:
             return _fix(files, settings, options)
         report = _look(files, settings, options.capacity, kernel_messages(root))
     except ChangeError as e:
-        complain("doctor", str(e))
+        complain("doctor", f"{e}{'; root is needed for this' if os.geteuid() else ''}")
         return FAILED
     if options.json:
         print_object(report.as_object())

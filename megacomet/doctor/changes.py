@@ -45,12 +45,12 @@ class Plan:
     Attributes:
         before: the files as they are; None: there is none.
         after: the same as they would be.
-        live: sysctls by name, with value now and then.
+        live: sysctls by name, with value now (None: not known) and then.
     """
 
     before: Mapping[str, str | None]
     after: Mapping[str, str]
-    live: Mapping[str, tuple[str, str]]
+    live: Mapping[str, tuple[str | None, str]]
 
     @property
     def is_empty(self) -> bool:
@@ -64,7 +64,8 @@ class Plan:
             names = (f"/{path}" if self.before[path] is not None else "/dev/null", f"/{path}")
             yield from difflib.unified_diff(old, text.splitlines(), *names, lineterm="")
         for name, (old_value, new_value) in self.live.items():
-            yield f"sysctl {name}: {old_value or '(not known)'} -> {new_value}"
+            shown = "(not known)" if old_value is None else old_value or "(nothing)"
+            yield f"sysctl {name}: {shown} -> {new_value}"
 
 
 def plan(files: Files, findings: Iterable[Finding]) -> Plan:
@@ -96,8 +97,9 @@ def _sysctls_of(text: str) -> dict[str, str]:
     return {found[1]: found[2] for found in lines if found is not None}
 
 
-def _live(files: Files, name: str) -> str:
-    return " ".join((files.text(sysctl_path(name)) or "").split())
+def _live(files: Files, name: str) -> str | None:
+    text = files.text(sysctl_path(name))
+    return None if text is None else " ".join(text.split())
 
 
 def make(root: Path, todo: Plan, write: Callable[[Path, str], None] | None = None) -> None:
@@ -149,9 +151,9 @@ def _put_back(root: Path, path: str, text: str | None) -> Callable[[], None]:
     return lambda: _put(root / path, text)
 
 
-def _set_back(root: Path, name: str, value: str) -> Callable[[], None]:
+def _set_back(root: Path, name: str, value: str | None) -> Callable[[], None]:
     def set_back() -> None:
-        if value and " ".join((root / sysctl_path(name)).read_text().split()) != value:
+        if value is not None and " ".join((root / sysctl_path(name)).read_text().split()) != value:
             set_live(root, name, value)
 
     return set_back
@@ -160,7 +162,8 @@ def _set_back(root: Path, name: str, value: str) -> Callable[[], None]:
 def _put(path: Path, text: str | None) -> None:
     """Let a file be as it was, None: not be."""
     if text is None:
-        path.unlink(missing_ok=True)
+        if os.path.lexists(path):  # else a file system that is read-only would say so
+            path.unlink()
         with contextlib.suppress(OSError):  # one of ours goes when it is empty; others stay
             if path.parent.name.endswith(".service.d"):
                 path.parent.rmdir()
@@ -196,9 +199,9 @@ def take_back(root: Path) -> list[str]:
     told = []
     try:
         for name, value in journal["sysctls"].items():
-            if value:
+            if value is not None:
                 set_live(root, name, value)
-                told.append(f"sysctl {name} = {value}")
+                told.append(f"sysctl {name} = {value or '(nothing)'}")
         for path, text in journal["files"].items():
             _put(root / path, text)
             told.append(f"/{path} {'removed' if text is None else 'as before'}")
@@ -248,7 +251,7 @@ def _is_journal(found: Any) -> bool:
         isinstance(files, dict)
         and isinstance(sysctls, dict)
         and all(path in TARGETS and (text is None or isinstance(text, str)) for path, text in files.items())
-        and all(_NAME(name) and isinstance(value, str) for name, value in sysctls.items())
+        and all(_NAME(name) and (value is None or isinstance(value, str)) for name, value in sysctls.items())
     )
 
 
