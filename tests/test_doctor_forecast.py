@@ -99,7 +99,7 @@ def test_how_many_when_nobody_says(machine: Machine) -> None:
 def test_the_running_server(machine: Machine) -> None:
     """Its limits count, not those of who asks."""
     machine.write("proc/77/limits", LIMITS.format(hard="1048576"))
-    aim = aim_of(machine.files, Settings(), MILLION, 2, "77", (77,))
+    aim = aim_of(machine.files, Settings(), MILLION, 2, "77")
     assert aim.workers == 2
 
 
