@@ -43,7 +43,11 @@ def lines(report: Report, is_long: bool) -> Iterator[str]:
 
 def _headline(report: Report) -> str:
     low = len(report.low)
-    told = "nothing stands in the way" if not low else f"{low} of {len(list(report.all()))} checks are low"
+    told = (
+        "nothing stands in the way"
+        if not low
+        else f"{low} of {len(list(report.all()))} checks {'is' if low == 1 else 'are'} low"
+    )
     workers = report.aim.workers
     on = f"{count(report.aim.connections)} connections on {count(workers)} worker{'' if workers == 1 else 's'}"
     return f"{on}: {told}"
