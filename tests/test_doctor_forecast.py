@@ -106,10 +106,12 @@ def test_the_running_server(machine: Machine) -> None:
 def test_report(machine: Machine) -> None:
     """All of it is JSON, and what is low makes it not fine."""
     machine.set(net__core__somaxconn=128)
+    machine.write("proc/vmstat", "oom_kill 3\n")
     report = make_report(machine.files, machine.aim(), None)
     told = json.loads(json.dumps(report.as_object()))
     assert told["fine"] is False
     assert told["kernel_log"] is False
+    assert [(one["where"], one["count"]) for one in told["traces"]] == [("oom_kill in /proc/vmstat", 3)]
     assert [one["name"] for one in told["checks"] if one["state"] != "fine"] == ["net.core.somaxconn"]
     assert told["forecast"]["fits"] == report.forecast.most
     assert [one.name for one in report.low] == ["net.core.somaxconn"]
