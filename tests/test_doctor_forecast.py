@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from megacomet.doctor import costs
 from megacomet.doctor.forecast import MOST, forecast, most_in
-from megacomet.doctor.report import aim_of, make_report, warnings
+from megacomet.doctor.report import aim_of, make_report
+from megacomet.doctor.start import warnings
 from megacomet.model import room
 from megacomet.settings import Settings
 from tests.machines import LIMITS, MILLION, Machine

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -55,6 +54,8 @@ def _records(device: Path) -> Iterator[bytes]:
 
 
 def _by_syslog() -> list[str]:
+    import ctypes  # it is large, and hardly anybody comes here
+
     return by_syslog(ctypes.CDLL(None, use_errno=True).klogctl)
 
 
@@ -67,6 +68,8 @@ def by_syslog(klogctl: Callable[..., int]) -> list[str]:
     Raises:
         OSError: it refuses.
     """
+    import ctypes
+
     size = klogctl(_SIZE, None, 0)
     if size < 0:
         raise OSError(ctypes.get_errno(), "syslog(2)")

@@ -100,13 +100,3 @@ def make_report(files: Files, aim: Aim, log: Sequence[str] | None) -> Report:
     everything = [finding for group in findings.values() for finding in group]
     told = forecast(files, aim, everything)
     return Report(aim, findings, told, list(find(files, log, aim.process)), log is not None)
-
-
-def warnings(files: Files, aim: Aim) -> Iterator[str]:
-    """Yield a line for each thing that is too low for the aim, for the log of a server that starts."""
-    for group in examine(files, aim).values():
-        for finding in group:
-            if finding.is_low:
-                change = f": {finding.change}" if finding.change else ""
-                needs = f", {finding.needs} needed" if finding.needs else ""
-                yield f"{finding.name} is {finding.value}{needs} for {aim.connections:,} connections{change}"

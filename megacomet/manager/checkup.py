@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from megacomet.doctor.finding import Held
-from megacomet.doctor.kernel_log import kernel_messages
 from megacomet.doctor.readings import Files
-from megacomet.doctor.report import aim_of, make_report
 from megacomet.manager.main import Manager
 from megacomet.settings import Settings
 
@@ -47,6 +45,10 @@ class Checkup:
         return self._found
 
     def _look(self, now: float) -> Mapping[str, Any]:
+        # What is imported stays in memory: not before somebody asks.
+        from megacomet.doctor.kernel_log import kernel_messages
+        from megacomet.doctor.report import aim_of, make_report
+
         files = self._files()
         held = Held(sum(self._manager.memory_of(now).values()), sum(self._manager.connections().values()))
         aim = aim_of(files, self._settings, 0, len(os.sched_getaffinity(0)), held=held)
