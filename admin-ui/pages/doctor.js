@@ -1,5 +1,5 @@
 import * as api from "../api.js";
-import { bytes, counted, isKnown, number } from "../format.js";
+import { bytes, counted, isKnown, number, UNKNOWN } from "../format.js";
 import { useLoad } from "../loading.js";
 import { Button, EmptyState, ErrorNotice, html, Loading, PageHead, Section, Stat, State, Stats, Table } from "../ui/kit.js";
 
@@ -46,8 +46,8 @@ function Checks({ label, rows }) {
 
 const CHECKS = [
   { key: "name", label: "Check", cell: (row) => html`<span><span class="mono settings-name">${row.name}</span> <${State} tone=${TONES[row.state] ?? ""}>${row.state}</${State}></span>` },
-  { key: "value", label: "Value", cell: (row) => html`<span class="mono">${row.value || "–"}</span>` },
-  { key: "needs", label: "Needed", cell: (row) => html`<span class="mono">${row.needs || "–"}</span>` },
+  { key: "value", label: "Value", cell: (row) => html`<span class="mono">${row.value || UNKNOWN}</span>` },
+  { key: "needs", label: "Needed", cell: (row) => html`<span class="mono">${row.needs || UNKNOWN}</span>` },
   { key: "why", label: "Why", wide: true, cell: (row) => html`<span class="settings-meaning">${row.why} <span class="muted">${row.source}</span>${isLow(row) && html`<br /><span class="mono">${row.change}</span>`}</span>` },
 ];
 

@@ -109,4 +109,6 @@ def _trace(trace: Trace) -> Iterator[str]:
     yield from _wrapped(f"{count(trace.count)} x {trace.what} ({trace.where})")
     if trace.last:
         yield from textwrap.wrap(safe(trace.last), _COLUMNS, initial_indent=4 * " ", subsequent_indent=4 * " ")
-    yield safe(f"{2 * _INDENT}-> {trace.do}")
+    yield from textwrap.wrap(
+        f"-> {trace.do}", _COLUMNS, initial_indent=2 * _INDENT, subsequent_indent=2 * _INDENT + 3 * " "
+    )

@@ -20,7 +20,7 @@ _ENDLESS: Final = 1 << 63
 NOFILE: Final = "open files (RLIMIT_NOFILE)"
 _NOFILE_WHY: Final = (
     "Each connection is an open file of a worker, and a worker stops to accept {reserve} below its limit; "
-    "there are at most {most} workers."
+    "more than {most} workers, the bound of that setting, are not reckoned with."
 )
 _EPOLL_WHY: Final = (
     "Each connection is watched by epoll, and so many watches a user may have; the kernel's own value is 4 % of memory."
