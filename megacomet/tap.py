@@ -116,7 +116,10 @@ class Server(MultiService):
     def _prepare(self) -> Ground:
         settings = self._settings
         limit = raise_descriptor_limit()
-        workers = workers_for(settings.workers, settings.capacity, limit, len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0))
+        workers = workers_for(settings.workers, settings.capacity, limit, cores)
+        if settings.capacity:
+            self._look_at_the_machine(workers, cores)
         state = prepare(settings.state_dir, self._uid, self._gid)
         try:
             access = Access(settings, time.time, self._uid, self._gid)
@@ -133,6 +136,16 @@ class Server(MultiService):
             self._log.info("{workers} workers of an earlier manager are taken over", workers=found.workers)
         inherited = found is not None
         return Ground(state, access, membership, workers, limit, listeners, nonce, inherited, identity, self._started)
+
+    def _look_at_the_machine(self, workers: int, cores: int) -> None:
+        """Warn of what is too low for the capacity that was asked for."""
+        # What is imported stays in memory: who asks for no capacity does without.
+        from megacomet.doctor.finding import Aim
+        from megacomet.doctor.readings import Files
+        from megacomet.doctor.start import warnings
+
+        for low in warnings(Files(), Aim(self._settings.capacity, workers, self._settings, cores=cores)):
+            self._log.warn("{low}", low=low)
 
     def _refuse(self, error: StartError) -> NoReturn:
         """End the start with one line, not a traceback; twistd removes its pid file and tells who waits for it."""
