@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -67,19 +68,19 @@ def tell(**what: object) -> None:
 
 def run_twisted(port: int, hurry: int, clients: Mapping[str, Any]) -> None:
     """Run the clients on Twisted's own reactor."""
-    from twisted.internet import reactor, stdio
+    from twisted.internet import reactor
     from twisted.internet.defer import Deferred
-    from twisted.internet.protocol import Protocol
 
     loop: Any = reactor
 
-    class Input(Protocol):
-        def connectionLost(self, reason: object = None) -> None:
-            loop.stop()
+    def wait() -> None:
+        # Twisted's StandardIO would make the output non-blocking too: of a reader that is slow a line would be lost.
+        sys.stdin.read()
+        loop.callFromThread(loop.stop)
 
-    stdio.StandardIO(Input())
     for name, options in clients.items():
         Deferred.fromCoroutine(listen(port, FastReactor(reactor, hurry), name, options))
+    threading.Thread(target=wait, daemon=True).start()
     loop.run()
 
 
