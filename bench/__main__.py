@@ -30,6 +30,7 @@ NAMES = (
         "fuzz_websocket",
         "fuzz_ops",
         "fuzz_transfer",
+        "kernel_memory",
         "million",
     ),
 )

@@ -4,6 +4,7 @@
       SettingError            a setting's value breaks its rule
       StartError              the server cannot start (port in use, directory not writable, ...)
       KeyFileError            the file of the API keys is broken, or cannot be read or written
+      ChangeError             the doctor could not change the system, or not change it back
       PeerError               caused by who speaks to us; carries the code of the published catalogue
         BadName               a client id or channel that breaks wire rule 1
         BadPosition           a `since` that is not a position
@@ -25,6 +26,7 @@ Callers test types and `code`, never the text. Whatever is not a MegaCometError 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 #: The published catalogue: code -> (HTTP status, title). One table for the workers' answers and for the API's.
@@ -235,6 +237,23 @@ class OpError(MegaCometError):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"
+
+
+class ChangeError(MegaCometError):
+    """Raised when the doctor could not change the system, or not change it back; the text is one line for people.
+
+    Attributes:
+        reason: what was in the way.
+        left: what could not be put back afterwards, as texts; nothing: all is as it was.
+    """
+
+    def __init__(self, reason: str, left: Sequence[str] = ()) -> None:
+        super().__init__(reason, left)
+        self.reason = reason
+        self.left = list(left)
+
+    def __str__(self) -> str:
+        return self.reason + (f"; and could not be put back: {', '.join(self.left)}" if self.left else "")
 
 
 class CallError(MegaCometError):

@@ -34,6 +34,9 @@ from megacomet.api.stats import Stats
 from megacomet.binding import bind_all, cannot_listen, refuse_taken
 from megacomet.console.assembly import Membership
 from megacomet.core import Ground, make_core
+from megacomet.doctor.finding import Aim
+from megacomet.doctor.readings import Files
+from megacomet.doctor.report import warnings
 from megacomet.errors import StartError
 from megacomet.hangup import Hangup, foreground_terminal
 from megacomet.logs import LogRelay
@@ -116,7 +119,11 @@ class Server(MultiService):
     def _prepare(self) -> Ground:
         settings = self._settings
         limit = raise_descriptor_limit()
-        workers = workers_for(settings.workers, settings.capacity, limit, len(os.sched_getaffinity(0)))
+        cores = len(os.sched_getaffinity(0))
+        workers = workers_for(settings.workers, settings.capacity, limit, cores)
+        if settings.capacity:
+            for low in warnings(Files(), Aim(settings.capacity, workers, settings, cores=cores)):
+                self._log.warn("{low}", low=low)
         state = prepare(settings.state_dir, self._uid, self._gid)
         try:
             access = Access(settings, time.time, self._uid, self._gid)

@@ -11,7 +11,7 @@ from typing import Final
 import attrs
 import pytest
 
-from megacomet.cli import key, push, stats, status, statuses, top
+from megacomet.cli import doctor, key, push, stats, status, statuses, top
 from megacomet.cli.arguments import server_options
 from megacomet.cli.config import ConfigOptions
 from megacomet.cli.local import Local
@@ -19,14 +19,18 @@ from megacomet.cli.looks import Look
 from megacomet.cli.main import COMMANDS
 from megacomet.cli.screen import COLUMNS
 from megacomet.cli.status import Told, make_report
+from megacomet.doctor.finding import STATES
+from megacomet.doctor.report import make_report as make_doctor_report
 from megacomet.settings import ROWS
 from megacomet.whereabouts import Whereabouts
 from tests.fake_server import STATS, worker
+from tests.machines import Machine
 
 TEXT: Final = (Path(__file__).parents[1] / "docs/reference/cli.md").read_text("utf-8")
 KEYS_TEXT: Final = (Path(__file__).parents[1] / "docs/reference/keys.md").read_text("utf-8")
 COMMON: Final = "Finding the server and the key"
 PARSERS: Final[Mapping[str, argparse.ArgumentParser]] = {
+    "doctor": doctor.parser(),
     "push": push.parser(),
     "stats": stats.parser(),
     "status": status.parser(),
@@ -110,6 +114,22 @@ def test_the_form_of_status() -> None:
     told = re.search(r"`\[({\"process\".*?})\]`", text)
     assert told is not None
     assert set(re.findall(r'"([a-z_]+)"', told[1])) == set(made["processes"][0])
+
+
+def test_the_form_of_doctor(tmp_path: Path) -> None:
+    """Every field of --json is told, those of checks, forecast and traces too."""
+    text = section("`megacomet doctor`")
+    machine = Machine(tmp_path)
+    machine.set(**{"fs__file-nr": "1 0 1"})
+    made = make_doctor_report(machine.files, machine.aim(), None).as_object()
+    assert fields(text) == set(made)
+    for name in ("checks", "forecast", "traces"):
+        told = re.search(rf"^\| `{name}` \| `\[?{{(.*?)}}", text, re.M)
+        assert told is not None
+        one = made[name] if name == "forecast" else made[name][0]
+        assert re.findall(r'"([a-z_]+)"', told[1]) == list(one)
+    for state in STATES:
+        assert f"`{state}`" in text
 
 
 def test_the_form_of_top() -> None:

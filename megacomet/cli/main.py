@@ -37,6 +37,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "top": Command("megacomet.cli.top:main", "show the same, live"),
     "key": Command("megacomet.cli.key:main", "make, list and revoke keys of the API"),
     "config": Command("megacomet.cli.config:main", "print every setting in force and where it came from"),
+    "doctor": Command("megacomet.cli.doctor:main", "tell what this machine allows, and what stands in the way"),
     "swarm": Command("megacomet.swarm.main:main", "open many clients against a server and count what reaches them"),
 }
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from megacomet.doctor.costs import SOCKET_BYTES
+
 #: With fewer connections than so many nothing is said: what the processes are made of outweighs what they hold.
 ENOUGH: Final = 1000
-#: What the kernel takes for a socket that waits: the socket itself, its inode, its file, its name and its places in
-#: epoll. Linux 6.18 took 7,952 bytes of slab for a pair of them on loopback, of 9,000. Buffers of sockets that are
-#: being written to come on top.
-SOCKET_BYTES: Final = 4096
 
 
 class Upkeep:
