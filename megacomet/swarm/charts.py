@@ -1,0 +1,5 @@
+from megacomet.swarm.report import Report
+
+
+def charts(report: Report) -> dict[str, str]:
+    return {}
