@@ -1,4 +1,4 @@
-"""Owns how a run is cut to the machine: how many clients fit, in how many processes, from how many source addresses.
+"""Owns how a run is cut to the machine: how many clients fit, in how many processes, with how many workers.
 
 No files are read here and nothing is opened: the limits are arguments.
 """
@@ -14,7 +14,7 @@ import attrs
 from megacomet.doctor.costs import SOCKET_BYTES, message_bytes, process_bytes, workers_of
 from megacomet.doctor.forecast import MEMORY, MOST, most_in
 from megacomet.settings import Settings
-from megacomet.swarm.sources import PORTS_USED, sources_for
+from megacomet.swarm.sources import PORTS_USED
 
 #: A process needs a few descriptors besides its clients': pipes, epoll, the standard streams.
 SPARE_DESCRIPTORS: Final = 100
@@ -62,14 +62,12 @@ class Shape:
         clients: connections, one a client.
         workers: of the run's own server, 0 without one.
         processes: of clients.
-        sources: addresses that each of these connects from.
         bound: the limit that lets no more clients in; "": there are as many as wanted.
     """
 
     clients: int
     workers: int
     processes: int
-    sources: int
     bound: str = ""
 
 
@@ -96,13 +94,12 @@ def fitted(wanted: int, limits: Limits, server: Settings | None) -> Shape:
     most, bound = min(_bounds(limits, server), key=lambda one: one[0], default=(MOST, ""))
     clients = max(0, min(wanted, most))
     if not clients:
-        return Shape(0, 0, 0, 0, bound)
+        return Shape(0, 0, 0, bound)
     _, processes = processes_for(clients, limits.descriptors, limits.cores)
     return Shape(
         clients,
         _workers(clients, limits, server),
         processes,
-        sources_for(math.ceil(clients / processes), limits.ports),
         bound if clients < wanted else "",
     )
 

@@ -37,6 +37,13 @@ def _report(options: Options) -> Report:
         print(f"low: {line}", file=sys.stderr)
     if options.bound:
         print(f"{options.clients:,} of {options.wanted:,} clients fit: {options.bound}", file=sys.stderr)
+    sources = len(options.sources_of(0))
+    print(
+        f"{len(options.indexes):,} clients in {options.processes} processes"
+        + (f", each from {sources} source addresses" if sources else "")
+        + (f", own server with {options.server_workers} workers" if options.own_server else ""),
+        file=sys.stderr,
+    )
     return WholeRun(options).run()
 
 

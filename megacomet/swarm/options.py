@@ -243,7 +243,7 @@ def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Op
         prefix=given.prefix,
         since=whole or _goes_by_positions(given),
         json=given.json == "-",
-        json_file="" if given.json == "-" else given.json,
+        json_file=_json_file(given.json),
         part=given.part,
         merge=tuple(given.merge),
         push_rate=given.push_rate,
@@ -327,6 +327,16 @@ def _shared_out(options: Options) -> Options:
         room = limit - SPARE_DESCRIPTORS
         raise Unusable(f"--processes: {clients} clients need at least {needed}, each has {room} descriptors")
     return attrs.evolve(options, processes=options.processes or worth)
+
+
+def _json_file(name: str) -> str:
+    """Return the file of the report; one that cannot be written is told before the run and not after it."""
+    if name in ("", "-"):
+        return ""
+    at = name if os.path.exists(name) else os.path.dirname(os.path.abspath(name))
+    if os.path.isdir(name) or not os.access(at, os.W_OK):
+        raise Unusable(f"--json: {name}: it cannot be written")
+    return name
 
 
 def _key(given: Any, environ: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Final
 import attrs
 
 from megacomet.doctor import groups
+from megacomet.doctor.descriptors import hard_limit
 from megacomet.doctor.finding import Finding
 from megacomet.doctor.memory import available_bytes
 from megacomet.doctor.readings import Files
@@ -48,12 +49,13 @@ def fitted(options: Options, files: Files | None = None) -> Options:
     limits = limits_of(files, options, cores, report)
     shape = fitting.fitted(wanted, limits, server)
     if not shape.clients:
-        raise Unusable(f"no client fits: {shape.bound} is too low")
+        raise Unusable(f"not one client fits: {shape.bound} is too low")
     if shape.bound and options.part[1] > 1:
         raise Unusable(f"--part: {wanted:,} clients are this machine's, and {shape.clients:,} fit: {shape.bound}")
-    if shape.bound and options.processes:
-        raise Unusable(f"--processes: only {shape.clients:,} of {wanted:,} clients fit ({shape.bound})")
-    low = list(lines(report)) if report is not None else []
+    least, _ = fitting.processes_for(shape.clients, limits.descriptors, cores)
+    if options.processes and options.processes < least:
+        room = limits.descriptors - fitting.SPARE_DESCRIPTORS
+        raise Unusable(f"--processes: {shape.clients} clients need at least {least}, each has {room} descriptors")
     return attrs.evolve(
         options,
         wanted=options.clients,
@@ -61,7 +63,7 @@ def fitted(options: Options, files: Files | None = None) -> Options:
         bound=shape.bound,
         server_workers=shape.workers,
         processes=options.processes or shape.processes,
-        low=tuple(low),
+        low=tuple(lines(report)) if report is not None else (),
     )
 
 
@@ -74,7 +76,7 @@ def limits_of(files: Files, options: Options, cores: int, report: Report | None)
     group = groups.process_limit(files)
     bounds = dict(_bounds(report.all())) if report is not None else {}
     return Limits(
-        descriptors=raise_descriptor_limit(),
+        descriptors=hard_limit(files) or raise_descriptor_limit(),
         ports=options.ports,
         sources=len(options.sources) or (LOOPBACK_SOURCES if options.on_loopback else 1),
         targets=len(options.addresses),
