@@ -113,7 +113,7 @@ class WholeRun(Run):
             try:
                 port = free_port(self._options.server_port, first_port(Files()))
             except OSError as e:
-                raise Unusable(f"--server-port: {self._options.server_port}: {e.strerror}") from None
+                raise Unusable(f"--server-port: {self._options.server_port}: {os.strerror(e.errno or 0)}") from None
             plan = ServerPlan(self._options.server_workers, port)
             self._keeper = self._forked(functools.partial(keep_server, plan))
             self._beside.append(self._keeper)
