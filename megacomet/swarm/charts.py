@@ -32,7 +32,7 @@ def connections(report: Report, measures: Measures) -> Chart:
     return Chart(
         f"{report.connected:,} connections over time",
         linear_axis(_SECONDS, _end(measures)),
-        linear_axis("clients", _highest(connected, waiting), _grouped),
+        linear_axis("clients", _highest(connected, waiting)),
         [Line("have connected", connected), Line("wait for messages", waiting)],
         _stages(measures),
     )
@@ -46,7 +46,7 @@ def memory(report: Report, measures: Measures) -> Chart:
     return Chart(
         f"Memory of {report.connected:,} connections over time",
         linear_axis(_SECONDS, _end(measures)),
-        linear_axis("MB (1,000,000 bytes)", _highest(*(line.points for line in lines)), _grouped),
+        linear_axis("MB (1,000,000 bytes)", _highest(*(line.points for line in lines))),
         lines,
         _stages(measures),
     )
@@ -58,7 +58,7 @@ def ramp(report: Report, measures: Measures) -> Chart:
     return Chart(
         f"Ramp: {report.connected:,} connections in {report.connect_s:,.1f} s",
         linear_axis(_SECONDS, max((x for x, _ in rates), default=1.0)),
-        linear_axis("connects a second", _highest(rates), _grouped),
+        linear_axis("connects a second", _highest(rates)),
         [Line("connects a second", rates, steps=True)],
     )
 
@@ -127,7 +127,3 @@ def _end(measures: Measures) -> float:
 
 def _highest(*lines: Sequence[tuple[float, float]]) -> float:
     return max((y for points in lines for _, y in points), default=1.0)
-
-
-def _grouped(value: float) -> str:
-    return f"{value:,.10g}"

@@ -141,9 +141,6 @@ def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Op
     """
     given = parser().parse_args(arguments)
     whole = _whole(given)
-    for name, value in (_WHOLE if whole else _USUAL).items():
-        if getattr(given, name) is None:
-            setattr(given, name, value)
     clients = _MILLION if given.million else given.clients or _FEW
     host, port = _url(given.url or f"http://127.0.0.1:{given.server_port or 80}")
     push_host, push_port = _url(given.push_url) if given.push_url else (host, port)
@@ -160,10 +157,7 @@ def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Op
         host=f"[{host}]" if ":" in host else host,
         sources=tuple(given.source),
         rate=given.rate,
-        settle_s=given.settle,
-        hold_s=given.hold,
-        patience_s=given.patience,
-        drain_s=given.drain,
+        **{f"{name}_s": getattr(given, name) for name in ("settle", "hold", "patience", "drain")},
         prefix=given.prefix,
         since=whole or _goes_by_positions(given),
         json=given.json == "-",
@@ -189,10 +183,13 @@ def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Op
 
 
 def _whole(given: Any) -> bool:
-    """Return whether it is a whole run; what does not go with one is refused."""
+    """Return whether it is a whole run, and set what was not given; what does not go with one is refused."""
     if given.million and given.clients:
         raise Unusable("--million and --clients exclude each other: --whole is for any number")
     whole = bool(given.million or given.whole)
+    for name, value in (_WHOLE if whole else _USUAL).items():
+        if getattr(given, name) is None:
+            setattr(given, name, value)
     told = "--million" if given.million else "--whole"
     for name in ("batch", "switch", "merge", "charts"):
         if whole and getattr(given, name):

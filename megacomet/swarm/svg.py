@@ -47,7 +47,7 @@ class Axis:
     label: str
     most: float
     least: float = 0.0
-    show: Callable[[float], str] = lambda value: f"{value:,g}"
+    show: Callable[[float], str] = lambda value: f"{value:,.10g}"
 
     def part(self, value: float) -> float:
         """Return where a value lies, 0 at the begin to 1 at the end; what lies outside is at the edge."""
@@ -93,14 +93,14 @@ class Chart:
     marks: Sequence[tuple[str, float]] = ()
 
 
-def linear_axis(label: str, most: float, show: Callable[[float], str] = lambda value: f"{value:,g}") -> Axis:
+def linear_axis(label: str, most: float, show: Callable[[float], str] = lambda value: f"{value:,.10g}") -> Axis:
     """Return an axis that ends at a round number from `most` on."""
     most = most if most > 0 else 1.0
     return Axis(label, math.ceil(most / _step(most) - 1e-9) * _step(most), show=show)
 
 
 def logarithmic_axis(
-    label: str, least: float, most: float, show: Callable[[float], str] = lambda value: f"{value:,g}"
+    label: str, least: float, most: float, show: Callable[[float], str] = lambda value: f"{value:,.10g}"
 ) -> Axis:
     """Return an axis from a power of ten to a power of ten, around both."""
     first = math.floor(math.log10(least) + 1e-9)
@@ -192,18 +192,24 @@ def _marks(chart: Chart) -> Iterator[str]:
 
 
 def _path(chart: Chart, number: int, line: Line) -> str:
-    places = [place(chart, x, y) for x, y in line.points]
-    words: list[str] = []
-    last = ("", "")
-    for n, (x, y) in enumerate(places):
-        told = (f"{x:.1f}".removesuffix(".0"), f"{y:.1f}".removesuffix(".0"))
-        if n and told[1] == last[1] and n + 1 < len(places) and f"{places[n + 1][1]:.1f}".removesuffix(".0") == told[1]:
+    """Return a line, each of its points told by how far it lies from the one before: that is half as long."""
+    points = [place(chart, x, y) for x, y in line.points]
+    tenths = [(round(10 * x), round(10 * y)) for x, y in points]
+    (x, y), *rest = tenths
+    words = [f"M{_written(x)} {_written(y)}"]
+    for n, (next_x, next_y) in enumerate(rest):
+        if next_y == y and n + 1 < len(rest) and rest[n + 1][1] == y:
             continue  # in the middle of what is level
-        if n and line.steps and told[1] != last[1]:
-            words.append(f"H{told[0]}")
-        words.append(f"{'L' if n else 'M'}{told[0]} {told[1]}")
-        last = told
+        if line.steps and next_y != y:
+            words.append(f"h{_written(next_x - x)}v{_written(next_y - y)}")
+        else:
+            words.append(f"l{_written(next_x - x)} {_written(next_y - y)}")
+        x, y = next_x, next_y
     return f'<path class="l{number}"{_dash(number)} d="{"".join(words)}"/>'
+
+
+def _written(tenths: int) -> str:
+    return f"{tenths / 10:g}"
 
 
 def _dash(number: int) -> str:
