@@ -83,7 +83,7 @@ def test_lines() -> None:
         "idle 1.0 %, with pushes 20.0 % of a processor",
         "18,500 connections lost with a worker, all back after 1.9 s",
         "420 MB, after a message to each",
-        "1 of the doctor's checks is low: net.core.somaxconn is 128",
+        "doctor: low  net.core.somaxconn is 128",
     ):
         assert told in page
 

@@ -20,9 +20,12 @@ from megacomet.swarm.sources import PORTS_USED
 SPARE_DESCRIPTORS: Final = 100
 #: Below this one process connects as fast as two.
 CLIENTS_WORTH_A_PROCESS: Final = 5_000
-#: Memory of a client in the load client's processes, and of such a process with the one that gathers.
-CLIENT_BYTES: Final = 64
-CLIENT_PROCESS_BYTES: Final = 8_000_000
+#: Memory of a client, of a process of clients, and of the processes that gather and push (PSS after a message to each,
+#: 2026-11-28): `megacomet swarm --whole --hold 3` with `--processes 1 --clients 2000` had 24.7 MB, with 18,000 clients
+#: 26.6 MB, and with `--processes 4 --clients 2000` 35.3 MB.
+CLIENT_BYTES: Final = 118
+CLIENT_PROCESS_BYTES: Final = 3_600_000
+GATHERING_BYTES: Final = 21_000_000
 #: The process that gathers, the one that keeps the server, the publishers, manager and zygote.
 OTHER_PROCESSES: Final = 8
 
@@ -107,7 +110,7 @@ def fitted(wanted: int, limits: Limits, server: Settings | None) -> Shape:
 def needed_bytes(clients: int, limits: Limits, server: Settings | None) -> int:
     """Return the memory that so many clients take, and the server if it is the run's own; never falls."""
     _, processes = processes_for(clients, limits.descriptors, limits.cores)
-    ours = clients * (CLIENT_BYTES + SOCKET_BYTES) + processes * CLIENT_PROCESS_BYTES
+    ours = GATHERING_BYTES + processes * CLIENT_PROCESS_BYTES + clients * (CLIENT_BYTES + SOCKET_BYTES)
     if server is None:
         return ours
     theirs = process_bytes(clients, _workers(clients, limits, server)) + server.store_bytes

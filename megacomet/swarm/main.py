@@ -38,12 +38,10 @@ def _report(options: Options) -> Report:
     if options.bound:
         print(f"{options.clients:,} of {options.wanted:,} clients fit: {options.bound}", file=sys.stderr)
     sources = len(options.sources_of(0))
-    print(
-        f"{len(options.indexes):,} clients in {options.processes} processes"
-        + (f", each from {sources} source addresses" if sources else "")
-        + (f", own server with {options.server_workers} workers" if options.own_server else ""),
-        file=sys.stderr,
-    )
+    shape = f"{len(options.indexes):,} clients, processes: {options.processes}"
+    shape += f", source addresses of each: {sources}" if sources else ""
+    shape += f", workers of the own server: {options.server_workers}" if options.own_server else ""
+    print(shape, file=sys.stderr)
     return WholeRun(options).run()
 
 

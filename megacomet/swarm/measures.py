@@ -143,9 +143,7 @@ class Measures:
         """
         if self.bound:
             yield f"fits         {clients:,} of {self.wanted:,} clients that were asked for: {self.bound}"
-        if self.low:
-            count = f"{len(self.low)} of the doctor's checks {'is' if len(self.low) == 1 else 'are'} low"
-            yield f"low          {count}: {'; '.join(self.low)}"
+        yield from (f"doctor: low  {line}" for line in self.low)
         if self.counted[0] >= 0:
             again = f", {self.counted[1]:,} at the end" if self.counted[1] >= 0 else ""
             yield f"by server    {self.counted[0]:,} connections when all were held{again}"

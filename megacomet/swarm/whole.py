@@ -93,6 +93,8 @@ class WholeRun(Run):
             self._enter(stage)
             act()
         self._end_pushing()
+        if (lost := self._sum("dropped") - max(0, self._lost)) and not self._stops:
+            self._troubles.append(f"{lost:,} connections lost that no killed worker had")
         if self._interrupts:
             self._troubles.append(f"interrupted at the stage {self._stage!r}")
         if self._swarm:
@@ -155,8 +157,12 @@ class WholeRun(Run):
     def _lose_a_worker(self) -> None:
         """Kill the own server's worker that has most clients, and wait until they are back; then push no more."""
         options = self._options
-        victim = asking.busiest_worker(options.push_address, options.key) if self._keeper is not None else None
-        if victim is not None and victim[0] in self._meter.pids:
+        if self._keeper is None:
+            return
+        victim = asking.busiest_worker(options.push_address, options.key)
+        if victim is None or victim[0] not in self._meter.pids:
+            self._troubles.append("no worker was killed: the server did not tell which one has clients")
+        else:
             dropped, errors = self._sum("dropped"), self._push_errors()
             for child in self._swarm:
                 child.command(pipes.FAILING)

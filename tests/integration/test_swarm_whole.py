@@ -21,7 +21,7 @@ import pytest
 
 from megacomet.swarm.main import main
 from megacomet.swarm.whole import END, HOLD, STAGES
-from tests.integration.server import START_S, STOP_S, UNIT_S
+from tests.integration.server import START_S, STOP_S, UNIT_S, Server
 
 #: By which the processes of one run are found: each inherits its folder for temporary files.
 _FOLDER: Final = "TMPDIR"
@@ -29,6 +29,7 @@ _RUN: Final = (
     *("--whole", "--clients", "300", "--server-workers", "2", "--hold", "1", "--settle", "0.2", "--push-rate", "200"),
     *("--mix", "sse=2,ws=1,poll=2,script=1"),
 )
+_ELSEWHERE: Final = ("--whole", "--clients", "100", "--hold", "0.4", "--settle", "0", "--push-rate", "100")
 #: The signal that a run is sent at each of its stages.
 _SIGNALS: Final = dict(zip(STAGES, itertools.cycle((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)), strict=False))
 
@@ -204,6 +205,24 @@ def test_keeper_that_dies(tmp_path: Path) -> None:
         report = running.report()
         running.assert_gone(port)
     assert report["problems"][0] == "the process that keeps the server has died"
+
+
+def test_another_s_server(tmp_path: Path) -> None:
+    """With an address it is that server's whole run: nobody is killed, and only our own side is measured."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with Server(tmp_path / "state") as server, run(temporary, *_ELSEWHERE, *_at(server), "--json") as running:
+        report = running.report()
+        running.assert_gone(0)
+    measures = report["measures"]
+    assert report["problems"] == []
+    assert (measures["counted"], measures["lost"], measures["server_processes"]) == ([100, -1], -1, 0)
+    assert set(measures["figures"]) == {"kernel_bytes_each", "load_bytes_each"}
+    assert report["heard"] == 100
+
+
+def _at(server: Server) -> tuple[str, ...]:
+    return "--url", f"http://127.0.0.1:{server.port}", "--key-file", str(server.state_dir / "api-key")
 
 
 def test_port_that_is_taken(tmp_path: Path) -> None:
