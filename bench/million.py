@@ -17,7 +17,7 @@ def run(options: Options) -> list[Figure]:
         # What was not reached is a figure of the report, not the end of it.
         report = swarm.report()
     measures = report["measures"]
-    marks, reached = measures["marks"], report["reach"]
+    marks, reached, verdict = measures["marks"], report["reach"], report["verdict"]
     if not {"held", "reached"} <= set(marks):
         raise RuntimeError(f"the run ended early: {'; '.join(report['problems'])}")
     held = marks["held"]
@@ -36,5 +36,5 @@ def run(options: Options) -> list[Figure]:
         all_of("still waiting", report["waiting"], clients),
         Figure("connections lost with a killed worker", measures["lost"], "", detail=f"back in {measures['back_s']} s"),
         Figure("connections lost besides", report["dropped"] - max(0, measures["lost"]), ""),
-        all_of("messages lost", report["lost"], 0),
+        all_of("acknowledged messages delivered", verdict["acknowledged"] - verdict["lost"], verdict["acknowledged"]),
     ]

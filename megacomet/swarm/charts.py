@@ -113,8 +113,8 @@ def arrived(histogram: Histogram) -> list[tuple[float, float]]:
 
 
 def _stages(measures: Measures) -> list[tuple[str, float]]:
-    """Return those that the seconds tell of; a part of the run that had no time is left out."""
-    return [(name, at) for name, at in measures.stages if at > 0]
+    """Return those that begin visibly after the first client."""
+    return [(name, at) for name, at in measures.stages if at > _end(measures) / 100]
 
 
 def _scaled(points: Sequence[tuple[float, float]], unit: float) -> list[tuple[float, float]]:

@@ -68,7 +68,7 @@ class Run:
                 self._phases()
             finally:
                 for child in self._children():
-                    child.reap()
+                    self._reap(child)
                 self._ended()
         return judging.report(
             self._options,
@@ -173,6 +173,11 @@ class Run:
         self._at[child.reports] = child
         self._poll.register(child.reports, select.POLLIN)
         return child
+
+    def _reap(self, child: processes.Child) -> None:
+        if not child.ended:
+            self._poll.unregister(child.reports)
+        child.reap()
 
     def _pushing(self) -> list[processes.Child]:
         return [c for c in (self._publisher, self._batch, self._rooms) if c is not None]

@@ -167,7 +167,8 @@ class WholeRun(Run):
             for child in self._swarm:
                 child.command(pipes.FAILING)
             began = time.monotonic()
-            os.kill(victim[0], signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+                os.kill(victim[0], signal.SIGKILL)
             end = began + options.drain_s
             self._until(lambda: (self._sum("dropped") > dropped and self._all_wait()) or time.monotonic() > end)
             self._back_s = time.monotonic() - began
@@ -255,7 +256,7 @@ class WholeRun(Run):
         while not keeper.ended and time.monotonic() < end:
             self._gather(0.1, live=False)
         told = self._told()
-        keeper.reap()
+        self._reap(keeper)
         if keeper.final is None and told:  # it was killed, or hangs
             if "pid" in told:
                 with contextlib.suppress(ProcessLookupError):

@@ -160,7 +160,7 @@ def test_interrupted(tmp_path: Path) -> None:
 
     def interrupt(running: Running, stage: str) -> None:
         port = running.port()
-        running.process.send_signal(_SIGNALS[stage])
+        os.killpg(running.process.pid, _SIGNALS[stage])  # as a terminal does: the clients get it too
         report = running.report()
         running.assert_gone(port)
         assert report["interrupted"], stage
