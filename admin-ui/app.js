@@ -12,6 +12,7 @@ import { Channel } from "./pages/channel.js";
 import { Channels } from "./pages/channels.js";
 import { Client } from "./pages/client.js";
 import { Clients } from "./pages/clients.js";
+import { Doctor } from "./pages/doctor.js";
 import { Events } from "./pages/events.js";
 import { Overview } from "./pages/overview.js";
 import { Settings } from "./pages/settings.js";
@@ -32,6 +33,7 @@ const PAGES = {
   broadcasts: [Broadcasts],
   events: [Events],
   audit: [Audit],
+  doctor: [Doctor],
   settings: [Settings],
 };
 

@@ -16,7 +16,7 @@ import { toast, Toasts } from "./ui/toasts.js";
 
 const PLACES = [
   ["", "Overview"], ["channels", "Channels"], ["clients", "Clients"], ["workers", "Workers"], ["broadcasts", "Broadcasts"],
-  ["events", "Events"], ["audit", "Audit"], ["settings", "Settings"],
+  ["events", "Events"], ["audit", "Audit"], ["doctor", "Doctor"], ["settings", "Settings"],
 ];
 
 /** Phase of live.js -> tone and word. */

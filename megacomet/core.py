@@ -19,6 +19,7 @@ from megacomet.console.assembly import Membership, make_console
 from megacomet.listeners import Listeners
 from megacomet.manager.adoption import Adoption, highest_descriptor
 from megacomet.manager.broadcasts import Broadcasts
+from megacomet.manager.checkup import Checkup
 from megacomet.manager.events import Events
 from megacomet.manager.links import Links
 from megacomet.manager.live import Live, Shown
@@ -116,9 +117,8 @@ def make_core(
         ground: what all stands on.
         stats: gives the server's numbers.
     """
-    store = _make_store(settings)
+    store, manager = _make_store(settings), Manager()
     router = Router(store, Directory())
-    manager = Manager()
     links = manager.links = _make_links(reactor, router, manager, ground)
     events = Events(secrets.token_hex(4), time.time)
     workforce = Workforce(manager, ground.listeners, events.tell, time.monotonic)
@@ -142,6 +142,7 @@ def make_core(
             events=events,
             tap=Tapping(store, time.time),
             sources=sources,
+            doctor=Checkup(settings, manager, time.monotonic),
             metrics=Page(lambda: readings(measured), time.monotonic),
             console=make_console(ground.membership, ground.access.keys, ground.access.audit, time.time, time.monotonic),
             live=live,

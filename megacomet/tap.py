@@ -34,9 +34,6 @@ from megacomet.api.stats import Stats
 from megacomet.binding import bind_all, cannot_listen, refuse_taken
 from megacomet.console.assembly import Membership
 from megacomet.core import Ground, make_core
-from megacomet.doctor.finding import Aim
-from megacomet.doctor.readings import Files
-from megacomet.doctor.report import warnings
 from megacomet.errors import StartError
 from megacomet.hangup import Hangup, foreground_terminal
 from megacomet.logs import LogRelay
@@ -122,8 +119,7 @@ class Server(MultiService):
         cores = len(os.sched_getaffinity(0))
         workers = workers_for(settings.workers, settings.capacity, limit, cores)
         if settings.capacity:
-            for low in warnings(Files(), Aim(settings.capacity, workers, settings, cores=cores)):
-                self._log.warn("{low}", low=low)
+            self._look_at_the_machine(workers, cores)
         state = prepare(settings.state_dir, self._uid, self._gid)
         try:
             access = Access(settings, time.time, self._uid, self._gid)
@@ -140,6 +136,16 @@ class Server(MultiService):
             self._log.info("{workers} workers of an earlier manager are taken over", workers=found.workers)
         inherited = found is not None
         return Ground(state, access, membership, workers, limit, listeners, nonce, inherited, identity, self._started)
+
+    def _look_at_the_machine(self, workers: int, cores: int) -> None:
+        """Warn of what is too low for the capacity that was asked for."""
+        # What is imported stays in memory: who asks for no capacity does without.
+        from megacomet.doctor.finding import Aim
+        from megacomet.doctor.readings import Files
+        from megacomet.doctor.start import warnings
+
+        for low in warnings(Files(), Aim(self._settings.capacity, workers, self._settings, cores=cores)):
+            self._log.warn("{low}", low=low)
 
     def _refuse(self, error: StartError) -> NoReturn:
         """End the start with one line, not a traceback; twistd removes its pid file and tells who waits for it."""

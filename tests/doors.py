@@ -156,6 +156,35 @@ class FakeManager:
         )
 
 
+class FakeDoctor:
+    """Has found what the test says."""
+
+    def __init__(self) -> None:
+        check = {"about": "Queues", "name": "net.core.somaxconn", "value": "128", "needs": "260", "state": "low"}
+        check |= {
+            "why": "A queue.",
+            "source": "kernel docs",
+            "change": "sysctl -w net.core.somaxconn=260",
+            "most": None,
+        }
+        told = {"connections": 1000, "workers": 2, "process_bytes": {"poll": 1, "sse": 2, "ws": 3}, "store_bytes": 4}
+        told |= {"kernel_bytes": 5, "under_way_bytes": 6, "total_bytes": 18, "room_bytes": None, "fits": 2000}
+        trace = {"where": "kernel log", "what": "It was full.", "count": 3, "do": "raise it", "last": "full"}
+        self.found: dict[str, Any] = {
+            "connections": 1000,
+            "workers": 2,
+            "fine": False,
+            "checks": [check],
+            "kernel_log": True,
+            "forecast": {**told, "first_bound": "memory"},
+            "traces": [trace],
+        }
+
+    def look(self) -> dict[str, Any]:
+        """Return it."""
+        return self.found
+
+
 class FakeLive:
     """Figures that are other ones when the test says so.
 
@@ -547,6 +576,7 @@ class Doors:
         self.events = Events("boot", lambda: 784111777.0)
         self.metrics = FakePage()
         self.live = FakeLive()
+        self.doctor = FakeDoctor()
         self.tap = FakeTap()
         of_settings = Settings(**{"state_dir": "/nowhere"} | settings)
         keys = self.keys = Keys([(KEY, "admin"), (PUSH_KEY, "push"), (READ_KEY, "read")])
@@ -568,6 +598,7 @@ class Doors:
                 events=self.events,
                 tap=self.tap,
                 sources=dict.fromkeys(ROWS, BUILT_IN),
+                doctor=self.doctor,
                 metrics=self.metrics,
                 console=Console(PAGES, self.sessions, keys, self.audit, self.clock.seconds, self.clock.seconds),
                 live=self.live,

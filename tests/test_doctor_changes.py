@@ -232,6 +232,32 @@ class Killed(BaseException):
     """Ends everything at once, as kill -9 does."""
 
 
+def test_a_value_that_the_kernel_refuses(machine: Machine) -> None:
+    """Writing it fails: the error names the sysctl, and what was done before is undone."""
+    todo = planned(machine)
+    path = machine.root / "proc/sys/vm/min_free_kbytes"
+    path.unlink()
+    path.symlink_to("/dev/full")  # reading it never ends either
+    with pytest.raises(ChangeError, match=r"proc/sys/vm/min_free_kbytes: No space left on device"):
+        make(machine.root, todo)
+    path.unlink()
+    assert machine.live("net.core.somaxconn") == "128"
+    assert not (machine.root / SYSCTLS).exists()
+
+
+def test_a_disk_that_fails(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What did not reach the disk is not done, and the file that was begun goes."""
+    before = tree(machine)
+
+    def fsync(_fd: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(ChangeError, match=r"60-megacomet.*: Input/output error$"):
+        make(machine.root, planned(machine))
+    assert tree(machine) == before
+
+
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_killed_half_way(machine: Machine, at: int) -> None:
     """What was killed at any file can be taken back, and done again."""

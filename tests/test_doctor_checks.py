@@ -13,7 +13,7 @@ from megacomet import binding, listeners
 from megacomet.doctor import descriptors, memory, ports, queues, tcp
 from megacomet.doctor.checks import CHECKS, examine
 from megacomet.doctor.costs import DEAREST, WORKERS_MOST, needed_bytes, room_of, workers_of
-from megacomet.doctor.finding import FINE, FIXED, LOW, STATES, UNKNOWN, Aim, Finding
+from megacomet.doctor.finding import FINE, FIXED, LOW, STATES, UNKNOWN, Aim, Finding, Held
 from megacomet.rlimits import connections_per_worker
 from megacomet.settings import ROWS, Settings
 from tests.machines import FILES, LIMITS, MILLION, Machine, sysctl
@@ -166,7 +166,7 @@ def test_files_of_the_system(machine: Machine) -> None:
     assert found.most == 498_000
     for number in range(300):
         machine.write(f"proc/77/fd/{number}", "")
-    aim = Aim(MILLION, 8, Settings(), pids=(77, 78))
+    aim = Aim(MILLION, 8, Settings(), held=memory.held_by(machine.files, (77, 78)))
     assert descriptors.file_max(machine.files, aim).sysctls == {"fs.file-max": "1501700"}
 
 
@@ -365,7 +365,7 @@ def test_memory(machine: Machine) -> None:
     found = look(machine, memory.memory)
     assert (found.state, found.value, found.needs) == (FIXED, "4,096 MB to be had", "5,581 MB")
     machine.write("proc/77/smaps_rollup", "Rss: 9 kB\nPss:             1500000 kB\n")
-    aim = Aim(MILLION, 54, Settings(), pids=(77,))
+    aim = Aim(MILLION, 54, Settings(), held=memory.held_by(machine.files, (77,)))
     assert memory.memory(machine.files, aim).state == FINE
 
 
@@ -401,7 +401,7 @@ def test_overcommit(machine: Machine) -> None:
     machine.write("proc/meminfo", "CommitLimit: 1000 kB\nCommitted_AS: 5000 kB\n")
     found = look(machine, memory.overcommit)
     assert (found.state, found.value) == (LOW, "2, 0 MB left")
-    assert memory.overcommit(machine.files, Aim(MILLION, 54, Settings(), pids=(1,))).state == FINE
+    assert memory.overcommit(machine.files, Aim(MILLION, 54, Settings(), held=Held(5, 5))).state == FINE
     machine.write("proc/meminfo", "")
     assert look(machine, memory.overcommit).state == UNKNOWN
 

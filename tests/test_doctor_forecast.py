@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from megacomet.doctor import costs
 from megacomet.doctor.forecast import MOST, forecast, most_in
-from megacomet.doctor.report import aim_of, make_report, warnings
+from megacomet.doctor.report import aim_of, make_report
+from megacomet.doctor.start import warnings
 from megacomet.model import room
 from megacomet.settings import Settings
 from tests.machines import LIMITS, MILLION, Machine
@@ -99,17 +100,19 @@ def test_how_many_when_nobody_says(machine: Machine) -> None:
 def test_the_running_server(machine: Machine) -> None:
     """Its limits count, not those of who asks."""
     machine.write("proc/77/limits", LIMITS.format(hard="1048576"))
-    aim = aim_of(machine.files, Settings(), MILLION, 2, "77", (77,))
+    aim = aim_of(machine.files, Settings(), MILLION, 2, "77")
     assert aim.workers == 2
 
 
 def test_report(machine: Machine) -> None:
     """All of it is JSON, and what is low makes it not fine."""
     machine.set(net__core__somaxconn=128)
+    machine.write("proc/vmstat", "oom_kill 3\n")
     report = make_report(machine.files, machine.aim(), None)
     told = json.loads(json.dumps(report.as_object()))
     assert told["fine"] is False
     assert told["kernel_log"] is False
+    assert [(one["where"], one["count"]) for one in told["traces"]] == [("oom_kill in /proc/vmstat", 3)]
     assert [one["name"] for one in told["checks"] if one["state"] != "fine"] == ["net.core.somaxconn"]
     assert told["forecast"]["fits"] == report.forecast.most
     assert [one.name for one in report.low] == ["net.core.somaxconn"]

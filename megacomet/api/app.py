@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from werkzeug.exceptions import MethodNotAllowed, NotFound
 
-from megacomet.api import broadcasting, operations, workers
+from megacomet.api import broadcasting, doctor, operations, workers
 from megacomet.api.acts import act
 from megacomet.api.audit_pages import AuditPages
 from megacomet.api.broadcasts import Broadcasts, wants_estimate
@@ -88,6 +88,7 @@ class Api:
         tails: Tails,
         scrapes: Scrapes,
         config: bytes,
+        checkup: doctor.IDoctor,
         live: ILive,
         audit_pages: AuditPages,
     ) -> None:
@@ -102,6 +103,7 @@ class Api:
         self._tails = tails
         self._scrapes = scrapes
         self._config = config
+        self._doctor = checkup
         self._live = live
         self._audit_pages = audit_pages
 
@@ -214,6 +216,11 @@ class Api:
     def config(self, request: Request) -> None:
         """Tell the settings in force, and where they came from."""
         request.reply(200, self._config)
+
+    @_door(app, operations.READ_DOCTOR)
+    def doctor(self, request: Request) -> None:
+        """Tell what the machine allows."""
+        request.reply(200, doctor.look(self._doctor))
 
     @_door(app, operations.FOLLOW_EVENTS)
     def events(self, request: Request) -> Deferred[None] | None:

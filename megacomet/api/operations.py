@@ -41,6 +41,7 @@ from megacomet.wire.answers import (
 from megacomet.wire.batch import MAX_BATCH_ERRORS
 from megacomet.wire.cutoff import CUT_OFF_RULES, CutOffBody
 from megacomet.wire.described import AFTER_RULES, Channel, Client
+from megacomet.wire.doctor import DoctorReport
 from megacomet.wire.live import LiveFrame, TrendList
 from megacomet.wire.push import BATCH_PATH, BATCH_TYPES, PUSH_PATH, PUSH_RULES, PUSH_TYPES, PushBody
 from megacomet.wire.requests import JSON
@@ -266,6 +267,17 @@ READ_CONFIG: Final = Operation(
     "Secrets are hidden.",
     (Answer(200, "All settings", Config),),
 )
+READ_DOCTOR: Final = Operation(
+    "readDoctor",
+    "GET",
+    "/api/doctor",
+    READ,
+    SERVER,
+    "Tell what the machine allows, and what stands in the way",
+    "For the setting `capacity`, or else for as many connections as the workers' descriptors allow. It is looked at "
+    "once in 5 s at most.",
+    (Answer(200, "What was found", DoctorReport),),
+)
 FOLLOW_EVENTS: Final = Operation(
     "followEvents",
     "GET",
@@ -365,6 +377,6 @@ OPERATIONS: Final = (
     *(READ_CLIENT, DISCONNECT),
     *BROADCAST_OPERATIONS,
     *(LIST_WORKERS, RESTART, DRAIN, UNDRAIN),
-    *(READ_STATS, READ_TRENDS, READ_CONFIG, FOLLOW_EVENTS, READ_AUDIT),
+    *(READ_STATS, READ_TRENDS, READ_CONFIG, READ_DOCTOR, FOLLOW_EVENTS, READ_AUDIT),
     *(DESCRIBE, DOCS, METRICS, HEALTH, READINESS),
 )

@@ -25,6 +25,7 @@ from megacomet.api.broadcasts import Broadcasts, IBroadcasts
 from megacomet.api.channel import Channel
 from megacomet.api.channels import Channels, IChannels
 from megacomet.api.clients import IClients
+from megacomet.api.doctor import IDoctor
 from megacomet.api.events import IEvents, Readers
 from megacomet.api.health import IReadiness
 from megacomet.api.live import ILive
@@ -193,6 +194,7 @@ class Behind:
         events: what happens.
         tap: what is published.
         sources: where each of the settings came from.
+        doctor: looks at the machine.
         metrics: the page of the metrics.
         console: answers under `/console`.
         live: the figures that a console shows.
@@ -210,6 +212,7 @@ class Behind:
     events: IEvents
     tap: ITap
     sources: Mapping[str, str]
+    doctor: IDoctor
     metrics: IPage
     console: IConsole
     live: ILive
@@ -238,6 +241,7 @@ def make_site(settings: Settings, behind: Behind, reactor: IReactorTime) -> Site
         tails,
         Scrapes(behind.metrics, settings.metrics_open),
         config_json(settings, behind.sources),
+        behind.doctor,
         behind.live,
         behind.audit_pages,
     )

@@ -19,6 +19,7 @@ from megacomet.cli.text import safe
 from megacomet.doctor.changes import DROP_IN, LIMITS, make, plan, take_back
 from megacomet.doctor.forecast import MOST
 from megacomet.doctor.kernel_log import kernel_messages
+from megacomet.doctor.memory import held_by
 from megacomet.doctor.readings import Files
 from megacomet.doctor.report import Report, aim_of, make_report
 from megacomet.errors import ChangeError
@@ -82,7 +83,7 @@ def _look(files: Files, settings: Settings, capacity: int, log: Sequence[str] | 
     here = local.look(settings.state_dir)
     cores = len(os.sched_getaffinity(0))
     process = str(here.manager.pid) if here.manager is not None else "self"
-    aim = aim_of(files, settings, capacity, cores, process, tuple(_pids(here)))
+    aim = aim_of(files, settings, capacity, cores, process, held_by(files, tuple(_pids(here))))
     return make_report(files, aim, log)
 
 

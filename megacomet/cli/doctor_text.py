@@ -43,7 +43,11 @@ def lines(report: Report, is_long: bool) -> Iterator[str]:
 
 def _headline(report: Report) -> str:
     low = len(report.low)
-    told = "nothing stands in the way" if not low else f"{low} of {len(list(report.all()))} checks are low"
+    told = (
+        "nothing stands in the way"
+        if not low
+        else f"{low} of {len(list(report.all()))} checks {'is' if low == 1 else 'are'} low"
+    )
     workers = report.aim.workers
     on = f"{count(report.aim.connections)} connections on {count(workers)} worker{'' if workers == 1 else 's'}"
     return f"{on}: {told}"
@@ -105,4 +109,6 @@ def _trace(trace: Trace) -> Iterator[str]:
     yield from _wrapped(f"{count(trace.count)} x {trace.what} ({trace.where})")
     if trace.last:
         yield from textwrap.wrap(safe(trace.last), _COLUMNS, initial_indent=4 * " ", subsequent_indent=4 * " ")
-    yield safe(f"{2 * _INDENT}-> {trace.do}")
+    yield from textwrap.wrap(
+        f"-> {trace.do}", _COLUMNS, initial_indent=2 * _INDENT, subsequent_indent=2 * _INDENT + 3 * " "
+    )

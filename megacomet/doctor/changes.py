@@ -153,7 +153,7 @@ def _put_back(root: Path, path: str, text: str | None) -> Callable[[], None]:
 
 def _set_back(root: Path, name: str, value: str | None) -> Callable[[], None]:
     def set_back() -> None:
-        if value is not None and " ".join((root / sysctl_path(name)).read_text().split()) != value:
+        if value is not None and _live(Files(root), name) != value:
             set_live(root, name, value)
 
     return set_back

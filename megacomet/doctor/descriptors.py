@@ -20,7 +20,7 @@ _ENDLESS: Final = 1 << 63
 NOFILE: Final = "open files (RLIMIT_NOFILE)"
 _NOFILE_WHY: Final = (
     "Each connection is an open file of a worker, and a worker stops to accept {reserve} below its limit; "
-    "there are at most {most} workers."
+    "more than {most} workers, the bound of that setting, are not reckoned with."
 )
 _EPOLL_WHY: Final = (
     "Each connection is watched by epoll, and so many watches a user may have; the kernel's own value is 4 % of memory."
@@ -98,14 +98,9 @@ def file_max(files: Files, aim: Aim) -> Finding:
     value, counts = files.number(path), files.numbers("proc/sys/fs/file-nr", 3)
     if value is None:
         return unknown(files, name, path, why, FS)
-    others = max(0, (counts[0] if counts else 0) - files_of(files, aim))
+    others = max(0, (counts[0] if counts else 0) - aim.held.files)
     need = aim.connections + OWN_FILES + others
     return at_least(files, name, value, need, why, FS, most=max(0, value - OWN_FILES - others))
-
-
-def files_of(files: Files, aim: Aim) -> int:
-    """Return how many files the processes of the running server have open, as far as the system tells."""
-    return sum(len(files.names(f"proc/{pid}/fd")) for pid in aim.pids)
 
 
 def epoll_watches(files: Files, aim: Aim) -> Finding:

@@ -25,6 +25,19 @@ RESULTS: Final = "bench/RESULTS.md"
 
 
 @attrs.frozen
+class Held:
+    """What a server that runs has taken already, and what is therefore room for it.
+
+    Attributes:
+        memory_bytes: of its processes.
+        files: that they have open, most of them connections.
+    """
+
+    memory_bytes: int = 0
+    files: int = 0
+
+
+@attrs.frozen
 class Aim:
     """What is to be held, and by whom.
 
@@ -33,7 +46,7 @@ class Aim:
         workers: processes that share them.
         settings: of the server.
         process: whose limits count: the number of the running manager, or "self".
-        pids: the processes of the running server; what they hold is room for it.
+        held: what the running server has; nothing: none runs.
         cores: processors.
     """
 
@@ -41,7 +54,7 @@ class Aim:
     workers: int
     settings: Settings
     process: str = "self"
-    pids: tuple[int, ...] = ()
+    held: Held = Held()
     cores: int = 1
 
 

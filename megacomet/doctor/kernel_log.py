@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -55,12 +54,27 @@ def _records(device: Path) -> Iterator[bytes]:
 
 
 def _by_syslog() -> list[str]:
-    libc = ctypes.CDLL(None, use_errno=True)
-    size = libc.klogctl(_SIZE, None, 0)
+    import ctypes  # it is large, and hardly anybody comes here
+
+    return by_syslog(ctypes.CDLL(None, use_errno=True).klogctl)
+
+
+def by_syslog(klogctl: Callable[..., int]) -> list[str]:
+    """Return the messages that syslog(2) tells.
+
+    Args:
+        klogctl: the call, as the C library has it.
+
+    Raises:
+        OSError: it refuses.
+    """
+    import ctypes
+
+    size = klogctl(_SIZE, None, 0)
     if size < 0:
         raise OSError(ctypes.get_errno(), "syslog(2)")
     buffer = ctypes.create_string_buffer(size)
-    length = libc.klogctl(_READ_ALL, buffer, size)
+    length = klogctl(_READ_ALL, buffer, size)
     if length < 0:
         raise OSError(ctypes.get_errno(), "syslog(2)")
     return plain_messages(buffer.raw[:length].decode("utf-8", "replace"))

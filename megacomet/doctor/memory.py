@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Final
 
 from megacomet.doctor import groups
 from megacomet.doctor.costs import COMMIT_BYTES, MANAGER_COMMIT_BYTES, PING_S, SOCKET_BYTES, needed_bytes
-from megacomet.doctor.descriptors import files_of
 from megacomet.doctor.finding import (
     FIXED,
     LOW,
@@ -16,6 +16,7 @@ from megacomet.doctor.finding import (
     VM,
     Aim,
     Finding,
+    Held,
     at_least,
     fine,
     grouped,
@@ -67,16 +68,21 @@ def available_bytes(files: Files, process: str = "self") -> int | None:
     return min([found, *(limit.left for limit in groups.memory_limits(files, process))])
 
 
-def held_bytes(files: Files, aim: Aim) -> int:
+def held_by(files: Files, pids: Sequence[int]) -> Held:
+    """Return what the processes of a server have, as far as the system tells."""
+    shares = (kilobytes(files.text(f"proc/{pid}/smaps_rollup"), "Pss") or 0 for pid in pids)
+    return Held(sum(shares), sum(len(files.names(f"proc/{pid}/fd")) for pid in pids))
+
+
+def _held_bytes(aim: Aim) -> int:
     """Return what the running server has taken already, its sockets in the kernel too."""
-    shares = (kilobytes(files.text(f"proc/{pid}/smaps_rollup"), "Pss") or 0 for pid in aim.pids)
-    return sum(shares) + SOCKET_BYTES * files_of(files, aim)
+    return aim.held.memory_bytes + SOCKET_BYTES * aim.held.files
 
 
 def room_bytes(files: Files, aim: Aim) -> int | None:
     """Return what the server may take in all; None: the system does not tell."""
     available = available_bytes(files, aim.process)
-    return None if available is None else available + held_bytes(files, aim)
+    return None if available is None else available + _held_bytes(aim)
 
 
 def memory(files: Files, aim: Aim) -> Finding:
@@ -124,7 +130,7 @@ def overcommit(files: Files, aim: Aim) -> Finding:
         return unknown(files, name, MEMINFO, _OVERCOMMIT_WHY, VM)
     left = max(0, limit - used)
     need = MANAGER_COMMIT_BYTES + (aim.workers + 1) * COMMIT_BYTES
-    if aim.pids:  # a server that runs has reserved it
+    if aim.held.files:  # a server that runs has reserved it
         return fine(name, "2", _OVERCOMMIT_WHY, VM)
     told, needs = f"2, {megabytes(left)} left", megabytes(need)
     if left >= need:
@@ -140,7 +146,7 @@ def group_memory(files: Files, aim: Aim) -> Finding:
     if narrowest is None:
         return fine(name, "no limit", _GROUP_WHY, source)
     need = needed_bytes(aim.connections, aim.workers, aim.settings)
-    room = narrowest.left + held_bytes(files, aim)
+    room = narrowest.left + _held_bytes(aim)
     value = f"{megabytes(narrowest.most)}, {megabytes(room)} to be had"
     if room >= need:
         return fine(name, value, _GROUP_WHY, source, megabytes(need))

@@ -30,10 +30,7 @@ def ports_of(settings: Settings) -> Iterator[int]:
     """Yield the ports that a server opens, as far as the settings tell."""
     endpoints = [*(settings.listen or (f"tcp:{settings.port}",)), *([settings.admin] if settings.admin else [])]
     for text in endpoints:
-        try:
-            address = address_of_endpoint(text)
-        except ValueError:
-            continue
+        address = address_of_endpoint(text)
         if address is not None and address.scheme in (HTTP, HTTPS):
             yield address.port
     if settings.classic:

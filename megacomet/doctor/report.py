@@ -10,7 +10,7 @@ import attrs
 from megacomet.doctor.checks import examine
 from megacomet.doctor.costs import room_of, workers_of
 from megacomet.doctor.descriptors import hard_limit
-from megacomet.doctor.finding import Aim, Finding
+from megacomet.doctor.finding import Aim, Finding, Held
 from megacomet.doctor.forecast import Forecast, forecast
 from megacomet.doctor.readings import Files
 from megacomet.doctor.traces import Trace, find
@@ -64,7 +64,7 @@ def aim_of(
     connections: int,
     cores: int,
     process: str = "self",
-    pids: Sequence[int] = (),
+    held: Held = Held(),  # noqa: B008 - it is frozen
 ) -> Aim:
     """Return what is asked about.
 
@@ -74,18 +74,18 @@ def aim_of(
         connections: to be held; 0: what the settings say, or else as many as the workers' descriptors allow.
         cores: processors that the server may use.
         process: see `Aim`.
-        pids: see `Aim`.
+        held: see `Aim`.
     """
     limit = hard_limit(files, process)
     wanted = connections or settings.capacity
     if limit is None:
-        return Aim(wanted, settings.workers or cores, settings, process, tuple(pids), cores)
+        return Aim(wanted, settings.workers or cores, settings, process, held, cores)
     if room_of(settings, limit, cores) < wanted:
         # The limit has to be raised, and there are no more workers than processors then.
-        return Aim(wanted, settings.workers or cores, settings, process, tuple(pids), cores)
+        return Aim(wanted, settings.workers or cores, settings, process, held, cores)
     workers = workers_of(settings, wanted, limit, cores)
     wanted = wanted or room_of(attrs.evolve(settings, workers=workers), limit, cores)
-    return Aim(wanted, workers, settings, process, tuple(pids), cores)
+    return Aim(wanted, workers, settings, process, held, cores)
 
 
 def make_report(files: Files, aim: Aim, log: Sequence[str] | None) -> Report:
@@ -100,13 +100,3 @@ def make_report(files: Files, aim: Aim, log: Sequence[str] | None) -> Report:
     everything = [finding for group in findings.values() for finding in group]
     told = forecast(files, aim, everything)
     return Report(aim, findings, told, list(find(files, log, aim.process)), log is not None)
-
-
-def warnings(files: Files, aim: Aim) -> Iterator[str]:
-    """Yield a line for each thing that is too low for the aim, for the log of a server that starts."""
-    for group in examine(files, aim).values():
-        for finding in group:
-            if finding.is_low:
-                change = f": {finding.change}" if finding.change else ""
-                needs = f", {finding.needs} needed" if finding.needs else ""
-                yield f"{finding.name} is {finding.value}{needs} for {aim.connections:,} connections{change}"

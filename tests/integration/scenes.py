@@ -34,6 +34,7 @@ PAGES: Final = {
     "broadcasts": "#/broadcasts",
     "events": "#/events",
     "audit": "#/audit",
+    "doctor": "#/doctor",
     "settings": "#/settings",
 }
 _MESSAGES: Final = 12

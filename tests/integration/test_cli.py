@@ -24,7 +24,7 @@ import pytest
 
 from megacomet import __version__
 from tests.integration import vt52
-from tests.integration.server import START_S, STOP_S, Server
+from tests.integration.server import START_S, STOP_S, Server, read_all
 
 LOOPBACK: Final = ("--port=0", "--interface=127.0.0.1")
 RUN: Final = (sys.executable, "-c", "from megacomet.cli.main import run; run()")
@@ -163,6 +163,22 @@ def test_status(server: Server) -> None:
     status, out, _ = megacomet(server.state_dir, "status")
     assert status == 0
     assert out.startswith("MegaComet ")
+
+
+def test_doctor(server: Server) -> None:
+    """The real machine is looked at, with the limits of the server that runs; the API tells of the same checks."""
+    status, out, err = megacomet(server.state_dir, "doctor", "--capacity", "1000", "--json")
+    told = json.loads(out)
+    assert (status, err) == (0 if told["fine"] else 1, "")
+    assert told["connections"] == 1000
+    assert told["forecast"]["room_bytes"] > 0
+    names = [check["name"] for check in told["checks"]]
+    head = f"GET /api/doctor HTTP/1.1\r\nHost: test\r\nConnection: close\r\nAuthorization: Bearer {server.key}\r\n\r\n"
+    with server.connect() as client:
+        client.sendall(head.encode())
+        asked = json.loads(read_all(client).partition(b"\r\n\r\n")[2])
+    assert [check["name"] for check in asked["checks"]] == names
+    assert asked["connections"] > 0
 
 
 def test_the_running_settings(server: Server) -> None:

@@ -156,6 +156,22 @@ def test_settings_in_force(tabs: Tabs) -> None:
     expect(tab.main.locator("tbody tr")).to_have_count(1)
 
 
+def test_what_the_machine_allows(tabs: Tabs, site: Site) -> None:
+    """Every check is told with its state and its reason, and how many connections fit, as the API has it."""
+    found = site.ask("GET", "/api/doctor")
+    tab = tabs.open("read", at="#/doctor")
+    tab.is_settled()
+    for about in {each["about"] for each in found["checks"]}:
+        names = [each["name"] for each in found["checks"] if each["about"] == about]
+        rows = tab.page.get_by_role("table", name=about, exact=True).locator("tbody tr")
+        expect(rows).to_have_count(len(names))
+        for row, name in zip(rows.all(), names, strict=True):
+            expect(row).to_contain_text(name)
+    queue = next(each for each in found["checks"] if each["name"] == "net.core.somaxconn")
+    tab.sees(queue["why"])
+    tab.sees(f"first bound: {found['forecast']['first_bound']}")
+
+
 def test_a_key_for_reading_has_no_buttons(tabs: Tabs, site: Site) -> None:
     """Who may only look sees the workers and nothing to press, and is refused when asking all the same."""
     tab = tabs.open("read", at="#/workers")

@@ -321,6 +321,16 @@ def test_a_killed_manager(tmp_path: Path) -> None:
         first.kill_all()
 
 
+def test_a_machine_that_is_too_small_is_told_at_the_start(tmp_path: Path) -> None:
+    """A capacity that no machine has is warned of before the server is ready, with what is needed; then it serves."""
+    options = ("--port=0", "--interface=127.0.0.1", "--capacity=100_000_000")
+    with Server(tmp_path / "state", *options) as server:
+        told = [line for line in server.lines if "needed for 100,000,000 connections" in line]
+        assert any("Server#warn] memory is " in line for line in told)
+        assert any("open files (RLIMIT_NOFILE) is " in line for line in told)
+        assert server.get("/healthz").endswith(b"ok")
+
+
 def test_another_manager_with_other_settings(tmp_path: Path) -> None:
     """Workers that were made from other settings are sent away, and the port is free for their successors."""
     first = Server(tmp_path / "state", "--port=0", "--interface=127.0.0.1")
