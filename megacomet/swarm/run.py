@@ -234,26 +234,25 @@ class Run:
         for child in self._swarm:
             child.command(pipes.HALT)
         if self._options.publishes:
-            self._drain()
+            self._rising(self._delivered, self._promised)
 
     def _push_to_everyone(self) -> None:
         if self._publisher is not None and self._options.everyone:
-            drain_s = self._options.drain_s
             self._publisher.command(pipes.EVERYONE)
-            self._within(drain_s, lambda: self._sum("heard") >= len(self._indexes))
-            self._within(drain_s, lambda: _done(self._publisher, pipes.EVERYONE))
+            self._rising(lambda: self._sum("heard"), lambda: len(self._indexes))
+            self._within(self._options.drain_s, lambda: _done(self._publisher, pipes.EVERYONE))
 
     def _rest(self) -> None:
         """Wait until all wait: who got an answer asks again at once, who switched after a rest; reports are older."""
         rest_s = self._options.drain_s if self._options.switch_s else 1.0
         self._within(rest_s, lambda: self._sum("waiting") >= self._sum("connected"))
 
-    def _drain(self) -> None:
-        """Wait until all has arrived that was promised, or nothing more has for so long."""
+    def _rising(self, count: Callable[[], int], wanted: Callable[[], int]) -> None:
+        """Wait until there are as many as wanted, or until no more have come for the time of `--drain`."""
         arrived, moved_at = -1, 0.0
-        while not self._is_cut_off and self._delivered() < self._promised():
+        while not self._is_cut_off and count() < wanted():
             now, before = time.monotonic(), arrived
-            arrived = self._delivered()
+            arrived = count()
             if arrived > before:
                 moved_at = now
             elif now - moved_at > self._options.drain_s:
