@@ -32,7 +32,7 @@ def test_a_million() -> None:
     """One option asks for it all: a server of its own, pushes, a message to everyone, a minute."""
     options = parse(["--million"], {})
     assert (options.clients, options.whole, options.own_server) == (MILLION, True, True)
-    assert (options.hold_s, options.push_rate, options.everyone, options.since) == (60.0, 1000.0, True, True)
+    assert (options.hold_s, options.push_rate, options.everyone, options.since) == (60.0, 500.0, True, True)
 
 
 def test_any_number() -> None:

@@ -52,7 +52,7 @@ def _add_clients(a: Callable[..., Any]) -> None:
 def _add_pushes(a: Callable[..., Any]) -> None:
     """Add what says what is pushed."""
     a("--publish-rooms", type=_rate, default=None, metavar="R", help="push R messages/s to random rooms; 0: flat out")
-    a("--push-rate", type=_rate, default=None, metavar="R", help="push R/s to random clients; 0: flat out (none; 1000)")
+    a("--push-rate", type=_rate, default=None, metavar="R", help="push R/s to random clients; 0: flat out (none; 500)")
     a("--push-connections", type=_count, default=8, metavar="C", help="over so many connections (8)")
     a("--push-url", default="", metavar="URL", help="push there instead (--url)")
     a("--batch", default="", metavar="N|FILE", help="push N messages, or the lines of a file, in one /api/batch")

@@ -28,7 +28,7 @@ _FEW: Final = 1000
 #: What a run does when nothing is said, and what a whole one does: it has to outlast a million's connects and answers,
 #: and pushes while it holds.
 _USUAL: Final[dict[str, Any]] = {"hold": 10.0, "settle": 0.0, "patience": 30.0, "drain": 10.0, "push_rate": None}
-_WHOLE: Final[dict[str, Any]] = {"hold": 60.0, "settle": 2.0, "patience": 120.0, "drain": 120.0, "push_rate": 1000.0}
+_WHOLE: Final[dict[str, Any]] = {"hold": 60.0, "settle": 2.0, "patience": 120.0, "drain": 120.0, "push_rate": 500.0}
 
 Address = tuple[str, int]
 
