@@ -70,12 +70,12 @@ def test_a_run_that_ended_early() -> None:
     """What was not reached has no figures, and no line."""
     early = Measures(wanted=5, marks={EMPTY: Mark(0.0)})
     assert early.figures(0) == {}
-    assert list(early.lines(0)) == []
+    assert list(early.lines(5, 0)) == []
 
 
 def test_lines() -> None:
     """The page has the figures with their units."""
-    page = "\n".join(measures(bound="memory").lines(900_000))
+    page = "\n".join(measures(bound="memory").lines(900_000, 1_000_000))
     for told in (
         "900,000 of 1,000,000 clients that were asked for: memory",
         "1,000,000 connections when all were held, 999,999 at the end",

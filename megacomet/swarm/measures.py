@@ -135,11 +135,11 @@ class Measures:
             }
         )
 
-    def lines(self, clients: int) -> Iterator[str]:
+    def lines(self, clients: int, waiting: int) -> Iterator[str]:
         """Yield the lines of the page.
 
         Args:
-            clients: that waited.
+            clients: of the run; waiting: those of them that waited at its end.
         """
         if self.bound:
             yield f"fits         {clients:,} of {self.wanted:,} clients that were asked for: {self.bound}"
@@ -147,7 +147,7 @@ class Measures:
         if self.counted[0] >= 0:
             again = f", {self.counted[1]:,} at the end" if self.counted[1] >= 0 else ""
             yield f"by server    {self.counted[0]:,} connections when all were held{again}"
-        told = self.figures(clients)
+        told = self.figures(waiting)
         if "server_bytes" in told:
             yield from self._memory(told)
         if "kernel_bytes_each" in told:

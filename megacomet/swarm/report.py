@@ -166,12 +166,13 @@ class Report:
             *([f"switches     {self.switches:,}, {self.gaps:,} gaps told"] if self.switches or self.gaps else []),
             f"answers      {self.answered:,}{_kinds(others)}",
             *_line("errors       ", self.errors),
-            *(self.measures.lines(self.waiting) if self.measures is not None else ()),
+            *(self.measures.lines(self.clients, self.waiting) if self.measures is not None else ()),
         ]
         if self.made or self.lines:
             lines += self._pushes()
         if self.everyone:
             lines.append(f"everyone     {self.heard:,} of {self.clients:,} heard it, {self.heard_again:,} again")
+        if self.reach.count:
             lines.append(f"reached      {_reached(self.reach)}")
         if self.fanout.count:
             lines.append(f"fan-out      {_latency(self.fanout)}")
