@@ -10,7 +10,6 @@ import contextlib
 import http.client
 import json
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -24,6 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import measure
+from megacomet.doctor.readings import Files
+from megacomet.swarm import own_server
+from megacomet.swarm.sources import first_port
 
 ROOT = Path(__file__).parent.parent
 HERE = Path(__file__).parent
@@ -94,11 +96,7 @@ class Server:
 
 def free_port() -> int:
     """Return a port that nobody uses, below those that the kernel gives to clients."""
-    for _ in range(1000):
-        port = random.randrange(20_000, 32_000)
-        with contextlib.suppress(OSError), socket.create_server(("", port)):
-            return port
-    raise RuntimeError("no free port")
+    return own_server.free_port(0, first_port(Files()))
 
 
 @contextlib.contextmanager
@@ -107,10 +105,8 @@ def megacomet(workers: int, *options: str, environ: Mapping[str, str] | None = N
     with tempfile.TemporaryDirectory() as state, open(f"{state}/log", "wb") as log:
         port = free_port()
         more = dict(environ or {})
-        path = os.pathsep.join([str(ROOT), *filter(None, [more.pop("PYTHONPATH", "")])])
-        whole = {**os.environ, "MEGACOMET_STATE_DIR": state, "PYTHONPATH": path, **more}
-        command = [str(Path(sys.executable).parent / "twistd"), "--nodaemon", "--pidfile=", "megacomet"]
-        command += ["--port", str(port), "--workers", str(workers), *options]
+        whole = own_server.environment(state, {**os.environ, "PYTHONPATH": more.pop("PYTHONPATH", "")}) | more
+        command = own_server.command("--port", str(port), "--workers", str(workers), *options)
         with running(command, whole, log) as process:
             server = Server(process, port, key_file=f"{state}/api-key")
             try:
@@ -264,6 +260,12 @@ def load(server: Server, clients: int, *options: str) -> AbstractContextManager[
     command = ["megacomet.swarm", "--url", server.url, "--clients", str(clients), "--json"]
     command += options if "--hold" in options else ("--hold", "3600", *options)
     return _loading(command, server.key)
+
+
+def whole_run(clients: int, workers: int, *options: str) -> AbstractContextManager[Load]:
+    """Run a whole run, which starts its own server."""
+    sizes = ("--clients", str(clients), "--server-workers", str(workers))
+    return _loading(["megacomet.swarm", "--whole", *sizes, "--json", *options], "")
 
 
 def readers(server: Server, streams: int, transport: str, path: str, *options: str) -> AbstractContextManager[Load]:

@@ -7,10 +7,11 @@ import sys
 from types import TracebackType
 
 _CODE = """
-import setproctitle, signal, sys
+import os, setproctitle, signal, sys
 setproctitle.setproctitle(sys.argv[1])
-signal.signal(signal.SIGHUP, lambda *_: print("told", flush=True))
-print("ready", flush=True)
+# Not print: a signal that comes while it is under way would have it called in itself, which it refuses.
+signal.signal(signal.SIGHUP, lambda *_: os.write(1, b"told\\n"))
+os.write(1, b"ready\\n")
 while True:
     signal.pause()
 """

@@ -22,6 +22,7 @@ from megacomet.cli.status import Told, make_report
 from megacomet.doctor.finding import STATES
 from megacomet.doctor.report import make_report as make_doctor_report
 from megacomet.settings import ROWS
+from megacomet.swarm import command_line
 from megacomet.whereabouts import Whereabouts
 from tests.fake_server import STATS, worker
 from tests.machines import Machine
@@ -70,6 +71,11 @@ def test_options(name: str) -> None:
     """A command's own options stand in its section, the common ones once for all."""
     own = set(options_of(PARSERS[name])) - set(options_of(server_options()))
     assert documented(section(f"`megacomet {name}`")) == own
+
+
+def test_options_of_swarm() -> None:
+    """The load client has all of its options in its section: it goes its own way to the server."""
+    assert documented(section("`megacomet swarm`")) == set(options_of(command_line.parser()))
 
 
 def test_common_options() -> None:

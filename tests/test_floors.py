@@ -76,10 +76,13 @@ FLOORS: Final[Mapping[str, int]] = {
 USERS_FLOOR: Final = 7
 USERS_MAY_KNOW: Final = 1
 KNOWN_TO: Final[Mapping[str, str]] = {"megacomet.client": "megacomet.cli"}
-#: What is pure in a room that is not: the client's rules, which are tried out without a clock.
+#: What is pure in a room that is not: the client's rules, which are tried out without a clock, and what the load client
+#: makes of figures.
 PURE_IN_ROOMS: Final = (
     *("megacomet.client.event_stream", "megacomet.client.feed", "megacomet.client.items", "megacomet.client.objects"),
     *("megacomet.client.pushing", "megacomet.client.rules", "megacomet.client.shelf", "megacomet.client.ways"),
+    *("megacomet.swarm.charts", "megacomet.swarm.fitting", "megacomet.swarm.measures", "megacomet.swarm.series"),
+    "megacomet.swarm.svg",
 )
 #: On these floors every package is a role or a door of its own, and knows nothing of its neighbours.
 FLOORS_OF_ROLES: Final = (4, 5, USERS_FLOOR)

@@ -54,6 +54,18 @@ def test_quantiles(durations: list[int], share: float) -> None:
     assert true <= told <= true + true // 32 + 1024
 
 
+@given(DURATIONS)
+@settings(max_examples=100, deadline=None)
+def test_shares(durations: list[int]) -> None:
+    """The part that took no longer than the longest is all, and it never falls; each is in one step."""
+    histogram = filled(durations)
+    assert sum(count for _, count in histogram.steps()) == len(durations)
+    shares = [histogram.share_until(upper_ns) for upper_ns, _ in histogram.steps()]
+    assert shares == sorted(shares)
+    assert shares[-1] == histogram.share_until(max(durations)) == 1.0
+    assert histogram.share_until(-1) == 0.0
+
+
 @given(DURATIONS, DURATIONS)
 @settings(max_examples=100, deadline=None)
 def test_merge_and_json(one: list[int], other: list[int]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from megacomet.swarm.check import Verdict
 from megacomet.swarm.histogram import Histogram
 from megacomet.swarm.main import main
+from megacomet.swarm.measures import Measures
 from megacomet.swarm.report import DIED, Report, live_json, live_line, merged
 
 
@@ -61,6 +62,8 @@ def report(**more: Any) -> Report:
         ({"everyone": True, "heard": 100, "heard_again": 1}, "1 repeats of the message to everyone"),
         ({"batch_error": "http 401"}, "batch: http 401"),
         ({"errors": {DIED: 1}}, "1 processes that died"),
+        ({"push_errors": {"ECONNRESET": 3}, "excused": 2}, "1 pushes not acknowledged"),
+        ({"troubles": ("the server ended with status 1",)}, "the server ended with status 1"),
     ],
 )
 def test_problems(more: dict[str, Any], problem: str) -> None:
@@ -71,7 +74,13 @@ def test_problems(more: dict[str, Any], problem: str) -> None:
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"dropped": 3, "reconnects": 3}, {"errors": {"ECONNRESET": 3}}, {"stale": 1, "foreign": 1, "timeouts": 4}],
+    [
+        {},
+        {"push_errors": {"ECONNRESET": 2}, "excused": 2},
+        {"dropped": 3, "reconnects": 3},
+        {"errors": {"ECONNRESET": 3}},
+        {"stale": 1, "foreign": 1, "timeouts": 4},
+    ],
 )
 def test_no_problem(more: dict[str, Any]) -> None:
     """What healed, and what is not ours, is told but is no problem."""
@@ -91,6 +100,29 @@ def test_page() -> None:
         "latency      p50 2.03 ms, p99 3.00 ms, p99.9 3.00 ms, max 3.00 ms, of 3",
     ):
         assert f"{line}\n" in page
+
+
+def test_page_of_a_whole_run() -> None:
+    """It has what was measured, when the message had reached whom, how latency is spread, and the verdict in words."""
+    whole = report(
+        everyone=True,
+        heard=100,
+        measures=Measures(workers=2, wanted=100, counted=(100, 100), lost=50, back_s=0.7),
+        latency=histogram(1, 2, 2, 30),
+        failover=histogram(500),
+        reach=histogram(*range(1, 101)),
+    )
+    page = whole.page()
+    for told in (
+        "by server    100 connections when all were held, 100 at the end\n",
+        "kill         50 connections lost with a worker, all back after 0.7 s\n",
+        "reached      half after 50 ms, 99 % after 100 ms, the last of 100 after 100 ms\n",
+        "  spread     25.0 % to 2 ms, 50.0 % to 5 ms, 25.0 % to 50 ms\n",
+        "worker gone  p50 500.00 ms",
+    ):
+        assert told in page
+    assert page.endswith("all well     all 100 clients alive, each was reached, no message lost\n")
+    assert report(measures=Measures()).page().endswith("all well     all 100 clients alive, no message lost\n")
 
 
 def test_page_without_pushes() -> None:
@@ -132,12 +164,14 @@ def test_page_with_rooms() -> None:
 
 def test_json_there_and_back() -> None:
     """The JSON form holds the whole report, and the figures by name."""
-    before = report(verdict=Verdict(acknowledged=5, lost=1, examples=(("lost", 7, 3),)))
+    verdict = Verdict(acknowledged=5, lost=1, examples=(("lost", 7, 3),))
+    before = report(verdict=verdict, measures=Measures(workers=3), troubles=("x",), failover=histogram(7))
     plain = json.loads(json.dumps(before.to_json()))
     after = Report.from_json(plain)
     assert after == before
     assert after.latency.to_json() == before.latency.to_json()
-    assert (plain["latency"]["max_ms"], plain["problems"]) == (3.0, ["1 messages lost"])
+    assert (plain["latency"]["max_ms"], plain["problems"]) == (3.0, ["x", "1 messages lost"])
+    assert after.failover.to_json() == before.failover.to_json()
 
 
 def test_merge() -> None:
@@ -168,6 +202,8 @@ def test_merge_leaves_nothing_out() -> None:
         gaps=12,
         switches=13,
         transports={"sse": 14, "ws": 15},
+        excused=16,
+        troubles=("y",),
     )
     assert attrs.evolve(merged([one]), part="1/1") == one
 

@@ -255,6 +255,16 @@ def test_order_over_all_channels() -> None:
     assert books.room_receipts.examples == [("out_of_order", 2, 3)]
 
 
+def test_a_missing_worker() -> None:
+    """What arrives while a worker is missing is timed apart, and checked as all else."""
+    books = ledger()
+    books.told(0, [said("e-1", "@c5", text_of(1, "c5", 20))])
+    books.failing()
+    books.told(0, [said("e-2", "@c5", text_of(2, "c5", 20))])
+    assert (books.latency.count, books.failover.count, books.receipts.delivered) == (1, 1, 2)
+    assert books.last_words()["failover"]["max_ns"] == 30
+
+
 def test_gaps_of_channels() -> None:
     """A notice excuses its own channel, and moves the client on."""
     books = ledger()

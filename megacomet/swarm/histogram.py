@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 #: 32 buckets per power of two: a quantile is told as its bucket's upper end, at most 1/32 too high.
@@ -38,11 +38,23 @@ class Histogram:
         """Return the duration in ns that `share` (0 to 1) of all do not exceed; 0 when nothing was counted."""
         wanted = share * self.count
         seen = 0
-        for bucket, count in enumerate(self._counts):
+        for upper_ns, count in self.steps():
             seen += count
-            if count and seen >= wanted:
-                return min(_upper_ns(bucket), self.max_ns)
+            if seen >= wanted:
+                return upper_ns
         return self.max_ns
+
+    def share_until(self, duration_ns: int) -> float:
+        """Return which part (0 to 1) took no longer, within the width of a bucket; 1 when nothing was counted."""
+        if not self.count or duration_ns >= self.max_ns:
+            return 1.0
+        return sum(count for upper_ns, count in self.steps() if upper_ns <= duration_ns) / self.count
+
+    def steps(self) -> Iterator[tuple[int, int]]:
+        """Yield the longest duration in ns of each bucket that is not empty, and how many are in it; in order."""
+        for bucket, count in enumerate(self._counts):
+            if count:
+                yield min(_upper_ns(bucket), self.max_ns), count
 
     def merge(self, other: Histogram) -> None:
         """Add what the other has counted."""

@@ -28,6 +28,7 @@ class Outcome:
         clients: the last words of each process of clients, in the order of the clients; None: it died.
         publisher, batch, rooms: of those that pushed; None: there was none, {}: it died.
         at_end: counts when the holding was over.
+        troubles: what went wrong beside the messages.
     """
 
     clients: Sequence[_Words | None]
@@ -38,6 +39,7 @@ class Outcome:
     held_s: float
     at_end: _Words
     interrupted: bool
+    troubles: Sequence[str] = ()
 
 
 def report(options: Options, outcome: Outcome) -> Report:
@@ -71,10 +73,12 @@ def report(options: Options, outcome: Outcome) -> Report:
         batch_error=batch.get("error", "" if outcome.batch is None or batch else "no outcome"),
         everyone=options.everyone,
         interrupted=outcome.interrupted,
+        troubles=tuple(outcome.troubles),
         channels=options.channels,
         verdict=_judged(finals, "receipts", source),
         rooms=_judged(finals, "room_receipts", rooms, _rooms_of(options)),
         latency=_merged(finals, "latency"),
+        failover=_merged(finals, "failover"),
         fanout=_merged(finals, "fanout"),
         reach=_merged(finals, "reach"),
         answer=_merged(single, "latency"),

@@ -52,6 +52,9 @@ class Ledger:
         self.room_receipts = Receipts(count * rooms.channels)
         #: from push to delivery; the same for rooms, and for messages to everyone
         self.latency = Histogram()
+        #: the same from when a worker was missing
+        self.failover = Histogram()
+        self._present = self.latency
         self.fanout = Histogram()
         self.reach = Histogram()
         #: messages: of an older run, of another publisher, of another client; heard by everyone, repeats of that
@@ -70,6 +73,10 @@ class Ledger:
         for client, without in enumerate(self._without):
             for row in range(client * channels, (client + 1) * channels if without else 0):
                 self.room_receipts.excuse(row)
+
+    def failing(self) -> None:
+        """Note that a worker is missing: what clients of another one wait for, or its own, is timed apart."""
+        self._present = self.failover
 
     def told(self, client: int, events: list[Event]) -> list[Event] | None:
         """Take down what a client was told, in its order; returns what the connection has to do, None nothing."""
@@ -114,7 +121,7 @@ class Ledger:
             self.misdelivered += 1
         else:
             self.last_ns = now_ns
-            self.latency.record(now_ns - made_ns)
+            self._present.record(now_ns - made_ns)
             if self.receipts.received(client, number) and not forward:
                 self.receipts.disorder(client, number)
 
@@ -154,5 +161,5 @@ class Ledger:
 
     def last_words(self) -> dict[str, Any]:
         """Return all that is told at the end."""
-        histograms = {name: getattr(self, name).to_json() for name in ("latency", "fanout", "reach")}
+        histograms = {name: getattr(self, name).to_json() for name in ("latency", "failover", "fanout", "reach")}
         return {**histograms, "receipts": self.receipts.to_json(), "room_receipts": self.room_receipts.to_json()}

@@ -1,324 +1,82 @@
-"""Owns a run of the load client: its processes, its phases, when it ends and with which status."""
+"""Owns the command: a run, the sum of several machines' reports, or the charts of one; and the exit status."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import json
-import os
-import select
-import signal
 import sys
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
-from typing import Any, Final
 
-import attrs
-
-from megacomet.swarm import judging, pipes, processes
-from megacomet.swarm.judging import Outcome, added
+from megacomet.swarm import survey
+from megacomet.swarm.charts import charts
 from megacomet.swarm.options import Options, Unusable, parse
-from megacomet.swarm.plan import Plan
-from megacomet.swarm.publisher import PushPlan
-from megacomet.swarm.report import Report, live_json, live_line, merged
-from megacomet.swarm.rooms import PREFIX
-
-#: How long children may take to tell their last words (a million clients' receipts are some megabytes).
-_FAREWELL_S: Final = 30.0
-#: What the live lines tell, summed over the processes of clients.
-_SUMMED: Final = (
-    *("connected", "ready", "open", "waiting", "answered", "timeouts", "closed", "dropped", "reconnects", "stale"),
-    *("foreign", "misdelivered", "heard", "heard_again", "connect_cpu_s", "delivered", "room_delivered", "repeated"),
-    *("out_of_order", "gaps", "switches"),
-)
+from megacomet.swarm.report import Report, merged
+from megacomet.swarm.run import Run
+from megacomet.swarm.whole import WholeRun
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run the load client; returns the exit status: 0 all well, 1 something lost or failed, 2 unusable options."""
     try:
         options = parse(arguments)
-        report = _merge(options.merge) if options.merge else Run(options).run()
+        if options.charts:
+            return _draw(*options.charts)
+        return _tell(_report(options), options)
     except Unusable as e:
         print(f"megacomet swarm: {e}", file=sys.stderr)
         return 2
-    print(json.dumps(report.to_json()) if options.json else report.page(), end="\n" if options.json else "")
+
+
+def _report(options: Options) -> Report:
+    if options.merge:
+        return merged(map(_read, options.merge))
+    if not options.whole:
+        return Run(options).run()
+    options = survey.fitted(options)
+    for line in options.low:
+        print(f"low: {line}", file=sys.stderr)
+    if options.bound:
+        print(f"{options.clients:,} of {options.wanted:,} clients fit: {options.bound}", file=sys.stderr)
+    sources = len(options.sources_of(0))
+    shape = f"{len(options.indexes):,} clients, processes: {options.processes}"
+    shape += f", source addresses of each: {sources}" if sources else ""
+    shape += f", workers of the own server: {options.server_workers}" if options.own_server else ""
+    print(shape, file=sys.stderr)
+    return WholeRun(options).run()
+
+
+def _tell(report: Report, options: Options) -> int:
+    if options.json:
+        print(json.dumps(report.to_json()))
+    else:
+        print(report.page(), end="")
+    if options.json_file:
+        try:
+            Path(options.json_file).write_text(json.dumps(report.to_json()) + "\n", "utf-8")
+        except OSError as e:
+            print(f"megacomet swarm: --json: {e}", file=sys.stderr)
+            return 1
     return 1 if report.problems() else 0
 
 
-def _merge(names: Sequence[str]) -> Report:
-    reports = []
-    for name in names:
-        try:
-            reports.append(Report.from_json(json.loads(Path(name).read_text(encoding="utf-8"))))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-            raise Unusable(f"{name}: not a report: {e}") from None
-    return merged(reports)
+def _read(name: str) -> Report:
+    try:
+        return Report.from_json(json.loads(Path(name).read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+        raise Unusable(f"{name}: not a report: {e}") from None
 
 
-class Run:
-    """One run; `run` goes through its phases."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self._indexes = options.indexes
-        self._began = 0.0
-        self._swarm: list[processes.Child] = []
-        self._publisher: processes.Child | None = None
-        self._batch: processes.Child | None = None
-        self._rooms: processes.Child | None = None
-        self._poll = select.poll()
-        self._at: dict[int, processes.Child] = {}
-        self._interrupts = 0
-        self._next_line = 0.0
-        self._last: dict[str, float] = {}
-        self._last_at = 0.0
-
-    def run(self) -> Report:
-        """Connect, hold, push, let the last messages arrive, and judge."""
-        with self._interruptible():
-            self._began = time.monotonic()
-            try:
-                self._start()
-                connect_s = self._reach("connected")
-                connected_at = time.monotonic()
-                self._reach("ready")
-                self._push()
-                held_s = time.monotonic() - connected_at
-                at_end = self._counts()
-                self._finish()
-            finally:
-                for child in self._children():
-                    child.reap()
-        return judging.report(
-            self._options,
-            Outcome(
-                clients=[c.final for c in self._swarm],
-                publisher=_last_words(self._publisher),
-                batch=_last_words(self._batch),
-                rooms=_last_words(self._rooms),
-                connect_s=connect_s,
-                held_s=held_s,
-                at_end=at_end,
-                interrupted=self._interrupts > 0,
-            ),
-        )
-
-    # processes
-
-    def _start(self) -> None:
-        options, began_ns = self._options, time.monotonic_ns()
-        count = min(options.processes, len(self._indexes)) or 1
-        bounds = [self._indexes.start + len(self._indexes) * n // count for n in range(count + 1)]
-        for n in range(count):
-            plan = Plan(
-                first=bounds[n],
-                count=bounds[n + 1] - bounds[n],
-                addresses=options.addresses,
-                family=options.family,
-                host=options.host,
-                prefix=options.prefix,
-                sources=options.sources_of(n),
-                rate=options.rate / count,
-                since=options.since,
-                began_ns=began_ns,
-                mix=options.mix,
-                rooms=options.shared,
-                switch_s=options.switch_s,
-            )
-            self._swarm.append(self._forked(functools.partial(processes.run_clients, plan)))
-        self._start_pushing()
-
-    def _start_pushing(self) -> None:
-        options = self._options
-        plan = self._push_plan(options.push_rate)
-        if options.batch:
-            self._batch = self._forked(lambda c, r: processes.run_batch(plan, options.batch, c, r))
-        if options.everyone or options.push_rate is not None:
-            self._publisher = self._forked(functools.partial(processes.run_publisher, plan))
-        if options.room_rate is not None:
-            shared = options.shared
-            to_rooms = attrs.evolve(
-                self._push_plan(options.room_rate),
-                first=shared.first,
-                count=shared.count,
-                prefix=PREFIX,
-                to="channel",
-                listeners=shared.listeners(self._indexes, options.mix.listens),
-            )
-            self._rooms = self._forked(functools.partial(processes.run_publisher, to_rooms))
-
-    def _push_plan(self, rate: float | None) -> PushPlan:
-        options = self._options
-        return PushPlan(
-            first=self._indexes.start,
-            count=len(self._indexes),
-            address=options.push_address,
-            family=options.family,
-            host=options.host,
-            key=options.key,
-            prefix=options.prefix,
-            rate=(rate or 0.0) / options.part[1],
-            connections=options.push_connections,
-            seed=options.part[0],
-        )
-
-    def _forked(self, work: Callable[[int, int], None]) -> processes.Child:
-        child = processes.fork(work, self._children())
-        self._at[child.reports] = child
-        self._poll.register(child.reports, select.POLLIN)
-        return child
-
-    def _pushing(self) -> list[processes.Child]:
-        return [c for c in (self._publisher, self._batch, self._rooms) if c is not None]
-
-    def _children(self) -> list[processes.Child]:
-        return [*self._swarm, *self._pushing()]
-
-    # phases
-
-    def _reach(self, name: str) -> float:
-        """Wait until all clients count as this, or no new one has for the patience; returns the seconds so far."""
-        wanted = len(self._indexes)
-        reached, moved_at = -1, time.monotonic()
-        while not self._interrupts:
-            now, before = time.monotonic(), reached
-            reached = self._sum(name)
-            if reached > before:
-                moved_at = now
-            if reached >= wanted or now - moved_at > self._options.patience_s:
-                break
-            self._gather(0.05)
-        return time.monotonic() - self._began
-
-    def _push(self) -> None:
-        """Push while holding, then wait for what is still under way."""
-        if self._interrupts:
-            return
-        options = self._options
-        settled = time.monotonic() + options.settle_s
-        self._until(lambda: time.monotonic() >= settled)
-        end = time.monotonic() + options.hold_s
-        single = [c for c in (self._publisher if options.push_rate is not None else None, self._rooms) if c is not None]
-        for child in [*self._swarm, *single, *filter(None, [self._batch])]:
-            child.command(pipes.GO)
-        self._until(lambda: time.monotonic() >= end)
-        if self._batch is not None:
-            self._until(lambda: _done(self._batch, pipes.GO))
-        for child in single:
-            child.command(pipes.HALT)
-        self._within(options.drain_s, lambda: all(_done(c, pipes.HALT) for c in single))
-        for child in self._swarm:
-            child.command(pipes.HALT)
-        if options.publishes:
-            self._drain()
-        if self._publisher is not None and options.everyone:
-            self._publisher.command(pipes.EVERYONE)
-            self._within(options.drain_s, lambda: self._sum("heard") >= len(self._indexes))
-            self._within(options.drain_s, lambda: _done(self._publisher, pipes.EVERYONE))
-        # Whoever just got an answer asks again at once, whoever switched after a rest; the last report is older.
-        rest_s = options.drain_s if options.switch_s else 1.0
-        self._within(rest_s, lambda: self._sum("waiting") >= self._sum("connected"))
-
-    def _drain(self) -> None:
-        """Wait until all has arrived that was promised, or nothing more has for so long."""
-        arrived, moved_at = -1, 0.0
-        while self._interrupts < 2 and self._delivered() < self._promised():
-            now, before = time.monotonic(), arrived
-            arrived = self._delivered()
-            if arrived > before:
-                moved_at = now
-            elif now - moved_at > self._options.drain_s:
-                return
-            self._gather(0.05)
-
-    def _finish(self) -> None:
-        for child in self._children():
-            child.finish()
-        end = time.monotonic() + _FAREWELL_S
-        while time.monotonic() < end and not all(c.ended for c in self._children()):
-            self._gather(0.1, live=False)
-
-    def _until(self, reached: Callable[[], bool]) -> None:
-        """Go on until it is reached; an interrupt ends that."""
-        while not self._interrupts and not reached():
-            self._gather(0.05)
-
-    def _within(self, seconds: float, reached: Callable[[], bool]) -> None:
-        """Give it so long to be reached: after an interrupt too, else what is under way would count as lost."""
-        end = time.monotonic() + seconds
-        while self._interrupts < 2 and not reached() and time.monotonic() < end:
-            self._gather(0.05)
-
-    # gathering
-
-    def _gather(self, seconds: float, live: bool = True) -> None:
-        for descriptor, _ in self._poll.poll(seconds * 1000):
-            child = self._at[descriptor]
-            child.read()
-            if child.ended:
-                self._poll.unregister(descriptor)
-        now = time.monotonic()
-        if live and self._options.live and now >= self._next_line:
-            self._next_line = now + 1
-            self._show(now)
-
-    def _sum(self, name: str) -> int:
-        return sum(c.live.get(name, 0) for c in self._swarm)
-
-    def _pushed(self, name: str) -> int:
-        return sum(c.live.get(name, 0) for c in self._pushing())
-
-    def _promised(self) -> int:
-        return self._pushed("promised")
-
-    def _delivered(self) -> int:
-        return self._sum("delivered") + self._sum("room_delivered")
-
-    def _counts(self) -> dict[str, Any]:
-        counts: dict[str, Any] = {name: self._sum(name) for name in _SUMMED}
-        counts["acknowledged"] = self._pushed("acknowledged")
-        counts["errors"] = added(c.live.get("errors", {}) for c in self._swarm)
-        counts["transports"] = added(c.live.get("transports", {}) for c in self._swarm)
-        return counts
-
-    def _show(self, now: float) -> None:
-        counts, seconds = self._counts(), now - self._began
-        if self._options.json:
-            print(live_json(seconds, counts), file=sys.stderr, flush=True)
-            return
-        passed = max(now - self._last_at, 0.001)
-        rates = {name: (counts[name] - self._last.get(name, 0)) / passed for name in ("connected", "answered")}
-        self._last, self._last_at = counts, now
-        line = live_line(seconds, counts, rates)
-        start, end = ("\r\x1b[K", "") if sys.stderr.isatty() else ("", "\n")
-        print(start + line, end=end, file=sys.stderr, flush=True)
-
-    @contextlib.contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Turn SIGINT and SIGTERM into an orderly end with a report; the second ends it without waiting."""
-
-        def interrupt(number: int, frame: FrameType | None) -> None:
-            self._interrupts += 1
-
-        before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-            if self._options.live and not self._options.json and os.isatty(2):
-                print(file=sys.stderr)
-
-
-def _last_words(child: processes.Child | None) -> dict[str, Any] | None:
-    """Return what the process told at its end, {} when it told nothing; None without a process."""
-    return None if child is None else child.final or {}
-
-
-def _done(child: processes.Child | None, command: bytes) -> bool:
-    """Whether the child has obeyed the command and has nothing under way (or is no more)."""
-    if child is None or child.ended:
-        return True
-    return command.decode("ascii") in child.live.get("obeyed", ()) and bool(child.live["idle"])
+def _draw(name: str, folder: str) -> int:
+    """Write the charts of a report, and tell their names."""
+    drawn = charts(_read(name))
+    if not drawn:
+        raise Unusable(f"{name}: nothing was measured over time: it is no report of a whole run")
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for title, svg in drawn.items():
+            path = Path(folder, f"{title}.svg")
+            path.write_text(svg, "utf-8")
+            print(path)
+    except OSError as e:
+        raise Unusable(f"--charts: {e}") from None
+    return 0

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
-import resource
 import socket
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,18 +12,23 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from megacomet.doctor.readings import Files
 from megacomet.errors import BadName
 from megacomet.names import check_client_id
-from megacomet.swarm.mix import SCRIPT, SCRIPTS, TRANSPORTS, Mix
+from megacomet.rlimits import raise_descriptor_limit
+from megacomet.swarm.command_line import parser
+from megacomet.swarm.fitting import SPARE_DESCRIPTORS, processes_for
+from megacomet.swarm.mix import SCRIPT, SCRIPTS, Mix
 from megacomet.swarm.rooms import Rooms
+from megacomet.swarm.sources import loopback, ports_of, sources_for
 
-#: A process needs a few descriptors besides its clients': pipes, epoll, the standard streams.
-_SPARE_DESCRIPTORS: Final = 100
-#: Below this one process connects as fast as two.
-_CLIENTS_WORTH_A_PROCESS: Final = 5_000
-#: A source address has about 28,000 ports towards one address and port; with some left over for those that are closing.
-_CLIENTS_PER_SOURCE: Final = 2_000
-_SOURCES_PER_PROCESS: Final = math.ceil(20_000 / _CLIENTS_PER_SOURCE)
+#: Clients of the whole run that `--million` asks for, and of one that has no number.
+_MILLION: Final = 1_000_000
+_FEW: Final = 1000
+#: What a run does when nothing is said, and what a whole one does: it has to outlast a million's connects and answers,
+#: and pushes while it holds.
+_USUAL: Final[dict[str, Any]] = {"hold": 10.0, "settle": 0.0, "patience": 30.0, "drain": 10.0, "push_rate": None}
+_WHOLE: Final[dict[str, Any]] = {"hold": 60.0, "settle": 2.0, "patience": 120.0, "drain": 120.0, "push_rate": 500.0}
 
 Address = tuple[str, int]
 
@@ -36,7 +39,7 @@ class Unusable(Exception):
 
 @attrs.frozen
 class Options:
-    """What to do; see `parser` for the meaning and units of each.
+    """What to do; see `command_line` for the meaning and units of each.
 
     Attributes:
         addresses: where to poll, one for each port.
@@ -49,6 +52,12 @@ class Options:
         mix: who uses which transport.
         channels: rooms that each client listens to; rooms: how many there are.
         switch_s: mean time until a client switches, 0 never.
+        ports: that one source address has.
+        json: the report goes to stdout as JSON, and the live lines are JSON; json_file: the report goes there too.
+        whole: all phases, from an own server to the verdict; own_server: with a server of its own.
+        server_workers, server_port: of that server; 0: worked out, a free one.
+        wanted: clients that were asked for where fewer fit, and the `bound` that lets no more in; 0 and "": all fit.
+        low: what the doctor finds too low.
     """
 
     clients: int
@@ -65,6 +74,7 @@ class Options:
     prefix: str = "c"
     since: bool = False
     json: bool = False
+    json_file: str = ""
     part: tuple[int, int] = (1, 1)
     merge: tuple[str, ...] = ()
     push_rate: float | None = None
@@ -79,6 +89,15 @@ class Options:
     rooms: int = 0
     room_rate: float | None = None
     switch_s: float = 0.0
+    ports: int = 0
+    charts: tuple[str, ...] = ()
+    whole: bool = False
+    own_server: bool = False
+    server_workers: int = 0
+    server_port: int = 0
+    wanted: int = 0
+    bound: str = ""
+    low: tuple[str, ...] = ()
 
     @property
     def publishes(self) -> bool:
@@ -102,61 +121,15 @@ class Options:
         """Return the source addresses of one process; none: the kernel chooses."""
         if self.sources:
             return self.sources
-        if self.family != socket.AF_INET or not all(host.startswith("127.") for host, _ in self.addresses):
+        if not self.on_loopback:
             return ()
-        first = process * _SOURCES_PER_PROCESS
-        return tuple(_loopback(first + n) for n in range(_SOURCES_PER_PROCESS))
+        count = sources_for(math.ceil(len(self.indexes) / max(1, self.processes)), self.ports)
+        return tuple(loopback(process * count + n) for n in range(count))
 
-
-def _loopback(number: int) -> str:
-    """Return one of 16 million addresses of this machine, from 127.1.0.1 on; .0 and .255 are left out."""
-    rest, last = divmod(number, 254)
-    return f"127.{1 + rest // 256}.{rest % 256}.{last + 1}"
-
-
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    p = argparse.ArgumentParser(
-        prog="megacomet swarm",
-        description="Open many clients, hold them, push to them, check that each message arrives once and in order.",
-        epilog="Exit status: 0 all well, 1 something was lost or failed, 2 the options make no sense.",
-    )
-    a = p.add_argument
-    a("--clients", type=_count, default=1000, metavar="N", help="how many clients, one connection each (1000)")
-    a("--processes", type=_count, default=0, metavar="P", help="how many processes (as many as descriptors demand)")
-    a("--url", default="http://127.0.0.1:80", help="the server (http://127.0.0.1:80)")
-    a("--ports", type=_ports, default=(), metavar="8000-8007", help="spread the clients over these ports instead")
-    a("--source", action="append", default=[], metavar="IP", help="connect from this address; may be repeated")
-    a("--rate", type=_rate, default=0.0, metavar="R", help="connects/s over all processes; 0: as fast as it goes (0)")
-    a("--settle", type=_rate, default=0.0, metavar="S", help="wait so long after the last connect before pushing (0)")
-    a("--hold", type=_rate, default=10.0, metavar="S", help="seconds to go on after all have connected (10)")
-    a("--patience", type=_rate, default=30.0, metavar="S", help="give up connecting after S s without a new one (30)")
-    a("--drain", type=_rate, default=10.0, metavar="S", help="at the end give up after S s without a message (10)")
-    a("--prefix", default="c", help="the client ids are this and a number (c)")
-    a("--since", action="store_true", help="poll on from the last position: every message exactly once")
-    a("--transport", choices=TRANSPORTS, default="", help="how the clients connect (script)")
-    a("--mix", type=_mix, default=None, metavar="sse=3,ws=1", help="several transports, with their parts")
-    a("--switch", type=_rate, default=0.0, metavar="S", help="each client takes another transport every S s (0: never)")
-    a("--channels", type=_count, default=0, metavar="N", help="each client listens to N rooms besides its mailbox")
-    a("--rooms", type=_count, default=0, metavar="M", help="how many rooms there are (10 times --channels)")
-    a("--publish-rooms", type=_rate, default=None, metavar="R", help="push R messages/s to random rooms; 0: flat out")
-    a("--push-rate", type=_rate, default=None, metavar="R", help="push R messages/s to random clients; 0: flat out")
-    a("--push-connections", type=_count, default=8, metavar="C", help="over so many connections (8)")
-    a("--push-url", default="", metavar="URL", help="push there instead (--url)")
-    a("--batch", default="", metavar="N|FILE", help="push N messages, or the lines of a file, in one /api/batch")
-    a("--everyone", action="store_true", help="at the end push one message to everyone and count who heard it")
-    a("--key-file", default="", metavar="FILE", help="the API key (else $MEGACOMET_API_KEY)")
-    a("--json", action="store_true", help="the report, and the live lines, as JSON")
-    a("--quiet", action="store_true", help="no live lines")
-    a(
-        "--part",
-        type=_part,
-        default=(1, 1),
-        metavar="K/N",
-        help="be the K-th of N machines, with its share",
-    )
-    a("--merge", nargs="+", default=[], metavar="FILE", help="only add up the --json reports of the parts")
-    return p
+    @property
+    def on_loopback(self) -> bool:
+        """Whether the clients may come from any address of 127.0.0.0/8."""
+        return self.family == socket.AF_INET and all(host.startswith("127.") for host, _ in self.addresses)
 
 
 def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Options:
@@ -167,40 +140,72 @@ def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Op
         SystemExit: argparse has printed help or an error (status 0 or 2).
     """
     given = parser().parse_args(arguments)
-    host, port = _url(given.url)
+    whole = _whole(given)
+    clients = _MILLION if given.million else given.clients or _FEW
+    host, port = _url(given.url or f"http://127.0.0.1:{given.server_port or 80}")
     push_host, push_port = _url(given.push_url) if given.push_url else (host, port)
     family, address = _resolve(host)
     try:
-        check_client_id(f"{given.prefix}{given.clients}".encode())
+        check_client_id(f"{given.prefix}{clients}".encode())
     except BadName as e:
         raise Unusable(f"--prefix: {e.detail}") from None
     options = Options(
-        clients=given.clients,
+        clients=clients,
         processes=given.processes,
         addresses=tuple((address, p) for p in given.ports or (port,)),
         family=family,
         host=f"[{host}]" if ":" in host else host,
         sources=tuple(given.source),
         rate=given.rate,
-        settle_s=given.settle,
-        hold_s=given.hold,
-        patience_s=given.patience,
-        drain_s=given.drain,
+        **{f"{name}_s": getattr(given, name) for name in ("settle", "hold", "patience", "drain")},
         prefix=given.prefix,
-        since=given.since or given.mix is not None or given.switch > 0 or given.transport not in ("", SCRIPT),
-        json=given.json,
+        since=whole or _goes_by_positions(given),
+        json=given.json == "-",
+        json_file=_json_file(given.json),
         part=given.part,
         merge=tuple(given.merge),
         push_rate=given.push_rate,
         push_connections=given.push_connections,
         push_address=(_resolve(push_host)[1], push_port),
         batch=given.batch,
-        everyone=given.everyone,
+        everyone=given.everyone or (whole and given.part[1] == 1),
         key=_key(given, os.environ if environ is None else environ),
         live=not given.quiet,
+        whole=whole,
+        own_server=whole and not given.url,
+        server_workers=given.server_workers,
+        server_port=given.server_port,
+        charts=tuple(given.charts),
+        ports=ports_of(Files()),
         **_transports(given),
     )
-    return options if options.merge else _shared_out(options)
+    return options if options.merge or options.charts else _shared_out(options)
+
+
+def _whole(given: Any) -> bool:
+    """Return whether it is a whole run, and set what was not given; what does not go with one is refused."""
+    if given.million and given.clients:
+        raise Unusable("--million and --clients exclude each other: --whole is for any number")
+    whole = bool(given.million or given.whole)
+    for name, value in (_WHOLE if whole else _USUAL).items():
+        if getattr(given, name) is None:
+            setattr(given, name, value)
+    told = "--million" if given.million else "--whole"
+    for name in ("batch", "switch", "merge", "charts"):
+        if whole and getattr(given, name):
+            raise Unusable(f"{told} and --{name} exclude each other")
+    own = whole and not given.url
+    for name in ("part", "ports", "source", "push_url", "key_file"):
+        if own and getattr(given, name) not in ((), [], "", (1, 1)):
+            raise Unusable(f"{told} starts a server of its own without --url, which --{name.replace('_', '-')} needs")
+    for name in ("server_workers", "server_port"):
+        if not own and getattr(given, name):
+            raise Unusable(f"--{name.replace('_', '-')} is for the own server of a whole run")
+    return whole
+
+
+def _goes_by_positions(given: Any) -> bool:
+    return bool(given.since or given.mix is not None or given.switch > 0 or given.transport not in ("", SCRIPT))
 
 
 def _transports(given: Any) -> dict[str, Any]:
@@ -228,24 +233,31 @@ def _shared_out(options: Options) -> Options:
     """Return the options with the number of processes settled."""
     if options.push_rate is not None and options.batch:
         raise Unusable("--push-rate and --batch exclude each other")
-    if options.publishes and not options.key:
+    if options.publishes and not options.key and not options.own_server:
         raise Unusable("pushing needs a key: --key-file or $MEGACOMET_API_KEY")
-    room = _descriptor_limit() - _SPARE_DESCRIPTORS
+    limit = raise_descriptor_limit()
+    if limit <= SPARE_DESCRIPTORS:
+        raise Unusable(
+            f"the limit of {limit} open files is too low, more than {SPARE_DESCRIPTORS} are needed (ulimit -n)"
+        )
+    if options.whole:
+        return options  # what fits is found out first
     clients = len(options.indexes)
-    needed = max(1, math.ceil(clients / room))
-    if not options.processes:
-        wanted = math.ceil(clients / _CLIENTS_WORTH_A_PROCESS)
-        return attrs.evolve(options, processes=max(needed, min(os.cpu_count() or 1, wanted)))
-    if options.processes < needed:
+    needed, worth = processes_for(clients, limit, os.cpu_count() or 1)
+    if options.processes and options.processes < needed:
+        room = limit - SPARE_DESCRIPTORS
         raise Unusable(f"--processes: {clients} clients need at least {needed}, each has {room} descriptors")
-    return options
+    return attrs.evolve(options, processes=options.processes or worth)
 
 
-def _descriptor_limit() -> int:
-    """Raise the soft limit to the hard one and return it."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
+def _json_file(name: str) -> str:
+    """Return the file of the report; one that cannot be written is told before the run and not after it."""
+    if name in ("", "-"):
+        return ""
+    at = name if os.path.exists(name) else os.path.dirname(os.path.abspath(name))
+    if os.path.isdir(name) or not os.access(at, os.W_OK):
+        raise Unusable(f"--json: {name}: it cannot be written")
+    return name
 
 
 def _key(given: Any, environ: Any) -> str:
@@ -274,42 +286,3 @@ def _resolve(host: str) -> tuple[int, str]:
     except OSError as e:
         raise Unusable(f"{host!r}: {e}") from None
     return family, str(address[0])
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number from 1")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r}: must be a number from 0")
-    return number
-
-
-def _mix(text: str) -> Mix:
-    try:
-        return Mix.of(text)
-    except ValueError as e:
-        raise argparse.ArgumentTypeError(str(e)) from None
-
-
-def _ports(text: str) -> tuple[int, ...]:
-    first, dash, last = text.partition("-")
-    if first.isdecimal() and (last.isdecimal() or not dash):
-        ports = range(int(first), int(last or first) + 1)
-        if ports and ports[0] > 0 and ports[-1] < 65536:
-            return tuple(ports)
-    raise argparse.ArgumentTypeError(f"{text!r}: must be a port or a range such as 8000-8007")
-
-
-def _part(text: str) -> tuple[int, int]:
-    which, _, parts = text.partition("/")
-    if which.isdecimal() and parts.isdecimal() and 1 <= int(which) <= int(parts):
-        return int(which), int(parts)
-    raise argparse.ArgumentTypeError(f"{text!r}: must be a share such as 2/4")

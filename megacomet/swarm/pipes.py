@@ -17,6 +17,8 @@ GO: Final = b"g"
 HALT: Final = b"h"
 #: To the publisher: one message to everyone.
 EVERYONE: Final = b"e"
+#: To the clients: from now on a worker is missing.
+FAILING: Final = b"f"
 
 _LENGTH: Final = struct.Struct(">I")
 

@@ -26,6 +26,8 @@ from megacomet.swarm.publisher import Publisher, PushPlan
 #: Many clients on the server's own machine must not keep the server from its work: what was measured would be the
 #: scheduler.
 NICER: Final = 15
+#: What ends a run; its children leave them to it.
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: How often a child tells its counters.
 REPORT_S: Final = 0.2
 #: A publisher's longest wait: a rate of thousands a second is kept by its own shorter ones.
@@ -108,8 +110,8 @@ def fork(work: Callable[[int, int], None], others: Sequence[Child]) -> Child:
         os.close(descriptor)
     status = 1
     try:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
         gc.freeze()
         work(commands, reports)
         status = 0
@@ -140,6 +142,8 @@ def run_clients(plan: Plan, commands: int, reports: int) -> None:
                 clients.begin()
             elif command == pipes.HALT:
                 clients.halt()
+            elif command == pipes.FAILING:
+                clients.ledger.failing()
         reporter.report()
     counts = clients.counts()
     counts["connect_cpu_s"] = max(0.0, counts["connect_cpu_s"] - started)

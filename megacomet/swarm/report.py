@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
 
 from megacomet.swarm.check import Verdict
 from megacomet.swarm.histogram import Histogram
+from megacomet.swarm.measures import MEASURES, Measures
 
-VERSION: Final = 2
+VERSION: Final = 3
 #: The kind of error that makes a report worthless: a process ended without its counts.
 DIED: Final = "processes that died"
 _QUANTILES: Final = ((0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"))
+_BOUNDS_MS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000)
 _SUMMED: Final = (
     *("clients", "processes", "connected", "waiting", "answered", "timeouts", "closed", "dropped", "reconnects"),
     *("connect_cpu_s", "stale", "foreign", "misdelivered", "made", "behind", "heard", "heard_again", "lines"),
-    *("gaps", "switches"),
+    *("gaps", "switches", "excused"),
 )
 _LONGEST: Final = ("connect_s", "held_s", "push_s", "deliver_s")
-_HISTOGRAMS: Final = ("latency", "fanout", "reach", "answer")
+_HISTOGRAMS: Final = ("latency", "failover", "fanout", "reach", "answer")
 _COUNTED: Final = ("errors", "push_errors", "statuses", "transports")
 _VERDICTS: Final = ("verdict", "rooms")
 
@@ -48,8 +50,11 @@ class Report:
         channels: rooms that each client listens to; gaps: notices of a gap that clients were told.
         verdict, rooms: on the messages to mailboxes; on those to rooms, where an example's client is the index of the
             client times `channels` plus the place of the room among its own.
-        latency: push to delivery; fanout: the same for rooms; reach: for the message to everyone; answer: push to its
-            answer.
+        troubles: what went wrong beside the messages, as phrases; excused: pushes not acknowledged while a worker that
+            was killed was missing.
+        measures: of a whole run; None: it was none, or this is a sum.
+        latency: push to delivery; failover: the same while a worker was missing; fanout: for rooms; reach: for the
+            message to everyone; answer: push to its answer.
     """
 
     clients: int
@@ -81,6 +86,9 @@ class Report:
     channels: int = 0
     gaps: int = 0
     switches: int = 0
+    excused: int = 0
+    troubles: Sequence[str] = ()
+    measures: Measures | None = None
     transports: Mapping[str, int] = attrs.Factory(dict)
     errors: Mapping[str, int] = attrs.Factory(dict)
     push_errors: Mapping[str, int] = attrs.Factory(dict)
@@ -88,6 +96,7 @@ class Report:
     verdict: Verdict = attrs.Factory(Verdict)
     rooms: Verdict = attrs.Factory(Verdict)
     latency: Histogram = attrs.field(factory=Histogram, eq=False)
+    failover: Histogram = attrs.field(factory=Histogram, eq=False)
     fanout: Histogram = attrs.field(factory=Histogram, eq=False)
     reach: Histogram = attrs.field(factory=Histogram, eq=False)
     answer: Histogram = attrs.field(factory=Histogram, eq=False)
@@ -104,23 +113,24 @@ class Report:
             (v.out_of_order + r.out_of_order, "messages out of order"),
             (v.strange + r.strange, "messages that nobody sent"),
             (self.misdelivered, "messages for another client"),
-            (sum(self.push_errors.values()), "pushes not acknowledged"),
+            (sum(self.push_errors.values()) - self.excused, "pushes not acknowledged"),
             (self.behind, "pushes not made: the server is slower than the rate"),
             (self.clients - self.heard if self.everyone else 0, "clients did not hear the message to everyone"),
             (self.heard_again, "repeats of the message to everyone"),
         )
         problems = [f"{number:,} {what}" for number, what in told if number > 0]
-        return problems + ([f"batch: {self.batch_error}"] if self.batch_error else [])
+        return [*self.troubles, *problems, *([f"batch: {self.batch_error}"] if self.batch_error else [])]
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data, with the figures that people look for beside those that `from_json` needs."""
-        plain = attrs.asdict(self, filter=lambda a, _: a.name not in _HISTOGRAMS)
+        plain = attrs.asdict(self, filter=lambda a, _: a.name not in (*_HISTOGRAMS, MEASURES))
         plain["version"] = VERSION
         plain |= {name: _latency_json(getattr(self, name)) for name in _HISTOGRAMS}
         plain |= {name: self._both(name) for name in ("lost", "repeated", "out_of_order")}
         plain["delivered_per_s"] = round(_rate(self._both("delivered"), self.deliver_s), 1)
         plain["acknowledged_per_s"] = round(_rate(self._both("acknowledged"), self.push_s), 1)
         plain["problems"] = self.problems()
+        plain[MEASURES] = None if self.measures is None else self.measures.to_json(self.waiting)
         return plain
 
     @classmethod
@@ -133,6 +143,9 @@ class Report:
         if plain["version"] != VERSION:
             raise ValueError(f"a report of version {plain['version']}, not {VERSION}")
         fields = {a.name: plain[a.name] for a in attrs.fields(cls)}
+        fields["troubles"] = tuple(map(str, fields["troubles"]))
+        if fields[MEASURES] is not None:
+            fields[MEASURES] = Measures.from_json(fields[MEASURES])
         for name in _VERDICTS:
             verdict = dict(fields[name])
             verdict["examples"] = tuple((k, c, n) for k, c, n in verdict["examples"])
@@ -153,25 +166,36 @@ class Report:
             *([f"switches     {self.switches:,}, {self.gaps:,} gaps told"] if self.switches or self.gaps else []),
             f"answers      {self.answered:,}{_kinds(others)}",
             *_line("errors       ", self.errors),
+            *(self.measures.lines(self.clients, self.waiting) if self.measures is not None else ()),
         ]
         if self.made or self.lines:
             lines += self._pushes()
         if self.everyone:
             lines.append(f"everyone     {self.heard:,} of {self.clients:,} heard it, {self.heard_again:,} again")
-            lines.append(f"reached      {_latency(self.reach)}")
+        if self.reach.count:
+            lines.append(f"reached      {_reached(self.reach)}")
         if self.fanout.count:
             lines.append(f"fan-out      {_latency(self.fanout)}")
         if self.latency.count:
             lines.append(f"latency      {_latency(self.latency)}")
+            lines.append(f"  spread     {_spread(self.latency)}")
+        if self.failover.count:
+            lines.append(f"worker gone  {_latency(self.failover)}")
         if self.answer.count:
             lines.append(f"push answer  {_latency(self.answer)}")
         problems = self.problems()
-        lines += [f"PROBLEM      {problem}" for problem in problems] or ["all well"]
+        lines += [f"PROBLEM      {problem}" for problem in problems] or [self._all_well()]
         lines += [f"  {kind}: message {number} of client {client}" for kind, client, number in self.verdict.examples]
         for kind, row, number in self.rooms.examples:
             client, place = divmod(row, self.channels)
             lines.append(f"  {kind}: message {number} of room {place} of client {client}")
         return "\n".join(lines) + "\n"
+
+    def _all_well(self) -> str:
+        if self.measures is None:
+            return "all well"
+        alive = f"all {self.clients:,} clients alive" + (", each was reached" if self.everyone else "")
+        return f"all well     {alive}, no message lost"
 
     def _connect_us(self) -> float:
         return self.connect_cpu_s / self.connected * 1e6 if self.connected else 0.0
@@ -215,6 +239,7 @@ def merged(reports: Iterable[Report]) -> Report:
         **total,
         everyone=any(p.everyone for p in parts),
         interrupted=any(p.interrupted for p in parts),
+        troubles=tuple(trouble for p in parts for trouble in p.troubles),
         batch_error="; ".join(p.batch_error for p in parts if p.batch_error),
         channels=max((p.channels for p in parts), default=0),
         verdict=_sum_of(p.verdict for p in parts),
@@ -222,15 +247,20 @@ def merged(reports: Iterable[Report]) -> Report:
     )
 
 
-def live_line(seconds: float, counts: Mapping[str, Any], rates: Mapping[str, float]) -> str:
+def live_line(seconds: float, counts: Mapping[str, Any], rates: Mapping[str, float], stage: str = "") -> str:
     """Return the line that is shown once a second.
 
     Args:
         seconds: since the begin.
         counts: the sums over the processes.
         rates: per second since the last line, by the name of the count.
+        stage: where a whole run stands.
     """
-    parts = [f"{seconds:5.0f} s", f"connected {counts['connected']} (+{rates.get('connected', 0):.0f}/s)"]
+    parts = [
+        f"{seconds:5.0f} s",
+        *([f"{stage}:"] if stage else []),
+        f"connected {counts['connected']} (+{rates.get('connected', 0):.0f}/s)",
+    ]
     parts.append(f"waiting {counts['waiting']}")
     parts.append(f"answered {counts['answered']} (+{rates.get('answered', 0):.0f}/s)")
     if counts.get("acknowledged"):
@@ -244,9 +274,10 @@ def live_line(seconds: float, counts: Mapping[str, Any], rates: Mapping[str, flo
     return "  ".join(parts)
 
 
-def live_json(seconds: float, counts: Mapping[str, Any]) -> str:
+def live_json(seconds: float, counts: Mapping[str, Any], stage: str = "") -> str:
     """Return the live line as one JSON object."""
-    return json.dumps({"seconds": round(seconds, 1), **counts}, separators=(",", ":"))
+    told = {"stage": stage} if stage else {}
+    return json.dumps({"seconds": round(seconds, 1), **told, **counts}, separators=(",", ":"))
 
 
 def _sum_of(verdicts: Iterable[Verdict]) -> Verdict:
@@ -264,6 +295,24 @@ def _latency_json(histogram: Histogram) -> dict[str, Any]:
 def _latency(histogram: Histogram) -> str:
     told = [f"{name} {histogram.quantile(share) / 1e6:.2f} ms" for share, name in _QUANTILES]
     return ", ".join([*told, f"max {histogram.max_ns / 1e6:.2f} ms", f"of {histogram.count:,}"])
+
+
+def _reached(histogram: Histogram) -> str:
+    """Return when how many had heard a message."""
+    half, nearly = (histogram.quantile(share) / 1e6 for share in (0.5, 0.99))
+    last = f"the last of {histogram.count:,} after {histogram.max_ns / 1e6:,.0f} ms"
+    return f"half after {half:,.0f} ms, 99 % after {nearly:,.0f} ms, {last}"
+
+
+def _spread(histogram: Histogram) -> str:
+    """Return which part of all took how long."""
+    parts, below = [], 0.0
+    for bound_ms in _BOUNDS_MS:
+        share = histogram.share_until(bound_ms * 1_000_000)
+        if share > below:
+            parts.append(f"{100 * (share - below):.1f} % to {bound_ms:,} ms")
+        below = share
+    return ", ".join(parts + ([f"{100 * (1 - below):.1f} % later"] if below < 1 else []))
 
 
 def _rate(number: float, seconds: float) -> float:
