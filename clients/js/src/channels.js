@@ -36,8 +36,8 @@ export class Channels {
     this.wanted.set(channel, { channel, since });
   }
 
-  /** @param {{code: number, message: string}} how */
-  remove(channel, { code, message }) {
+  /** @param {{code: number, message: string}} [how] it was refused, else it was asked for */
+  remove(channel, { code, message } = { code: 0, message: "" }) {
     this.wanted.get(channel)?.abort?.abort();
     if (this.wanted.delete(channel)) this.#tell({ type: "unsubscribed", channel, code, reason: message });
   }

@@ -1,13 +1,15 @@
 // Events with names, and who listens to them.
 
+import { check } from "./names.js";
+
 /** An object that tells of events. */
 export class Emitter {
   /** name → listener → whether it wants the next event alone */
   #listeners = { __proto__: null };
 
   /** @returns {() => void} takes the listener off */
-  on(name, listener, isOnce = false) {
-    if (typeof listener !== "function") throw new TypeError(`megacomet: what listens to "${name}" is no function`);
+  on(name, listener, isOnce) {
+    check("listener", listener, typeof listener === "function", "a function");
     (this.#listeners[name] ??= new Map()).set(listener, isOnce);
     return () => this.off(name, listener);
   }

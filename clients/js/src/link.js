@@ -83,7 +83,7 @@ export class Link {
 
   unsubscribe(channel) {
     const line = this.#line;
-    this.#channels.remove(channel, ASKED);
+    this.#channels.remove(channel);
     if (!line?.call.channels.delete(channel)) return;
     if (line.isOpen && line.send) line.send({ op: "unsubscribe", channels: [channel] });
     else this.#renew();
@@ -94,7 +94,7 @@ export class Link {
    * @returns {Promise<string>} the message's id; rejects with an Error that has a `code`
    */
   publish(channel, data, key) {
-    return this.#publications.publish("connected", this.#line, { op: "publish", channel, data, key });
+    return this.#publications.publish(this.#line, { op: "publish", channel, data, key });
   }
 
   /**
@@ -116,12 +116,12 @@ export class Link {
 
   opened(line, position) {
     if (line === this.#beside) {
-      this.#line.close();
-      this.#beside = null;
+      // They change places.
+      this.#beside = this.#line;
+      this.#drop();
       this.#failures = 0;
       this.#publications.lost();
     }
-    this.#channels.ids.isKeeping = false;
     this.#line = line;
     this.#level = line.level;
     this.#channels.stand(position);
@@ -129,7 +129,7 @@ export class Link {
     // Who is told may have had enough.
     if (line !== this.#line) return;
     for (const channel of line.call.channels) this.#channels.settle(channel, line.call.since);
-    this.#publications.opened(line);
+    this.#publications.settle(line);
     this.#climbLater();
     this.#changed();
   }
@@ -265,7 +265,7 @@ export class Link {
     this.#line = this.#uncome = null;
     this.#channels.lost();
     this.#publications.lost();
-    this.#publications.waiting();
+    this.#publications.settle();
   }
 
   #drop() {

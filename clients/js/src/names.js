@@ -37,6 +37,6 @@ export function baseOf(url, page) {
   } catch {
     // said below
   }
-  check("url", url, /^https?:$/.test(base?.protocol), "the server's address, http:… or https:…");
+  check("url", url, /^https?:$/.test(base?.protocol), "the server's address, http: or https:");
   return base.origin + base.pathname.replace(/\/?$/, "/");
 }

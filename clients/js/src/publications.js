@@ -20,7 +20,7 @@ export class Publications {
   }
 
   /** @returns {Promise<string>} the message's id; rejects with an Error that has a `code` */
-  publish(state, line, object) {
+  publish(line, object) {
     return new Promise((resolve, reject) => {
       const refuse = (code, message) => reject(Object.assign(Error(message), { code }));
       const send = (open) => {
@@ -36,7 +36,7 @@ export class Publications {
         }
       };
       if (line && !line.isOpen) this.#waiting.push(send);
-      else send(state === "connected" && line);
+      else send(line);
     });
   }
 
@@ -48,14 +48,9 @@ export class Publications {
     return !!asked;
   }
 
-  /** A connection is open: what waited for it is sent. */
-  opened(line) {
+  /** A connection is open: what waited for it is sent. Without `line` none could be made, and it is refused. */
+  settle(line) {
     for (const send of this.#waiting.splice(0)) send(line);
-  }
-
-  /** No connection could be made. */
-  waiting() {
-    this.opened();
   }
 
   /** The connection is gone, and with it the answers. */

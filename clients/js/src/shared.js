@@ -72,12 +72,12 @@ export class SharedLink {
   }
 
   unsubscribe(channel) {
-    this.#channels.remove(channel, { code: 0, message: "" });
+    this.#channels.remove(channel);
     this.#send({ op: "unsubscribe", channel });
   }
 
   publish(channel, data, key) {
-    return this.#publications.publish("connected", this.#line, { op: "publish", channel, data, key });
+    return this.#publications.publish(this.#line, { op: "publish", channel, data, key });
   }
 
   wake(reason) {
@@ -136,7 +136,7 @@ export class SharedLink {
   #leave() {
     this.#out();
     this.#channels.lost();
-    this.#publications.waiting();
+    this.#publications.settle();
     this.#send({ op: "leave" });
     this.#table?.close();
     this.#table = this.#line = null;
@@ -170,7 +170,7 @@ export class SharedLink {
     this.#channels.lost();
     for (const record of wanted.values()) record.since ||= cursor;
     this.#line.isOpen = true;
-    this.#publications.opened(this.#line);
+    this.#publications.settle(this.#line);
   }
 
   #event(event) {
