@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from megacomet.client.items import CONNECTED, CONNECTING, DISCONNECTED, POLL, SSE, WEBSOCKET, Change
 from megacomet.client.objects import Lost, Position
@@ -405,4 +406,32 @@ def test_closed_at_any_time(seconds: int) -> None:
     world.advance(seconds)
     world.listening.close()
     assert all(opened.is_closed for opened in world.opened)
+    assert world.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("state", [CONNECTING, CONNECTED])
+def test_closed_by_who_is_told(state: str) -> None:
+    """Who watches the connection may close it there: it does not come back."""
+    world = World()
+
+    def watch(change: Change) -> None:
+        if change.state == state:
+            world.listening.close()
+
+    world.listening._watch = watch
+    world.last.stands() if state == CONNECTED else world.last.ends()
+    assert world.clock.getDelayedCalls() == []
+    assert (len(world.opened), world.last.is_closed) == (1, True)
+
+
+def test_closed_by_who_waited_for_it() -> None:
+    """So may whoever has waited until it is connected."""
+    world = World()
+
+    async def connects() -> None:
+        await world.listening.connected()
+        world.listening.close()
+
+    Deferred.fromCoroutine(connects())
+    world.last.stands()
     assert world.clock.getDelayedCalls() == []

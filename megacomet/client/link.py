@@ -300,7 +300,8 @@ class Link:
 
     def _start(self, name: str, delay_s: float, what: Callable[[], None]) -> None:
         self._stop(name)
-        self._timers[name] = self.clock.callLater(delay_s, what)
+        if not self._is_closed:  # as it may be since the owner was told something
+            self._timers[name] = self.clock.callLater(delay_s, what)
 
     def _stop(self, name: str) -> None:
         timer = self._timers.pop(name, None)

@@ -204,7 +204,7 @@ class Listening:
                 self._watch(change)
             except Exception:
                 _log.failure("what watches the connection has failed")
-        if change.state == CONNECTED:
+        if change.state == CONNECTED and not self._is_closed:
             if self._subscribing is not None:
                 self._subscribing.connected()
             opening, self._opening = self._opening, []
