@@ -130,8 +130,8 @@ class Listening:
             await Awaited(waiting)
 
     def _read_on(self) -> None:
-        """Have read again what is left unread, if there is room."""
-        if self.feed.has_room:
+        """Have read again what is left unread, if there is room; the link looks at what else is held."""
+        if self._shelf.has_room:
             self._is_left_unread = False
             if self._link is not None and self._subscribing is not None:
                 self._subscribing.read_on()
