@@ -57,6 +57,17 @@ class TestByOps:
         assert world.last.sent[1:] == [{"op": "unsubscribe", "channels": ("a",)}]
         assert world.numbers() == []
 
+    def test_left_while_it_is_not_read(self) -> None:
+        """When what fills everything is dropped, the connection is read again: nobody takes what is not there."""
+        world = standing()
+        world.listening.subscribe("a")
+        world.clock.advance(0)
+        world.last.confirms()
+        world.last.brings(*range(2, MOST_HELD + 2), channel="a")
+        assert world.last.is_paused
+        world.listening.unsubscribe("a")
+        assert not world.last.is_paused
+
     def test_left_and_added_again(self) -> None:
         """What comes afterwards is told."""
         world = standing()

@@ -106,6 +106,7 @@ class Subscribing:
             if not catch.channels:
                 self._catches.remove(catch)
         self._apply_soon(0.0)
+        self._owner.came()  # there may be room for what was left unread
 
     def close(self) -> None:
         """End all that is under way."""
