@@ -354,6 +354,8 @@ class TestSlow:
         world.last.brings(*range(1, 300))
         world.last.ends(3008, "slow", is_server_s=True)
         world.advance(1)
+        world.last.says()  # the handshake, in a read of its own
+        assert not world.last.is_paused
         world.last.stands("e-299")
         assert world.last.is_paused
         world.last.brings(300)

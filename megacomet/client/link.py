@@ -209,7 +209,7 @@ class Link:
     def leg_read(self, leg: Leg) -> None:
         """A leg has told what was read."""
         self.owner.came()
-        if self.feed.is_full and not self._is_closed:
+        if self.feed.is_full and leg.is_open and not self._is_closed:  # what opens is read up to its position
             leg.pause()
 
     def leg_ended(self, leg: Leg, ending: Ending) -> None:
