@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from megacomet.client.feed import REMEMBERED, Feed, Seen
 from megacomet.client.items import Gap, Item, Message
 from megacomet.client.objects import Gone, Lost, Position
-from megacomet.client.shelf import MOST_HELD, Shelf
+from megacomet.client.shelf import MOST_HELD, MOST_HELD_BYTES, Shelf
 
 
 def message(n: int, channel: str = "a") -> Message:
@@ -145,7 +145,7 @@ def test_catching_up(world: World) -> None:
     world.feed.hold("b")
     world.come(11, channel="b")
     world.come(12)
-    assert world.feed.caught([Gone(("b",), "e-3"), message(4, "b"), message(11, "b"), Position("e-11")], 99) == 2
+    assert world.feed.caught([Gone(("b",), "e-3"), message(4, "b"), message(11, "b"), Position("e-11")], 99) == {"b"}
     world.come(13, channel="b")
     world.feed.release("b")
     world.come(14, channel="b")
@@ -171,6 +171,16 @@ def test_the_position_while_catching_up(world: World) -> None:
     assert (world.numbers(), world.shelf.position) == ([11], "e-20")
 
 
+def test_caught_up(world: World) -> None:
+    """What was missed is complete where it reaches what waits, of each channel by itself; and where it ends."""
+    for channel in ("b", "c"):
+        world.feed.hold(channel)
+    world.come(11, channel="b")
+    assert world.feed.caught([message(4, "b"), message(5, "c"), Position("e-5")], 10) == set()
+    assert world.feed.caught([message(11, "b"), message(12, "c"), Position("e-12")], 10) == {"b"}
+    assert world.feed.caught([Gone(("c",), "e-12"), Position("e-12")], 10) is None
+
+
 def test_leaving_while_catching_up(world: World) -> None:
     """A channel that is left before it was caught up is forgotten."""
     world.feed.hold("b")
@@ -181,10 +191,13 @@ def test_leaving_while_catching_up(world: World) -> None:
     assert (world.numbers(), world.shelf.position) == ([], "e-11")
 
 
-def test_what_waits_is_bounded(world: World) -> None:
-    """Many live messages behind a slow catching up count as what is held."""
+@pytest.mark.parametrize("size", [10, MOST_HELD_BYTES])
+def test_what_waits_is_bounded(world: World, size: int) -> None:
+    """Many live messages behind a slow catching up count as what is held, and so do large ones."""
     world.feed.hold("b")
-    world.come(*range(1, MOST_HELD + 2), channel="b")
+    for n in range(1, MOST_HELD + 2) if size < MOST_HELD_BYTES else range(1, 3):
+        assert not world.feed.is_full
+        world.feed.message(message(n, "b"), size)
     assert world.feed.is_full
     assert not world.feed.has_room
     world.feed.release("b")

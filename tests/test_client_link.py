@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from twisted.internet.defer import Deferred
 
 from megacomet.client.items import CONNECTED, CONNECTING, DISCONNECTED, POLL, SSE, WEBSOCKET, Change
 from megacomet.client.objects import Lost, Position
@@ -347,17 +348,33 @@ class TestSlow:
         assert world.last.is_paused
 
     def test_across_a_break(self) -> None:
-        """What is held when the connection breaks stays; the next one is left unread as well."""
+        """What is held when the connection breaks stays; the next one waits for room, and brings nothing beyond."""
         world = World()
         world.last.stands()
         world.last.brings(*range(1, 300))
         world.last.ends(3008, "slow", is_server_s=True)
-        world.advance(1)
+        world.advance(600)
+        assert (len(world.opened), world.listening.state) == (1, CONNECTING)
+        assert world.numbers() == [*range(1, 300)]
+        world.clock.advance(0)
+        assert (len(world.opened), world.last.wanted.since) == (2, "e-299")
         world.last.stands("e-299")
-        assert world.last.is_paused
         world.last.brings(300)
-        assert world.numbers() == [*range(1, 301)]
-        assert not world.last.is_paused
+        assert (world.numbers(), world.last.is_paused) == ([300], False)
+
+    def test_while_another_opens(self) -> None:
+        """One that opens is read up to its position, also where the handshake is a read of its own."""
+        world = World(transports=[SSE])
+        world.last.stands()
+        world.clock.advance(0)
+        world.listening.subscribe("a")
+        world.clock.advance(0)
+        world.opened[0].brings(*range(1, 300))
+        world.last.says()
+        assert [opened.is_paused for opened in world.opened] == [True, False]
+        world.last.stands("e-0")
+        assert [opened.is_closed for opened in world.opened] == [True, False]
+        assert world.last.is_paused
 
 
 def test_gaps() -> None:
@@ -405,4 +422,32 @@ def test_closed_at_any_time(seconds: int) -> None:
     world.advance(seconds)
     world.listening.close()
     assert all(opened.is_closed for opened in world.opened)
+    assert world.clock.getDelayedCalls() == []
+
+
+@pytest.mark.parametrize("state", [CONNECTING, CONNECTED])
+def test_closed_by_who_is_told(state: str) -> None:
+    """Who watches the connection may close it there: it does not come back."""
+    world = World()
+
+    def watch(change: Change) -> None:
+        if change.state == state:
+            world.listening.close()
+
+    world.listening._watch = watch
+    world.last.stands() if state == CONNECTED else world.last.ends()
+    assert world.clock.getDelayedCalls() == []
+    assert (len(world.opened), world.last.is_closed) == (1, True)
+
+
+def test_closed_by_who_waited_for_it() -> None:
+    """So may whoever has waited until it is connected."""
+    world = World()
+
+    async def connects() -> None:
+        await world.listening.connected()
+        world.listening.close()
+
+    Deferred.fromCoroutine(connects())
+    world.last.stands()
     assert world.clock.getDelayedCalls() == []

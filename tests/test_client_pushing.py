@@ -123,6 +123,17 @@ class PushTests(SynchronousTestCase):
             self.network.reactor.advance(10)
             self.assertIn("10 s", str(self.failureResultOf(pushing, Unanswered).value))
 
+    def test_closing(self) -> None:
+        """Who closes the client waits for no answer any more, at whatever point it is; no connection stays."""
+        for begins in (False, True):
+            pushing, line = self.push(channel="news")
+            if begins:
+                line.answer(200, JSON, b"{", chunked=True)
+            self.successResultOf(Deferred.fromCoroutine(self.client.close()))
+            self.assertTrue(line.transport.disconnecting or line.transport.aborting)
+            line.lose()
+            self.failureResultOf(pushing, Unanswered)
+
     def test_no_key(self) -> None:
         """Without a key none is sent."""
         self.client = Client("http://192.0.2.1:8080", reactor=self.network.reactor)

@@ -57,6 +57,17 @@ class TestByOps:
         assert world.last.sent[1:] == [{"op": "unsubscribe", "channels": ("a",)}]
         assert world.numbers() == []
 
+    def test_left_while_it_is_not_read(self) -> None:
+        """When what fills everything is dropped, the connection is read again: nobody takes what is not there."""
+        world = standing()
+        world.listening.subscribe("a")
+        world.clock.advance(0)
+        world.last.confirms()
+        world.last.brings(*range(2, MOST_HELD + 2), channel="a")
+        assert world.last.is_paused
+        world.listening.unsubscribe("a")
+        assert not world.last.is_paused
+
     def test_left_and_added_again(self) -> None:
         """What comes afterwards is told."""
         world = standing()
@@ -205,19 +216,36 @@ class TestCatchingUp:
         return world
 
     def test_all_of_it(self) -> None:
-        """It is asked until there is nothing more; live messages come behind it; the other channels do not wait."""
+        """It is asked until it reaches live messages, which come behind it; the other channels do not wait."""
         world = self.catching()
         world.last.brings(20, channel="a")
         world.last.brings(21)
         assert world.numbers() == [21]
         world.answer("e-11", 10, 11, channel="a")
         assert (world.numbers(), world.fetched[-1][:2]) == ([10, 11], (("a",), "e-11"))
-        world.answer("e-20", 20, channel="a")
         world.last.brings(22, channel="a")
-        world.answer("e-20", channel="a")
+        world.answer("e-20", 20, channel="a")
         world.last.brings(23, channel="a")
         assert world.numbers() == [20, 22, 23]
-        assert len(world.fetched) == 3
+        assert len(world.fetched) == 2
+
+    def test_nothing_more(self) -> None:
+        """Without live messages it is asked until there is nothing more."""
+        world = self.catching()
+        world.answer("e-11", 11, channel="a")
+        assert world.fetched[-1][:2] == (("a",), "e-11")
+        world.answer("e-11", channel="a")
+        world.last.brings(12, channel="a")
+        assert (world.numbers(), len(world.fetched)) == ([11, 12], 2)
+
+    def test_each_by_itself(self) -> None:
+        """A busy channel is through when it reaches its live messages; the other one is asked for alone."""
+        world = self.catching("b")
+        world.last.brings(20, channel="a")
+        world.answer("e-20", 19, 20, channel="a")
+        assert world.fetched[-1][:2] == (("b",), "e-20")
+        world.last.brings(21, channel="a")
+        assert world.numbers() == [19, 20, 21]
 
     def test_gap(self) -> None:
         """What is no longer kept is told before what still is."""
@@ -277,6 +305,16 @@ class TestCatchingUp:
         assert world.last.is_paused
         world.answer("e-1", channel="a")
         assert len(world.numbers()) == MOST_HELD + 1
+        assert not world.last.is_paused
+
+    def test_bounded_ones_do_not_stop_it(self) -> None:
+        """What was missed is fetched while the connection is left unread for all that waits behind it."""
+        world = self.catching()
+        world.last.brings(*range(1000, 1000 + MOST_HELD + 1), channel="a")
+        world.answer("e-11", 10, 11, channel="a")
+        assert world.numbers() == [10, 11]
+        world.answer("e-1000", 999, 1000, channel="a")
+        assert world.numbers() == [*range(999, 1000 + MOST_HELD + 1)]
         assert not world.last.is_paused
 
     def test_left(self) -> None:

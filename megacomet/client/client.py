@@ -62,6 +62,7 @@ class Client:
         self._timeout_s = timeout_s
         self._http: Http | None = None
         self._listenings: WeakSet[Listening] = WeakSet()
+        self._pushes: set[Deferred[list[Pushed]]] = set()
 
     def listen(
         self, *channels: str, client_id: str | None = None, since: str | None = None, watch: Watch | None = None
@@ -177,16 +178,23 @@ class Client:
         """
         targets = targets_of(channel, client, channels, clients, everyone)
         body = body_of(targets, data, ttl, key)
-        results = await Awaited(Deferred.fromCoroutine(self._push(targets, body, receipt)))
+        pushing = Deferred.fromCoroutine(self._push(targets, body, receipt))
+        self._pushes.add(pushing)
+        try:
+            results = await Awaited(pushing)
+        finally:
+            self._pushes.discard(pushing)
         return results[0] if targets.is_single else results
 
     async def _push(self, targets: Targets, body: bytes, receipt: bool) -> list[Pushed]:
         return await post_push(self._requests(), self._running(), self._key, targets, body, receipt, self._timeout_s)
 
     async def close(self) -> None:
-        """Close all connections."""
+        """Close all connections; whoever waits for a push is told that it is `Unanswered`."""
         for listening in tuple(self._listenings):
             listening.close()
+        for pushing in tuple(self._pushes):
+            pushing.cancel()
         http, self._http = self._http, None
         if http is not None:
             await Awaited(http.close())

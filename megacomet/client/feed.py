@@ -13,7 +13,7 @@ from typing import Final
 
 from megacomet.client.items import Gap, Message
 from megacomet.client.objects import Gone, Lost, Position
-from megacomet.client.shelf import MOST_HELD, Shelf
+from megacomet.client.shelf import MOST_HELD, MOST_HELD_BYTES, Shelf
 
 #: So many ids are remembered at least, at most twice as many.
 REMEMBERED: Final = 2000
@@ -57,21 +57,24 @@ class Feed:
         self._seen = Seen()
         self._may_repeat = False
         self._is_complete = False  # nothing has come since the last position
-        self._waiting: dict[str, list[tuple[Message, int]]] = {}
+        self._waiting: dict[str, dict[str, tuple[Message, int]]] = {}  # by channel and id
 
     @property
     def is_full(self) -> bool:
         """Whether nothing more is to be read."""
-        return self.shelf.is_full or self._held > MOST_HELD
+        return self.shelf.is_full or self._too_many_wait
 
     @property
     def has_room(self) -> bool:
         """Whether it is worth reading again."""
-        return self.shelf.has_room and self._held <= MOST_HELD
+        return self.shelf.has_room and not self._too_many_wait
 
     @property
-    def _held(self) -> int:
-        return sum(map(len, self._waiting.values())) if self._waiting else 0
+    def _too_many_wait(self) -> bool:
+        if not self._waiting:
+            return False
+        sizes = [size for waiting in self._waiting.values() for _, size in waiting.values()]
+        return len(sizes) > MOST_HELD or sum(sizes) > MOST_HELD_BYTES
 
     def message(self, message: Message, size: int) -> None:
         """Take a message, of so many bytes."""
@@ -90,7 +93,7 @@ class Feed:
     def _take_beside(self, message: Message, size: int) -> None:
         """Take a message while a channel is caught up: the program's position stays before all that waits."""
         if message.channel in self._waiting:
-            self._waiting[message.channel].append((message, size))
+            self._waiting[message.channel].setdefault(message.id, (message, size))
         elif self._seen.is_new(message.id) and message.channel not in self.left:
             self.shelf.put(message, size, "")
 
@@ -139,25 +142,30 @@ class Feed:
 
     def hold(self, channel: str) -> None:
         """Let live messages of a channel wait for what was before."""
-        self._waiting.setdefault(channel, [])
+        self._waiting.setdefault(channel, {})
 
-    def caught(self, values: Iterable[Message | Gone | Position], size: int) -> int:
-        """Take what was missed of a channel that is held, and return how many messages that was.
+    def caught(self, values: Iterable[Message | Gone | Position], size: int) -> set[str] | None:
+        """Take what was missed of channels that are held; return those of which it has reached what waits.
+
+        They are complete, while a busy channel always has more to be fetched. None: nothing more came, all are.
 
         Args:
             values: of one answer.
             size: its bytes.
         """
-        count = 0
+        reached: set[str] = set()
+        is_all = True
         for value in values:
             if isinstance(value, Message):
-                count += 1
+                is_all = False
+                if value.id in self._waiting.get(value.channel, ()):
+                    reached.add(value.channel)
                 if self._seen.is_new(value.id) and value.channel not in self.left:
                     self.shelf.put(value, size, "")
                     size = 0
             elif isinstance(value, Gone):
                 self.shelf.put(Gap(value.channels, value.position), 0, "")
-        return count
+        return None if is_all else reached
 
     def leave(self, channel: str) -> None:
         """Drop what is there of a channel, and what comes of it."""
@@ -168,7 +176,7 @@ class Feed:
 
     def release(self, channel: str) -> None:
         """Tell what has waited of a channel, but for what was caught up already."""
-        for message, size in self._waiting.pop(channel, ()):
+        for message, size in self._waiting.pop(channel, {}).values():
             if self._seen.is_new(message.id) and channel not in self.left:
                 self.shelf.put(message, size, "")
         self._stand()

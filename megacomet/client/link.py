@@ -91,6 +91,7 @@ class Link:
         self._probe_due_s: float | None = None
         self._timers: dict[str, Any] = {}
         self._look_due_s = 0.0
+        self._is_put_off = False
         self._is_closed = False
 
     # -- what the owner does
@@ -110,10 +111,13 @@ class Link:
         self._leg = self._beside = None
 
     def read_on(self) -> None:
-        """Note that something was taken: a connection that was left unread may be read again."""
+        """Note that something was taken: a connection that was left unread may be read again, or opened at last."""
         leg = self._leg
         if leg is not None and leg.is_paused and self.feed.has_room:
             leg.resume()
+        if self._is_put_off and self.feed.shelf.has_room:
+            self._is_put_off = False
+            self._start("attempt", 0.0, self._attempt)
 
     def send(self, op: dict[str, Any]) -> bool:
         """Send a request; False: no connection stands that takes any."""
@@ -143,6 +147,10 @@ class Link:
         self._start("attempt", delay_s, self._attempt)
 
     def _attempt(self) -> None:
+        # Each connection would bring something beyond what is held already, and be closed as slow.
+        self._is_put_off = self.feed.shelf.is_full
+        if self._is_put_off:
+            return
         self._leg = leg = self._new_leg(self._ladder.current)
         leg.open(self._ways[leg.transport])
 
@@ -209,7 +217,7 @@ class Link:
     def leg_read(self, leg: Leg) -> None:
         """A leg has told what was read."""
         self.owner.came()
-        if self.feed.is_full and not self._is_closed:
+        if self.feed.is_full and leg.is_open and not self._is_closed:  # what opens is read up to its position
             leg.pause()
 
     def leg_ended(self, leg: Leg, ending: Ending) -> None:
@@ -300,7 +308,8 @@ class Link:
 
     def _start(self, name: str, delay_s: float, what: Callable[[], None]) -> None:
         self._stop(name)
-        self._timers[name] = self.clock.callLater(delay_s, what)
+        if not self._is_closed:  # as it may be since the owner was told something
+            self._timers[name] = self.clock.callLater(delay_s, what)
 
     def _stop(self, name: str) -> None:
         timer = self._timers.pop(name, None)

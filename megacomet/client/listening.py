@@ -130,8 +130,8 @@ class Listening:
             await Awaited(waiting)
 
     def _read_on(self) -> None:
-        """Have read again what is left unread, if there is room."""
-        if self.feed.has_room:
+        """Have read again what is left unread, if there is room; the link looks at what else is held."""
+        if self._shelf.has_room:
             self._is_left_unread = False
             if self._link is not None and self._subscribing is not None:
                 self._subscribing.read_on()
@@ -204,7 +204,7 @@ class Listening:
                 self._watch(change)
             except Exception:
                 _log.failure("what watches the connection has failed")
-        if change.state == CONNECTED:
+        if change.state == CONNECTED and not self._is_closed:
             if self._subscribing is not None:
                 self._subscribing.connected()
             opening, self._opening = self._opening, []

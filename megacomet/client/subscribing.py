@@ -3,12 +3,12 @@
 Theory of operation. What is wanted is written down at once, and done in the next turn, so that several changes make one
 request: by ops where the transport has such, else by a connection for all the channels that takes the present one's
 place. A channel with a `since` of its own is heard first, and what was missed is then fetched by polls that do not
-wait, until one brings nothing; its live messages wait meanwhile (`feed`).
+wait, until one brings nothing or reaches what came live; that waits meanwhile (`feed`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 import attrs
@@ -106,6 +106,7 @@ class Subscribing:
             if not catch.channels:
                 self._catches.remove(catch)
         self._apply_soon(0.0)
+        self._owner.came()  # there may be room for what was left unread
 
     def close(self) -> None:
         """End all that is under way."""
@@ -148,7 +149,7 @@ class Subscribing:
 
     def read_on(self) -> None:
         """Note that something was taken."""
-        if self._rooms and self._feed.has_room:
+        if self._rooms and self._feed.shelf.has_room:
             rooms, self._rooms = self._rooms, []
             for room in rooms:
                 if not room.called:
@@ -195,7 +196,8 @@ class Subscribing:
     async def _caught(self, catch: _Catch) -> None:
         backoff = Backoff(self._random)
         while catch.channels:
-            if not self._feed.has_room:
+            # What waits for this is no reason to wait: only what the program has not taken.
+            if not self._feed.shelf.has_room:
                 room: Deferred[None] = Deferred()
                 self._rooms.append(room)
                 await catch.wait(room)
@@ -210,8 +212,8 @@ class Subscribing:
                 continue
             backoff.reset()
             catch.since = polled.position
-            if not self._feed.caught(polled.values, polled.size):
-                self._finish(catch)
+            reached = self._feed.caught(polled.values, polled.size)
+            self._finish(catch, catch.channels if reached is None else reached)
             self._owner.came()
 
     def _pause(self, delay_s: float) -> Deferred[None]:
@@ -219,13 +221,14 @@ class Subscribing:
         timer = self._clock.callLater(delay_s, lambda: pause.callback(None))
         return pause
 
-    def _finish(self, catch: _Catch) -> None:
-        """Tell what has waited; there is nothing more to come before it."""
-        if catch in self._catches:
-            self._catches.remove(catch)
+    def _finish(self, catch: _Catch, complete: Collection[str]) -> None:
+        """Tell what has waited of channels; there is nothing more to come before it."""
         for channel in catch.channels:
-            self._feed.release(channel)
-        catch.channels = ()
+            if channel in complete:
+                self._feed.release(channel)
+        catch.channels = tuple(channel for channel in catch.channels if channel not in complete)
+        if not catch.channels and catch in self._catches:
+            self._catches.remove(catch)
 
 
 def _failed(failure: Failure) -> None:
