@@ -154,6 +154,8 @@ class Chat:
         self._both_see_it()
         self._say(self._bob, "Bob", "<i>hi</i>")
         self._both_see_it()
+        for data in (None, 7, {"who": {"toString": 0}, "text": "x"}, {"who": "Eve"}):  # nobody's page stumbles over it
+            self._desk.server.push({"channel": "chat", "data": data})
         self._bob.goto("about:blank")
         self._say(self._ann, "Ann", "still there?")
         self._bob.goto(f"{self._desk.origin}/chat.html")

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.integration.programs import user_environ
 from tests.integration.test_cli import free_port
-from tests.integration.test_examples_pages import is_said, sees
+from tests.integration.test_examples_pages import SHOWN_MS, is_said, sees
 from tests.integration.walking import Walk
 from tests.test_wheel import ROOT, SOURCES
 
@@ -69,7 +69,7 @@ def publish(page: Page, text: str) -> None:
     """Write something and press the button."""
     page.get_by_label("What is new?").fill(text)
     page.get_by_role("button", name="Publish").click()
-    expect(page.get_by_label("What is new?")).to_have_value("")
+    expect(page.get_by_label("What is new?")).to_have_value("", timeout=SHOWN_MS)
 
 
 def test_the_live_page(checkout: Path, stack: ExitStack, browser: Browser) -> None:

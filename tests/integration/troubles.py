@@ -1,6 +1,6 @@
 """What a network may do to a client, as plain data: what stands between it and the server, and to which requests.
 
-Pure: no sockets, no clocks. `between_relay` does it, `between` tells it what to do.
+Pure: no sockets, no clocks. `relaying` does it, `between` tells it what to do.
 """
 
 from __future__ import annotations
