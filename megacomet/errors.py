@@ -253,7 +253,9 @@ class ChangeError(MegaCometError):
         self.left = list(left)
 
     def __str__(self) -> str:
-        return self.reason + (f"; and could not be put back: {', '.join(self.left)}" if self.left else "")
+        return self.reason + (
+            f"; and could not be put back: {', '.join(self.left)}; --undo may be tried" if self.left else ""
+        )
 
 
 class CallError(MegaCometError):

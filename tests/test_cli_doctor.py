@@ -158,7 +158,7 @@ def test_fix(machine: Machine, run: Run, capsys: pytest.CaptureFixture[str]) -> 
     assert run("--capacity", "1000000", "--fix") == 0
     assert "There is nothing to write" in capsys.readouterr().out
     assert run("--undo") == 0
-    assert capsys.readouterr().out == f"sysctl net.core.somaxconn = 128\n/{SYSCTLS} removed\n"
+    assert capsys.readouterr().out == f"/{SYSCTLS} removed\nsysctl net.core.somaxconn = 128\n"
     assert machine.live("net.core.somaxconn") == "128"
     assert run("--undo") == 1
     assert capsys.readouterr().err.startswith("megacomet doctor: there is nothing to undo")

@@ -27,7 +27,7 @@ from megacomet.doctor.changes import (
 from megacomet.doctor.checks import examine
 from megacomet.errors import ChangeError
 from tests.machines import LIMITS as LIMITS_TEXT
-from tests.machines import Machine
+from tests.machines import MILLION, Machine
 
 HEAD = "# Written by megacomet doctor --fix; megacomet doctor --undo takes it back.\n"
 
@@ -43,9 +43,10 @@ def machine(tmp_path: Path) -> Machine:
     return machine
 
 
-def planned(machine: Machine) -> Plan:
+def planned(machine: Machine, connections: int = MILLION) -> Plan:
     """Work out what is to be done."""
-    return plan(machine.files, (one for group in examine(machine.files, machine.aim()).values() for one in group))
+    findings = examine(machine.files, machine.aim(connections)).values()
+    return plan(machine.files, (one for group in findings for one in group))
 
 
 def tree(machine: Machine) -> dict[str, str]:
@@ -148,15 +149,50 @@ def test_a_value_that_was_nothing(machine: Machine) -> None:
 
 
 def test_a_file_of_somebody_s(machine: Machine) -> None:
-    """What stands in the file already is kept, comments are not; the way back has them."""
-    text = "; mine\n# old\nkernel.pid_max = 99\n-net.core.somaxconn=5\nodd line\n"
-    machine.write(SYSCTLS, text)
-    todo = planned(machine)
-    assert "kernel.pid_max = 99\n" in todo.after[SYSCTLS]
-    assert todo.after[SYSCTLS].count("somaxconn") == 1
+    """All that stands there is kept, but for the values that are too low; and comes back to the byte."""
+    data = (
+        b"; mine \xff\r\n# old\nnet.ipv4.conf.*.rp_filter = 2\n-net.core.somaxconn=5\nvm/min_free_kbytes = 1\nodd line"
+    )
+    machine.write(SYSCTLS, "")
+    (machine.root / SYSCTLS).write_bytes(data)
+    make(machine.root, planned(machine))
+    lines = (machine.root / SYSCTLS).read_bytes().split(b"\n")
+    assert lines[:3] == data.split(b"\n")[:3]
+    assert lines[3:6] == [b"-net.core.somaxconn = 7000", b"vm/min_free_kbytes = 1024", b"odd line"]
+    assert [line.split(b" ")[0] for line in lines[6:]] == [b"fs.nr_open", b"net.ipv4.tcp_mem", b""]
+    take_back(machine.root)
+    assert (machine.root / SYSCTLS).read_bytes() == data
+
+
+def test_what_is_more_stays(machine: Machine) -> None:
+    """The files of etc/ are there, not in force yet: nothing in them gets less, and their values count at once."""
+    for path, name in ((SYSCTLS, "sysctl.d"), (LIMITS, "limits.d")):
+        machine.write(path, Path("etc", name, "60-megacomet.conf").read_text())
+    machine.write("etc/systemd/system/megacomet.service", Path("etc/systemd/megacomet.service").read_text())
+    machine.set(net__core__somaxconn=100)
+    machine.write("proc/self/limits", LIMITS_TEXT.format(hard="600"))
+    todo = planned(machine, 100_000)
+    assert todo.live["net.core.somaxconn"] == ("100", "65535")
+    before = machine.read(SYSCTLS) or ""
+    assert todo.after[SYSCTLS].startswith(before)
+    assert DROP_IN not in todo.after
+    limits = (machine.read(LIMITS) or "").splitlines()
+    assert todo.after[LIMITS].splitlines()[: len(limits)] == limits
     make(machine.root, todo)
     take_back(machine.root)
-    assert machine.read(SYSCTLS) == text
+    assert machine.read(SYSCTLS) == before
+
+
+def test_a_drop_in_that_is_there(machine: Machine) -> None:
+    """Its limit is raised, what else it says stays."""
+    machine.write("etc/systemd/system/megacomet.service", "[Service]\nLimitNOFILE=2000\n")
+    machine.write(DROP_IN, "[Service]\nLimitNOFILE=1024:4096\nNice=1\n")
+    limit = planned(machine).after[LIMITS].split()[-1]
+    assert planned(machine).after[DROP_IN] == f"[Service]\nLimitNOFILE={limit}\nNice=1\n"
+    machine.write(DROP_IN, "[Service]\nNice=1\n")
+    assert planned(machine).after[DROP_IN] == f"[Service]\nNice=1\n[Service]\nLimitNOFILE={limit}\n"
+    machine.write(DROP_IN, "[Service]\nLimitNOFILE=infinity\n")
+    assert DROP_IN not in planned(machine).after
 
 
 def failing(at: int, error: int = errno.ENOSPC) -> Callable[[Path, str], None]:
@@ -185,7 +221,7 @@ def test_a_full_disk(machine: Machine, at: int, former: bool) -> None:
         machine.set(fs__nr_open=90_000)
     before = tree(machine)
     with pytest.raises(ChangeError, match=r"60-megacomet.*: No space left on device$") as caught:
-        make(machine.root, planned(machine), failing(at))
+        make(machine.root, planned(machine, 2 * MILLION), failing(at))
     assert caught.value.left == []
     assert tree(machine) == before
 
@@ -221,11 +257,93 @@ def test_a_sysctl_that_is_refused(machine: Machine, name: str) -> None:
     path.mkdir()
     with pytest.raises(ChangeError, match="Is a directory") as caught:
         make(machine.root, todo)
-    assert all(name.rpartition(".")[2] in left for left in caught.value.left)
+    assert [name.rpartition(".")[2] in left for left in caught.value.left] == [True]
     path.rmdir()
     path.write_text(text)
+    take_back(machine.root)  # whether it has changed is not known, so the way back is kept
+    assert words(tree(machine)) == words(before)
+
+
+def test_no_room_for_the_way_back(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full for the former file too: it is in the journal, and comes back when there is room."""
+    machine.write(SYSCTLS, "# mine\n")
+    before = tree(machine)
+    written: list[Path] = []
+    replace = os.replace
+
+    def full(old: Path, new: Path) -> None:
+        written.append(new)
+        if len(written) > 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(new))
+        replace(old, new)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", full)
+        with pytest.raises(ChangeError, match=r"could not be put back: .*60-megacomet.conf.*; --undo may be tried$"):
+            make(machine.root, planned(machine))
+    assert (machine.root / JOURNAL).exists()
+    take_back(machine.root)
+    assert words(tree(machine)) == words(before)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_ctrl_c(machine: Machine, at: int) -> None:
+    """Whoever thinks better of it half-way finds all as it was."""
+    before = tree(machine)
+    written: list[Path] = []
+
+    def write(path: Path, text: str) -> None:
+        written.append(path)
+        if len(written) > at:
+            raise KeyboardInterrupt
+        write_whole(path, text)
+
+    with pytest.raises(KeyboardInterrupt):
+        make(machine.root, planned(machine), write)
     assert words(tree(machine)) == words(before)
     assert not (machine.root / JOURNAL).exists()
+
+
+def test_the_bound_before_the_limit(machine: Machine) -> None:
+    """A limit above fs.nr_open lets nobody sign in, so it never stands in the file, neither forth nor back."""
+    limits: list[tuple[int, int]] = []
+    machine.write(LIMITS, "* hard nofile 4096\n")
+
+    def write(path: Path, text: str) -> None:
+        if "limits.d" in str(path):
+            limits.append((int(text.split()[-1]), int(machine.live("fs.nr_open"))))
+        write_whole(path, text)
+
+    make(machine.root, planned(machine), write)
+    assert [limit <= bound for limit, bound in limits] == [True]
+    (machine.root / SYSCTLS).unlink()
+    (machine.root / SYSCTLS).mkdir()
+    machine.remove("proc/sys/fs/nr_open")
+    (machine.root / "proc/sys/fs/nr_open").mkdir()
+    with pytest.raises(ChangeError):
+        take_back(machine.root)
+    assert machine.read(LIMITS) == "* hard nofile 4096\n"
+
+
+def test_a_module_that_was_unloaded(machine: Machine) -> None:
+    """Its sysctl is not there when all is taken back: told, and no reason to keep the rest."""
+    machine.set(net__netfilter__nf_conntrack_max=1000, net__netfilter__nf_conntrack_count=50)
+    todo = planned(machine)
+    assert "\n-net.netfilter.nf_conntrack_max = 1000010\n" in todo.after[SYSCTLS]
+    make(machine.root, todo)
+    machine.remove("proc/sys/net/netfilter/nf_conntrack_max")
+    assert "sysctl net.netfilter.nf_conntrack_max: there is none any more" in take_back(machine.root)
+    assert not (machine.root / JOURNAL).exists()
+
+
+def test_changed_meanwhile(machine: Machine) -> None:
+    """Between the question and the answer somebody writes the file: his work is not lost."""
+    todo = planned(machine)
+    machine.write(LIMITS, "x\n")
+    before = tree(machine)
+    with pytest.raises(ChangeError, match="it has been changed meanwhile"):
+        make(machine.root, todo)
+    assert words(tree(machine)) == words(before)
 
 
 class Killed(BaseException):
@@ -287,7 +405,9 @@ def test_an_undo_that_fails(machine: Machine) -> None:
     make(machine.root, planned(machine))
     (machine.root / LIMITS).unlink()
     (machine.root / LIMITS).mkdir()
-    with pytest.raises(ChangeError, match=r"limits.d/60-megacomet.conf: .*; done so far: sysctl .*--undo may be tried"):
+    with pytest.raises(
+        ChangeError, match=r"limits.d/60-megacomet.conf: .*; done so far: .*sysctl .*--undo may be tried"
+    ):
         take_back(machine.root)
     (machine.root / LIMITS).rmdir()
     take_back(machine.root)
@@ -329,9 +449,13 @@ def test_a_file_that_cannot_be_read(machine: Machine) -> None:
     """What cannot be kept is not written over."""
     (machine.root / SYSCTLS).parent.mkdir(parents=True)
     (machine.root / SYSCTLS).symlink_to("nowhere")
-    with pytest.raises(ChangeError, match="it is there and cannot be read"):
+    with pytest.raises(ChangeError, match="it is a link"):
         make(machine.root, planned(machine))
     assert (machine.root / SYSCTLS).is_symlink()
+    (machine.root / SYSCTLS).unlink()
+    (machine.root / SYSCTLS).mkdir()
+    with pytest.raises(ChangeError, match="it is there and cannot be read"):
+        make(machine.root, planned(machine))
 
 
 @given(st.dictionaries(st.from_regex(r"(net|vm)(\.[a-z0-9_]+){1,3}", fullmatch=True), st.text(alphabet="0123456789 ")))

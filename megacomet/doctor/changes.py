@@ -1,11 +1,13 @@
 """What `--fix` writes and `--undo` takes back: files below /etc, and sysctls at once. All of it, or nothing.
 
     plan       what the files would be, from what was found and from what stands there
-    make       1. the journal: what was, of files and of live values     2. the new files beside the old ones
-               3. they take their places                                 4. the live values
-    take_back  from the journal: live values, files; then the journal goes
+    make       1. the journal: what was, of files and of live values   2. the live values
+               3. each new file, in the place of the old one
+    take_back  from the journal: files, live values; then the journal goes
 
-A failure at any step undoes those before it. Who is killed half-way leaves the journal, and `take_back` works from it.
+No limit of open files stands in a file while fs.nr_open is below it: nobody could sign in. A failure at any step, and
+Ctrl-C, undoes those before it. Who is killed half-way leaves the journal, and so does a step that cannot be undone;
+`take_back` works from it.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 
-from megacomet.doctor.descriptors import has_unit
+from megacomet.doctor.descriptors import UNITS, has_unit
+from megacomet.doctor.etc_files import drop_in, limit_of_unit, limits_file, sysctl_file
 from megacomet.doctor.finding import Finding
 from megacomet.doctor.readings import Files, sysctl_path
 from megacomet.errors import ChangeError
@@ -33,8 +37,6 @@ DROP_IN: Final = "etc/systemd/system/megacomet.service.d/60-megacomet.conf"
 TARGETS: Final = (SYSCTLS, LIMITS, DROP_IN)
 #: Beside the first of them; sysctl reads *.conf only.
 JOURNAL: Final = "etc/sysctl.d/60-megacomet.undo.json"
-_HEAD: Final = "# Written by megacomet doctor --fix; megacomet doctor --undo takes it back.\n"
-_SYSCTL_LINE: Final = re.compile(r"^\s*-?\s*([A-Za-z0-9_.-]+)\s*=\s*(\S.*?)\s*$")
 _NAME: Final = re.compile(r"(fs|kernel|net|vm)(\.[a-z0-9_-]+)+").fullmatch
 
 
@@ -75,26 +77,25 @@ def plan(files: Files, findings: Iterable[Finding]) -> Plan:
     for finding in found:
         wanted.update(finding.sysctls)
     limit = max((finding.descriptors for finding in found), default=0)
+    before = {path: _former(files.root / path) for path in TARGETS}
     after: dict[str, str] = {}
     if wanted:
-        after[SYSCTLS] = _sysctl_file({**_sysctls_of(files.text(SYSCTLS) or ""), **wanted})
+        wanted, after[SYSCTLS] = sysctl_file(before[SYSCTLS], wanted)
     if limit:
-        if has_unit(files):
-            after[DROP_IN] = f"{_HEAD}[Service]\nLimitNOFILE={limit}\n"
-        after[LIMITS] = f"{_HEAD}* hard nofile {limit}\nroot hard nofile {limit}\n"  # * is not root
+        # What is more already stays.
+        if has_unit(files) and limit_of_unit([before[DROP_IN]] if before[DROP_IN] else map(files.text, UNITS)) < limit:
+            after[DROP_IN] = drop_in(before[DROP_IN], limit)
+        after[LIMITS] = limits_file(before[LIMITS], limit)
     live = {name: (_live(files, name), value) for name, value in wanted.items()}
-    return Plan({path: files.text(path) for path in after}, after, live)
+    return Plan({path: before[path] for path in after}, after, live)
 
 
-def _sysctl_file(values: Mapping[str, str]) -> str:
-    # The bound before what it bounds.
-    names = sorted(values, key=lambda name: (name != "fs.nr_open", name))
-    return _HEAD + "".join(f"{name} = {values[name]}\n" for name in names)
-
-
-def _sysctls_of(text: str) -> dict[str, str]:
-    lines = (_SYSCTL_LINE.match(line) for line in text.splitlines() if not line.lstrip().startswith(("#", ";")))
-    return {found[1]: found[2] for found in lines if found is not None}
+def _former(path: Path) -> str | None:
+    """Return a file to the byte, None: there is none that can be read."""
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except OSError:
+        return None
 
 
 def _live(files: Files, name: str) -> str | None:
@@ -117,29 +118,54 @@ def make(root: Path, todo: Plan, write: Callable[[Path, str], None] | None = Non
     old = read_journal(root)
     journal = _merged(old, todo)
     steps: list[Callable[[], None]] = []
+    first = 0
     try:
         made = _make_directory((root / JOURNAL).parent)
         steps.append(lambda: _remove_directories(made))
         steps.append(lambda: _put_journal(root, old))
+        first = len(steps)
         _replace(root / JOURNAL, json.dumps(journal, indent=1) + "\n", write)
-        for path, text in todo.after.items():
-            if todo.before[path] is None and os.path.lexists(root / path):
-                raise OSError(errno.EACCES, "it is there and cannot be read", str(root / path))
-            steps.append(_put_back(root, path, todo.before[path]))
-            _make_directory((root / path).parent)
-            _replace(root / path, text, write)
         for name, (before, value) in todo.live.items():
             steps.append(_set_back(root, name, before))
             set_live(root, name, value)
+        for path, text in todo.after.items():
+            _check_former(root / path, todo.before[path])
+            steps.append(_put_back(root, path, todo.before[path]))
+            _make_directory((root / path).parent)
+            _replace(root / path, text, write)
     except OSError as e:
-        failed = _undo(steps)
-        raise ChangeError(_told(e), failed) from None
+        raise ChangeError(_told(e), _undo(steps, first)) from None
+    except KeyboardInterrupt:
+        if failed := _undo(steps, first):
+            raise ChangeError("interrupted", failed) from None
+        raise
 
 
-def _undo(steps: list[Callable[[], None]]) -> list[str]:
-    """Take the steps back, the last first; return what could not be."""
+def _check_former(path: Path, text: str | None) -> None:
+    """Raise OSError where the way back would not lead to what is there."""
+    if path.is_symlink():
+        raise OSError(errno.EEXIST, "it is a link, and would be one no more", str(path))
+    if _former(path) != text:
+        raise OSError(errno.EAGAIN, "it has been changed meanwhile", str(path))
+    if text is None and path.exists():
+        raise OSError(errno.EACCES, "it is there and cannot be read", str(path))
+
+
+def _undo(steps: list[Callable[[], None]], first: int) -> list[str]:
+    """Take the steps back, the last first; return what could not be.
+
+    Args:
+        steps: that were done.
+        first: of them that changes something; those before it are the journal's, which stays when it is needed.
+    """
+    failed = _all_of(reversed(steps[first:]))
+    return failed or _all_of(reversed(steps[:first]))
+
+
+def _all_of(steps: Iterable[Callable[[], None]]) -> list[str]:
+    """Take all steps; return what could not be."""
     failed = []
-    for step in reversed(steps):
+    for step in steps:
         try:
             step()
         except OSError as e:
@@ -167,7 +193,7 @@ def _put(path: Path, text: str | None) -> None:
         with contextlib.suppress(OSError):  # one of ours goes when it is empty; others stay
             if path.parent.name.endswith(".service.d"):
                 path.parent.rmdir()
-    elif not path.exists() or path.read_text() != text:
+    elif path.is_symlink() or _former(path) != text:
         _replace(path, text, write_whole)
 
 
@@ -196,20 +222,35 @@ def take_back(root: Path) -> list[str]:
     journal = read_journal(root)
     if journal is None:
         raise ChangeError(f"there is nothing to undo: /{JOURNAL} is not there")
-    told = []
-    try:
-        for name, value in journal["sysctls"].items():
-            if value is not None:
-                set_live(root, name, value)
-                told.append(f"sysctl {name} = {value or '(nothing)'}")
-        for path, text in journal["files"].items():
-            _put(root / path, text)
-            told.append(f"/{path} {'removed' if text is None else 'as before'}")
-        (root / JOURNAL).unlink()
-    except OSError as e:
+    told: list[str] = []
+    failed = _all_of(_ways_back(root, journal, told))
+    failed = failed or _all_of([(root / JOURNAL).unlink])
+    if failed:
         done = f"; done so far: {', '.join(told)}" if told else ""
-        raise ChangeError(f"{_told(e)}{done}; --undo may be tried again") from None
+        raise ChangeError(f"{', '.join(failed)}{done}; --undo may be tried again")
     return told
+
+
+def _ways_back(root: Path, journal: Mapping[str, Any], told: list[str]) -> Iterator[Callable[[], None]]:
+    """Yield the steps back, which add to what is told."""
+
+    def put(path: str, text: str | None) -> None:
+        _put(root / path, text)
+        told.append(f"/{path} {'removed' if text is None else 'as before'}")
+
+    def set_back(name: str, value: str) -> None:
+        try:
+            set_live(root, name, value)
+        except FileNotFoundError:  # of a module that was unloaded, and its value with it
+            told.append(f"sysctl {name}: there is none any more")
+        else:
+            told.append(f"sysctl {name} = {value or '(nothing)'}")
+
+    for path, text in journal["files"].items():
+        yield partial(put, path, text)
+    for name, value in journal["sysctls"].items():
+        if value is not None:
+            yield partial(set_back, name, value)
 
 
 def _merged(old: Mapping[str, Any] | None, todo: Plan) -> dict[str, Any]:
@@ -279,7 +320,7 @@ def write_whole(path: Path, text: str) -> None:
     """
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
     try:
-        with open(fd, "w", encoding="utf-8") as file:
+        with open(fd, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
             os.fchmod(file.fileno(), 0o644)
             file.write(text)
             file.flush()
@@ -296,10 +337,20 @@ def _replace(path: Path, text: str, write: Callable[[Path, str], None]) -> None:
     try:
         write(beside, text)
         os.replace(beside, path)
+        _sync(path.parent)
     except OSError:
         with contextlib.suppress(OSError):
             beside.unlink(missing_ok=True)
         raise
+
+
+def _sync(directory: Path) -> None:
+    """Have the names of a directory on the disk."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def _told(error: OSError) -> str:

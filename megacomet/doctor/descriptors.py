@@ -13,7 +13,7 @@ from megacomet.rlimits import RESERVE, connections_for
 
 #: systemd's unit of the server, where there is one.
 UNIT: Final = "megacomet.service"
-_UNITS: Final = tuple(f"{directory}/{UNIT}" for directory in ("etc/systemd/system", "usr/lib/systemd/system"))
+UNITS: Final = tuple(f"{directory}/{UNIT}" for directory in ("etc/systemd/system", "usr/lib/systemd/system"))
 _OPEN_FILES: Final = re.compile(r"^Max open files\s+(\S+)\s+(\S+)", re.M)
 #: `unlimited`, which the kernel does not let anybody have beyond fs.nr_open.
 _ENDLESS: Final = 1 << 63
@@ -73,7 +73,7 @@ def open_files(files: Files, aim: Aim) -> Finding:
 
 def has_unit(files: Files) -> bool:
     """Whether systemd has a unit of the server."""
-    return any(map(files.exists, _UNITS))
+    return any(map(files.exists, UNITS))
 
 
 def nr_open(files: Files, aim: Aim) -> Finding:
