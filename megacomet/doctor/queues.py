@@ -8,7 +8,7 @@ from typing import Final
 
 from megacomet.doctor.costs import LATE_S, PROBED_TOGETHER_S, arrivals
 from megacomet.doctor.finding import IP_SYSCTL, LOW, NET, UNKNOWN, Aim, Finding, at_least, fine, grouped, unknown
-from megacomet.doctor.readings import Files
+from megacomet.doctor.readings import Files, whole
 
 #: What the listeners ask for, see `megacomet.listeners.BACKLOG`; a test compares them.
 BACKLOG: Final = 65_535
@@ -31,6 +31,7 @@ _MIGRATE_WHY: Final = (
     "It lets another worker take who is in mid-handshake when a worker that is full or drained shuts its listener; "
     "without it those few try again. A worker that dies loses nobody, its queue goes on with its successor."
 )
+_HEX: Final = re.compile(r"[0-9a-f]{1,16}").fullmatch
 #: One processor has dropped them when it has dropped such a part of them.
 _ONE_S_PART: Final = 0.8
 _SPREAD_WHY: Final = (
@@ -108,11 +109,10 @@ def softnet(files: Files) -> list[tuple[int, int, int]] | None:
     path = "proc/net/softnet_stat"
     text = files.text(path)
     rows = [line.split() for line in (text or "").splitlines()]
-    try:
-        return [(int(row[0], 16), int(row[1], 16), int(row[2], 16)) for row in rows] or None
-    except (IndexError, ValueError):
+    if not all(len(row) >= 3 and all(map(_HEX, row[:3])) for row in rows):
         files.odd(path, text or "")
         return None
+    return [(int(row[0], 16), int(row[1], 16), int(row[2], 16)) for row in rows] or None
 
 
 def interrupts_of(files: Files, interface: str) -> list[int]:
@@ -129,7 +129,7 @@ def interrupts_of(files: Files, interface: str) -> list[int]:
         name, _, rest = line.partition(":")
         if name.strip() not in numbers and not re.search(rf"(^|\s){re.escape(interface)}(\W|$)", rest):
             continue
-        served |= {n for n, word in enumerate(rest.split()[:processors]) if word.isdecimal() and int(word)}
+        served |= {n for n, word in enumerate(rest.split()[:processors]) if whole(word)}
     return sorted(served)
 
 
