@@ -195,7 +195,13 @@ def test_epoll(machine: Machine) -> None:
 
 @pytest.mark.parametrize(
     ("value", "connections", "workers", "need"),
-    [(128, MILLION, 54, 260), (128, MILLION, 2, 7_000), (128, 1_000, 1, 1_000), (4096, 100_000, 2, 7_000)],
+    [
+        (128, MILLION, 54, 260),
+        (128, MILLION, 2, 7_000),
+        (128, 1_000, 1, 1_000),
+        (4096, 100_000, 2, 7_000),
+        (4095, 28_000, 2, 4_096),
+    ],
 )
 def test_somaxconn(machine: Machine, value: int, connections: int, workers: int, need: int) -> None:
     """It is what comes to one worker while it is late."""
@@ -204,6 +210,37 @@ def test_somaxconn(machine: Machine, value: int, connections: int, workers: int,
     assert found.sysctls == {"net.core.somaxconn": str(need)}
     assert found.change == f"sysctl -w net.core.somaxconn={need}"
     assert queues.somaxconn(machine.files, Aim(100, workers, Settings())).state == FINE
+
+
+@pytest.mark.parametrize(
+    ("limit", "caps", "state"),
+    [
+        ("65536", "", LOW),
+        ("65536", "CapEff:\t0000000000004000\n", FINE),
+        ("65536", "CapEff:\t00000000a80425fb\n", LOW),
+        ("65536", "CapEff:\tx\n", LOW),
+        ("884736", "", FINE),
+        ("884735", "", LOW),
+        ("unlimited", "", FINE),
+        ("x", "", UNKNOWN),
+    ],
+)
+def test_locked_memory(machine: Machine, limit: str, caps: str, state: str) -> None:
+    """The soft limit has room for an io_uring of each of 54 workers, or does not count for who may lock any."""
+    machine.write("proc/self/limits", LIMITS.format(hard="20000").replace("8388608  ", f"{limit}  ", 1))
+    machine.write("proc/self/status", f"Name:\tx\n{caps}")
+    found = look(machine, memory.locked)
+    assert found.state == state
+    assert ("884736" in found.change) == (state == LOW)
+    machine.write(".dockerenv", "")
+    found = look(machine, memory.locked)
+    assert found.state == (FIXED if state == LOW else state)
+
+
+def test_the_usual_queue(machine: Machine) -> None:
+    """So few that all have come before anybody comes again find the kernel's own value enough; one more does not."""
+    for connections, state in ((20_000, FINE), (28_000, FINE), (28_001, LOW)):
+        assert queues.somaxconn(machine.files, Aim(connections, 2, Settings())).state == state
 
 
 def test_the_queue_is_that_of_the_listeners() -> None:
