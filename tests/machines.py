@@ -19,6 +19,7 @@ MEMINFO: Final = (
 LIMITS: Final = (
     "Limit                     Soft Limit           Hard Limit           Units     \n"
     "Max cpu time              unlimited            unlimited            seconds   \n"
+    "Max locked memory         8388608              8388608              bytes     \n"
     "Max open files            1024                 {hard}                files     \n"
 )
 FILES: Final[Mapping[str, str]] = {

@@ -58,7 +58,7 @@ def test_something_is_low(machine: Machine, run: Run, capsys: pytest.CaptureFixt
     machine.set(net__core__somaxconn=128)
     assert run("--capacity", "1000000") == 1
     out = capsys.readouterr().out
-    assert out.startswith("1,000,000 connections on 54 workers: 1 of 27 checks is low\n\n! net.core.somaxconn: 128")
+    assert out.startswith("1,000,000 connections on 54 workers: 1 of 28 checks is low\n\n! net.core.somaxconn: 128")
     assert "  -> sysctl -w net.core.somaxconn=260\n" in out
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from megacomet.doctor import descriptors, memory, ports, queues, tcp
 from megacomet.doctor.checks import CHECKS, examine
 from megacomet.doctor.costs import DEAREST, WORKERS_MOST, needed_bytes, room_of, workers_of
 from megacomet.doctor.finding import FINE, FIXED, LOW, STATES, UNKNOWN, Aim, Finding, Held
+from megacomet.doctor.report import make_report
 from megacomet.rlimits import connections_per_worker
 from megacomet.settings import ROWS, Settings
+from megacomet.wire.doctor import doctor_json
 from tests.machines import FILES, LIMITS, MILLION, Machine, sysctl
 
 ALL = [check for checks in CHECKS.values() for check in checks]
@@ -77,7 +80,7 @@ def test_a_machine_that_tells_nothing(tmp_path: Path) -> None:
 @given(
     st.sampled_from(sorted(FILES)),
     st.one_of(st.text(max_size=60), st.integers().map(str), st.sampled_from(["", "max", "-1", "0", "1 2 3", "9" * 20])),
-    st.sampled_from([1, 1000, MILLION, 100_000_000]),
+    st.sampled_from([0, 1, 1000, MILLION, 100_000_000]),
 )
 def test_odd_files(tmp_path_factory: pytest.TempPathFactory, path: str, text: str, connections: int) -> None:
     """Whatever stands in a file, every check has an answer of the known form."""
@@ -87,6 +90,15 @@ def test_odd_files(tmp_path_factory: pytest.TempPathFactory, path: str, text: st
         assert finding.state in STATES
         assert finding.most is None or finding.most >= 0
         assert bool(finding.change) == finding.is_low, finding
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "9" * 20, "-7", "x", "\u0663"], ids=["endless", "long", "-", "x", "3"])
+@pytest.mark.parametrize("path", sorted(FILES))
+def test_odd_numbers(machine: Machine, path: str, number: str) -> None:
+    """Whatever stands where a number should be, the report is one that the API can tell."""
+    machine.write(path, re.sub(r"\b[0-9]+\b", number, FILES[path]))
+    for connections in (0, MILLION):
+        assert doctor_json(make_report(machine.files, machine.aim(connections), ()).as_object())
 
 
 @pytest.mark.parametrize("path", sorted(path for path in FILES if path.startswith("proc/sys")))
@@ -183,7 +195,13 @@ def test_epoll(machine: Machine) -> None:
 
 @pytest.mark.parametrize(
     ("value", "connections", "workers", "need"),
-    [(128, MILLION, 54, 260), (128, MILLION, 2, 7_000), (128, 1_000, 1, 1_000), (4096, 100_000, 2, 7_000)],
+    [
+        (128, MILLION, 54, 260),
+        (128, MILLION, 2, 7_000),
+        (128, 1_000, 1, 1_000),
+        (4096, 100_000, 2, 7_000),
+        (4095, 28_000, 2, 4_096),
+    ],
 )
 def test_somaxconn(machine: Machine, value: int, connections: int, workers: int, need: int) -> None:
     """It is what comes to one worker while it is late."""
@@ -192,6 +210,37 @@ def test_somaxconn(machine: Machine, value: int, connections: int, workers: int,
     assert found.sysctls == {"net.core.somaxconn": str(need)}
     assert found.change == f"sysctl -w net.core.somaxconn={need}"
     assert queues.somaxconn(machine.files, Aim(100, workers, Settings())).state == FINE
+
+
+@pytest.mark.parametrize(
+    ("limit", "caps", "state"),
+    [
+        ("65536", "", LOW),
+        ("65536", "CapEff:\t0000000000004000\n", FINE),
+        ("65536", "CapEff:\t00000000a80425fb\n", LOW),
+        ("65536", "CapEff:\tx\n", LOW),
+        ("884736", "", FINE),
+        ("884735", "", LOW),
+        ("unlimited", "", FINE),
+        ("x", "", UNKNOWN),
+    ],
+)
+def test_locked_memory(machine: Machine, limit: str, caps: str, state: str) -> None:
+    """The soft limit has room for an io_uring of each of 54 workers, or does not count for who may lock any."""
+    machine.write("proc/self/limits", LIMITS.format(hard="20000").replace("8388608  ", f"{limit}  ", 1))
+    machine.write("proc/self/status", f"Name:\tx\n{caps}")
+    found = look(machine, memory.locked)
+    assert found.state == state
+    assert ("884736" in found.change) == (state == LOW)
+    machine.write(".dockerenv", "")
+    found = look(machine, memory.locked)
+    assert found.state == (FIXED if state == LOW else state)
+
+
+def test_the_usual_queue(machine: Machine) -> None:
+    """So few that all have come before anybody comes again find the kernel's own value enough; one more does not."""
+    for connections, state in ((20_000, FINE), (28_000, FINE), (28_001, LOW)):
+        assert queues.somaxconn(machine.files, Aim(connections, 2, Settings())).state == state
 
 
 def test_the_queue_is_that_of_the_listeners() -> None:

@@ -20,7 +20,7 @@ CHECKS: Final[dict[str, tuple[Callable[[Files, Aim], Finding], ...]]] = {
     "Ports": (ports.port_range, ports.reserved_ports),
     "Memory and processors": (
         *(memory.memory, memory.group_memory, memory.min_free, memory.swappiness, memory.overcommit),
-        *(memory.group_processes, memory.processors, memory.clock),
+        *(memory.locked, memory.group_processes, memory.processors, memory.clock),
     ),
 }
 

@@ -33,6 +33,9 @@ SOCKET_BYTES: Final = 4096
 #: A message that the other side has not acknowledged, or not read, holds a page: `python -m bench kernel_memory`, 0.99
 #: pages for each of 60,000 sockets with 100 bytes.
 PAGE_BYTES: Final = 4096
+#: Of RLIMIT_MEMLOCK, by user, for the io_uring of a worker, where the kernel counts it: on Linux 6.18 four fit into
+#: 65,536 bytes, and 512 into 8 MB.
+RING_BYTES: Final = 16 * 1024
 #: What a process may write to counts against the commit limit (`ac` in /proc/PID/smaps): 28.4 MB for the zygote and for
 #: each worker, 42.4 MB for the manager (2026-11-28, with 2 and with 6 workers).
 COMMIT_BYTES: Final = 28_400_000

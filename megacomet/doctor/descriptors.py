@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from typing import Final
 
 from megacomet.doctor.costs import OWN_FILES, WORKERS_MOST, room_of, workers_of
 from megacomet.doctor.finding import FIXED, FS, LOW, UNKNOWN, Aim, Finding, at_least, fine, grouped, unknown
-from megacomet.doctor.readings import Files
+from megacomet.doctor.readings import Files, whole
 from megacomet.rlimits import RESERVE, connections_for
 
 #: systemd's unit of the server, where there is one.
@@ -36,16 +37,14 @@ def hard_limit(files: Files, process: str = "self") -> int | None:
     words = found[2]
     if words == "unlimited":
         return files.number("proc/sys/fs/nr_open") or _ENDLESS
-    return int(words) if re.fullmatch(r"[0-9]{1,20}", words, re.A) else None
+    return whole(words)
 
 
 def needed_limit(connections: int, workers: int) -> int:
-    """Return the limit of open files with which so many workers hold so many connections."""
+    """Return the least limit of open files with which so many workers hold so many connections."""
     mean = math.ceil(connections / workers)
-    limit = mean + RESERVE
-    while connections_for(workers, limit) < connections:
-        limit += max(64, limit // 64)
-    return limit
+    limits = range(RESERVE + 1, RESERVE + 64 + 2 * mean)
+    return limits[bisect_left(limits, connections, key=lambda limit: connections_for(workers, limit))]
 
 
 def open_files(files: Files, aim: Aim) -> Finding:

@@ -9,7 +9,7 @@ from typing import Final
 
 import attrs
 
-from megacomet.doctor.readings import Files
+from megacomet.doctor.readings import Files, whole
 
 MOUNTED: Final = "sys/fs/cgroup"
 #: By version: limit of memory, what is used, and what of that is cached of files, which are given up first.
@@ -84,7 +84,7 @@ def memory_limits(files: Files, process: str = "self") -> Iterator[MemoryLimit]:
     """Yield the limits of memory that hold for a process."""
     for group in groups(files, "memory", process):
         limit, used, cached = _MEMORY[group.version]
-        most, now = (_whole(files.text(f"{group.path}/{name}")) for name in (limit, used))
+        most, now = (whole(files.text(f"{group.path}/{name}")) for name in (limit, used))
         if most is None or now is None or most >= _UNLIMITED:
             continue
         found = cached.search(files.text(f"{group.path}/memory.stat") or "")
@@ -95,7 +95,7 @@ def process_limit(files: Files, process: str = "self") -> tuple[str, int] | None
     """Return the file and the number of processes that the narrowest group may have; None: there is no limit."""
     found = []
     for group in groups(files, "pids", process):
-        most = _whole(files.text(f"{group.path}/pids.max"))
+        most = whole(files.text(f"{group.path}/pids.max"))
         if most is not None:
             found.append((f"{group.path}/pids.max", most))
     return min(found, key=lambda one: one[1], default=None)
@@ -110,13 +110,7 @@ def processors(files: Files, process: str = "self") -> tuple[str, float] | None:
         else:
             path = f"{group.path}/cpu.cfs_quota_us"
             words = [(files.text(f"{group.path}/cpu.cfs_{name}_us") or "").strip() for name in ("quota", "period")]
-        numbers = [_whole(word) for word in words]
+        numbers = [whole(word) for word in words]
         if len(numbers) == 2 and numbers[0] is not None and numbers[1]:
             found.append((path, numbers[0] / numbers[1]))
     return min(found, key=lambda one: one[1], default=None)
-
-
-def _whole(text: str | None) -> int | None:
-    """Return a whole number that is not negative; None: there is none, as in "max"."""
-    found = re.fullmatch(r"\s*([0-9]{1,20})\s*", text or "", re.A)
-    return int(found[1]) if found else None

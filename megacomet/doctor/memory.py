@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from megacomet.doctor import groups
-from megacomet.doctor.costs import COMMIT_BYTES, MANAGER_COMMIT_BYTES, PING_S, SOCKET_BYTES, needed_bytes
+from megacomet.doctor.costs import COMMIT_BYTES, MANAGER_COMMIT_BYTES, PING_S, RING_BYTES, SOCKET_BYTES, needed_bytes
 from megacomet.doctor.finding import (
     FIXED,
     LOW,
@@ -23,7 +23,7 @@ from megacomet.doctor.finding import (
     megabytes,
     unknown,
 )
-from megacomet.doctor.readings import Files, kilobytes
+from megacomet.doctor.readings import Files, fields, kilobytes, whole
 
 MEMINFO: Final = "proc/meminfo"
 CLOCKS: Final = "sys/devices/system/clocksource/clocksource0"
@@ -54,6 +54,15 @@ _CPU_WHY: Final = (
 _CLOCK_WHY: Final = (
     "The server asks for the time in each turn; hpet and acpi_pm ask a device each time, others only read memory."
 )
+
+
+_LOCKED_WHY: Final = (
+    "Each worker has an io_uring, which some kernels count as locked memory of the user. A worker that gets none "
+    "writes to one socket after the other."
+)
+#: The soft limit is the one that counts.
+_LOCKED: Final = re.compile(r"^Max locked memory\s+(\S+)", re.M)
+_CAP_IPC_LOCK: Final = 1 << 14
 
 
 def available_bytes(files: Files, process: str = "self") -> int | None:
@@ -137,6 +146,32 @@ def overcommit(files: Files, aim: Aim) -> Finding:
         return fine(name, told, _OVERCOMMIT_WHY, VM, needs)
     change = "sysctl -w vm.overcommit_memory=0"
     return Finding(name, told, needs, LOW, _OVERCOMMIT_WHY, VM, change)
+
+
+def locked(files: Files, aim: Aim) -> Finding:
+    """Look at the memory that may be locked, of which io_uring takes some."""
+    name, source = "locked memory (RLIMIT_MEMLOCK)", "man getrlimit(2)"
+    need = aim.workers * RING_BYTES
+    path = f"proc/{aim.process}/limits"
+    found = _LOCKED.search(files.text(path) or "")
+    value = whole(found[1]) if found is not None else None
+    if found is not None and found[1] == "unlimited":
+        return fine(name, "no limit", _LOCKED_WHY, source, grouped(need))
+    if value is None:
+        return Finding(name, "", "", UNKNOWN, f"{_LOCKED_WHY} The limit is not to be read here.", source)
+    if value >= need or _may_lock(files, aim.process):
+        return fine(name, grouped(value), _LOCKED_WHY, source, grouped(need))
+    if files.is_container:
+        change = f"--ulimit memlock={need}:{need} where the container is started"
+        return Finding(name, grouped(value), grouped(need), FIXED, _LOCKED_WHY, source, change)
+    change = f"LimitMEMLOCK={need} in the unit, or * - memlock {need // 1024} in /etc/security/limits.d"
+    return Finding(name, grouped(value), grouped(need), LOW, _LOCKED_WHY, source, change)
+
+
+def _may_lock(files: Files, process: str) -> bool:
+    """Whether a process has the capability CAP_IPC_LOCK, for which the limit does not count."""
+    held = fields(files.text(f"proc/{process}/status") or "").get("CapEff", "")
+    return bool(re.fullmatch(r"[0-9a-f]{1,16}", held) and int(held, 16) & _CAP_IPC_LOCK)
 
 
 def group_memory(files: Files, aim: Aim) -> Finding:

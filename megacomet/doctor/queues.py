@@ -8,13 +8,18 @@ from typing import Final
 
 from megacomet.doctor.costs import LATE_S, PROBED_TOGETHER_S, arrivals
 from megacomet.doctor.finding import IP_SYSCTL, LOW, NET, UNKNOWN, Aim, Finding, at_least, fine, grouped, unknown
-from megacomet.doctor.readings import Files
+from megacomet.doctor.readings import Files, whole
 
 #: What the listeners ask for, see `megacomet.listeners.BACKLOG`; a test compares them.
 BACKLOG: Final = 65_535
+#: What net.core.somaxconn is unless told.
+USUAL: Final = 4096
+#: Who got no answer to his first packet sends another after so long (RFC 6298).
+AGAIN_S: Final = 1
 _SOMAXCONN_WHY: Final = (
     "A listener's queue: when all clients come at once, 28,000 a second (bench million), so many are at one worker's "
-    "door when it is half a second late; who finds it full tries again after a second."
+    "door when it is half a second late; who finds it full tries again after a second. When all have come by then, the "
+    "kernel's usual 4,096 places are enough."
 )
 _SYN_WHY: Final = (
     "Handshakes under way at a listener are bounded by its queue, and by this only where SYN cookies are off "
@@ -28,9 +33,11 @@ _CARD_WHY: Final = (
     "Packets of a network card do not pass this queue unless RPS is on, and connections from loopback are not probed."
 )
 _MIGRATE_WHY: Final = (
-    "It lets another worker take who is in mid-handshake when a worker that is full or drained shuts its listener; "
-    "without it those few try again. A worker that dies loses nobody, its queue goes on with its successor."
+    "With 1, who waits at a listener when it is shut goes to another worker's: of a worker that is full, drained, or "
+    "died and is not back in a second. Else those few are reset and have to try again."
+    " A successor in time loses nobody."
 )
+_HEX: Final = re.compile(r"[0-9a-f]{1,16}").fullmatch
 #: One processor has dropped them when it has dropped such a part of them.
 _ONE_S_PART: Final = 0.8
 _SPREAD_WHY: Final = (
@@ -50,7 +57,9 @@ def somaxconn(files: Files, aim: Aim) -> Finding:
 
 def _at_one_door(aim: Aim) -> int:
     """Return how many clients come to one worker while it is late."""
-    return min(BACKLOG, max(128, math.ceil(arrivals(aim.connections, LATE_S) / max(1, aim.workers))))
+    need = min(BACKLOG, max(128, math.ceil(arrivals(aim.connections, LATE_S) / max(1, aim.workers))))
+    # So few have all come before the first of those who found no place comes again.
+    return min(need, USUAL) if arrivals(aim.connections, AGAIN_S) == aim.connections else need
 
 
 def syn_backlog(files: Files, aim: Aim) -> Finding:
@@ -108,11 +117,10 @@ def softnet(files: Files) -> list[tuple[int, int, int]] | None:
     path = "proc/net/softnet_stat"
     text = files.text(path)
     rows = [line.split() for line in (text or "").splitlines()]
-    try:
-        return [(int(row[0], 16), int(row[1], 16), int(row[2], 16)) for row in rows] or None
-    except (IndexError, ValueError):
+    if not all(len(row) >= 3 and all(map(_HEX, row[:3])) for row in rows):
         files.odd(path, text or "")
         return None
+    return [(int(row[0], 16), int(row[1], 16), int(row[2], 16)) for row in rows] or None
 
 
 def interrupts_of(files: Files, interface: str) -> list[int]:
@@ -129,7 +137,7 @@ def interrupts_of(files: Files, interface: str) -> list[int]:
         name, _, rest = line.partition(":")
         if name.strip() not in numbers and not re.search(rf"(^|\s){re.escape(interface)}(\W|$)", rest):
             continue
-        served |= {n for n, word in enumerate(rest.split()[:processors]) if word.isdecimal() and int(word)}
+        served |= {n for n, word in enumerate(rest.split()[:processors]) if whole(word)}
     return sorted(served)
 
 

@@ -15,6 +15,7 @@ from typing import Final
 MOST_BYTES: Final = 8 * 1024 * 1024
 _PIECE_BYTES: Final = 64 * 1024
 _WHOLE: Final = re.compile(r"-?[0-9]{1,20}").fullmatch
+_NATURAL: Final = re.compile(r"[0-9]{1,20}").fullmatch
 #: What of an odd text is told.
 _SHOWN: Final = 40
 #: What a container's runtime leaves for who looks.
@@ -135,4 +136,11 @@ def fields(text: str) -> dict[str, str]:
 def kilobytes(text: str | None, name: str) -> int | None:
     """Return the bytes of a line `name:  12 kB`, as /proc/meminfo has it; None: there is none such."""
     words = fields(text or "").get(name, "").split()
-    return int(words[0]) * 1024 if words and words[0].isascii() and words[0].isdecimal() else None
+    number = whole(words[0] if words else None)
+    return None if number is None else number * 1024
+
+
+def whole(text: str | None) -> int | None:
+    """Return a whole number that is not negative; None: it is none such ("max"), or larger than any of the kernel's."""
+    found = _NATURAL((text or "").strip())
+    return int(found[0]) if found is not None else None

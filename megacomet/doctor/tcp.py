@@ -16,7 +16,7 @@ from megacomet.doctor.finding import (
     low_sysctl,
     unknown,
 )
-from megacomet.doctor.readings import Files
+from megacomet.doctor.readings import Files, whole
 
 #: The longest head of a request, wire rule 5; the kernel counts its own bookkeeping too, hence twice as much.
 HEAD_BYTES: Final = 8192
@@ -135,5 +135,4 @@ def established(files: Files) -> int:
     lines = [line.split() for line in (files.text("proc/net/snmp") or "").splitlines() if line.startswith("Tcp:")]
     if len(lines) != 2:
         return 0
-    found = dict(zip(*lines, strict=False)).get("CurrEstab", "")
-    return int(found) if found.isascii() and found.isdecimal() else 0
+    return whole(dict(zip(*lines, strict=False)).get("CurrEstab")) or 0

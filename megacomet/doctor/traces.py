@@ -15,7 +15,7 @@ import attrs
 from megacomet.doctor import groups
 from megacomet.doctor.finding import grouped
 from megacomet.doctor.queues import softnet
-from megacomet.doctor.readings import Files, fields
+from megacomet.doctor.readings import Files, fields, whole
 
 _DROPPED_DO: Final = (
     "raise net.core.netdev_max_backlog where clients come from this machine or into a container, "
@@ -189,13 +189,13 @@ def _tcp_now(files: Files) -> Iterator[Trace]:
     line = fields(files.text("proc/net/sockstat") or "").get("TCP", "").split()
     now = dict(zip(line[::2], line[1::2], strict=False))
     bounds = files.numbers("proc/sys/net/ipv4/tcp_mem", 3)
-    pages = now.get("mem", "")
-    if bounds and re.fullmatch(r"[0-9]{1,20}", pages, re.A) and int(pages) >= bounds[1]:
-        what = f"TCP has {grouped(int(pages))} pages, and pressure begins at {grouped(bounds[1])}"
+    pages = whole(now.get("mem"))
+    if bounds and pages is not None and pages >= bounds[1]:
+        what = f"TCP has {grouped(pages)} pages, and pressure begins at {grouped(bounds[1])}"
         yield Trace("/proc/net/sockstat", what, 1, "raise net.ipv4.tcp_mem, or lower backlog_bytes")
-    orphans, most = now.get("orphan", ""), files.number("proc/sys/net/ipv4/tcp_max_orphans")
-    if most and re.fullmatch(r"[0-9]{1,20}", orphans, re.A) and int(orphans) >= most:
-        what = f"{grouped(int(orphans))} closed connections are not acknowledged, and more are cut off"
+    orphans, most = whole(now.get("orphan")), files.number("proc/sys/net/ipv4/tcp_max_orphans")
+    if most and orphans is not None and orphans >= most:
+        what = f"{grouped(orphans)} closed connections are not acknowledged, and more are cut off"
         yield Trace("/proc/net/sockstat", what, 1, "raise net.ipv4.tcp_max_orphans")
 
 
@@ -207,19 +207,15 @@ def _descriptors(files: Files) -> Iterator[Trace]:
 
 
 def _killed(files: Files, process: str) -> Iterator[Trace]:
-    killed = fields(files.text("proc/vmstat") or "").get("oom_kill", "")
-    if re.fullmatch(r"[0-9]{1,20}", killed, re.A) and int(killed):
+    if killed := whole(fields(files.text("proc/vmstat") or "").get("oom_kill")):
         what = "processes were killed since memory had run out, of the machine or of a control group"
-        yield Trace("oom_kill in /proc/vmstat", what, int(killed), "hold fewer connections, or add memory")
+        yield Trace("oom_kill in /proc/vmstat", what, killed, "hold fewer connections, or add memory")
     for group in groups.groups(files, "memory", process):
         name, key = ("memory.events", "max") if group.version == 2 else ("memory.failcnt", "")
         text = files.text(f"{group.path}/{name}") or ""
-        count = fields(text).get(key, "") if key else text.strip()
-        if re.fullmatch(r"[0-9]{1,20}", count, re.A) and int(count):
+        if count := whole(fields(text).get(key) if key else text):
             what = "the control group was at its limit of memory"
-            yield Trace(
-                f"/{group.path}/{name}", what, int(count), "raise the limit; what is cached of files counts too"
-            )
+            yield Trace(f"/{group.path}/{name}", what, count, "raise the limit; what is cached of files counts too")
 
 
 def _logged(log: Sequence[str]) -> Iterator[Trace]:
