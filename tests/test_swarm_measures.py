@@ -86,6 +86,8 @@ def test_lines() -> None:
         "doctor: low  net.core.somaxconn is 128",
     ):
         assert told in page
+    lost = "\n".join(measures(back_s=-1.0).lines(1_000_000, 999_999))
+    assert "18,500 connections lost with a worker, not all came back" in lost
 
 
 def test_json() -> None:

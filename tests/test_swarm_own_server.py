@@ -16,10 +16,10 @@ CODE = str(Path(megacomet.__file__).parents[1])
 
 def test_environment() -> None:
     """It has a state of its own and the code of the command, and none of the settings meant for another server."""
-    found = environment(
-        "/state", {"MEGACOMET_PORT": "80", "MEGACOMET_API_KEY": "x", "PATH": "/bin", "PYTHONPATH": "/a"}
-    )
-    assert found == {"MEGACOMET_STATE_DIR": "/state", "PATH": "/bin", "PYTHONPATH": f"{CODE}{os.pathsep}/a"}
+    given = {"MEGACOMET_PORT": "80", "MEGACOMET_API_KEY": "x", "PATH": "/bin", "PYTHONPATH": "/a", "TMPDIR": "/tmp"}
+    found = environment("/state", given)
+    code = f"{CODE}{os.pathsep}/a"
+    assert found == {"MEGACOMET_STATE_DIR": "/state", "PATH": "/bin", "PYTHONPATH": code, "TMPDIR": "/state"}
     assert environment("/state", {})["PYTHONPATH"] == CODE
 
 

@@ -60,7 +60,8 @@ class Measures:
         counted: connections by the server's own count when all were held, and when all were back; -1: not asked.
         stages: names, and seconds since the ramp began.
         marks: by name, those that were reached.
-        lost: connections that a killed worker took along, -1: none was killed; back_s: until all waited again.
+        lost: connections that a killed worker took along, -1: none was killed.
+        back_s: until all waited again, -1: they did not.
         series: `COLUMNS` over time.
     """
 
@@ -73,7 +74,7 @@ class Measures:
     stages: tuple[tuple[str, float], ...] = ()
     marks: Mapping[str, Mark] = attrs.field(factory=dict)
     lost: int = -1
-    back_s: float = 0.0
+    back_s: float = -1.0
     series: Series = attrs.field(factory=lambda: Series(COLUMNS), eq=False)
 
     def between(self, first: str, last: str) -> tuple[Mark, Mark] | None:
@@ -160,7 +161,8 @@ class Measures:
         if cores:
             yield f"server CPU   {told.get('ramp_cpu_us_each', 0):.1f} us a connect; {', '.join(cores)} of a processor"
         if self.lost >= 0:
-            yield f"kill         {self.lost:,} connections lost with a worker, all back after {self.back_s:.1f} s"
+            back = f"all back after {self.back_s:.1f} s" if self.back_s >= 0 else "not all came back"
+            yield f"kill         {self.lost:,} connections lost with a worker, {back}"
 
     def _memory(self, told: Mapping[str, float]) -> Iterator[str]:
         empty, held = self.marks[EMPTY], self.marks[HELD]

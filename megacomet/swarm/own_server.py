@@ -36,6 +36,8 @@ READY_S: Final = 60.0
 #: The server's own bound for an orderly stop is 10 s; a million connections are closed meanwhile.
 STOP_S: Final = 30.0
 _LOOK_S: Final = 0.05
+#: Short, since the paths of its sockets are: where they fit into no folder of this name, they fit nowhere.
+_FOLDER_PREFIX: Final = "megacomet-"
 #: Of the log, told when the server did not start or died.
 _LOG_BYTES: Final = 2000
 #: linux/prctl.h
@@ -82,11 +84,14 @@ def command(*options: str) -> list[str]:
 
 
 def environment(state_dir: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of such a server: of this code, with a state directory, and no settings of others."""
+    """Return the environment of such a server: of this code, with a state directory, and no settings of others.
+
+    What it makes elsewhere, for want of room in the path of a socket, stands in the state directory and goes with it.
+    """
     rest = {name: value for name, value in environ.items() if not name.startswith(PREFIX)}
     code = str(Path(megacomet.__file__).parents[1])
     path = os.pathsep.join([code, *filter(None, [environ.get("PYTHONPATH", "")])])
-    return {**rest, f"{PREFIX}STATE_DIR": state_dir, "PYTHONPATH": path}
+    return {**rest, f"{PREFIX}STATE_DIR": state_dir, "PYTHONPATH": path, "TMPDIR": state_dir}
 
 
 def keep_server(plan: ServerPlan, commands: int, reports: int) -> None:
@@ -97,7 +102,7 @@ def keep_server(plan: ServerPlan, commands: int, reports: int) -> None:
     """
     os.setsid()
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    folder = tempfile.mkdtemp(prefix="megacomet-swarm-")
+    folder = tempfile.mkdtemp(prefix=_FOLDER_PREFIX)
     try:
         told: dict[str, Any] = {"folder": folder}
         pipes.send(reports, told)

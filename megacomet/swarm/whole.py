@@ -50,9 +50,11 @@ class WholeRun(Run):
         self._counted = [-1, -1]
         self._pushes = False
         self._lost = -1
-        self._back_s = 0.0
+        self._back_s = -1.0
         self._excused = 0
-        self._server_processes = 0
+        #: the own server's processes while nobody was pushed to, and the one of them that was killed
+        self._server_pids: tuple[int, ...] = ()
+        self._killed = 0
 
     def run(self) -> Report:
         """Go through the stages, and judge.
@@ -64,7 +66,7 @@ class WholeRun(Run):
         options = self._options
         measures = Measures(
             options.server_workers,
-            self._server_processes,
+            len(self._server_pids),
             options.wanted or options.clients,
             options.bound,
             options.low,
@@ -75,7 +77,8 @@ class WholeRun(Run):
             round(self._back_s, 2),
             self._meter.series,
         )
-        return attrs.evolve(report, measures=measures, excused=self._excused)
+        troubles = (*report.troubles, *in_gaps(report))
+        return attrs.evolve(report, measures=measures, excused=self._excused, troubles=troubles)
 
     # stages
 
@@ -146,7 +149,7 @@ class WholeRun(Run):
         self._mark(HELD)
         self._hold(self._options.hold_s / 2)
         self._mark(IDLE)
-        self._server_processes = len(self._meter.pids)
+        self._server_pids = tuple(self._meter.pids)
 
     def _be_busy(self) -> None:
         self._pushes = True
@@ -167,11 +170,19 @@ class WholeRun(Run):
             for child in self._swarm:
                 child.command(pipes.FAILING)
             began = time.monotonic()
+            self._killed = victim[0]
             with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
-                os.kill(victim[0], signal.SIGKILL)
+                os.kill(self._killed, signal.SIGKILL)
+
+            def all_back() -> bool:
+                return self._sum("dropped") > dropped and self._all_wait()
+
             end = began + options.drain_s
-            self._until(lambda: (self._sum("dropped") > dropped and self._all_wait()) or time.monotonic() > end)
-            self._back_s = time.monotonic() - began
+            self._until(lambda: all_back() or time.monotonic() > end)
+            if all_back():
+                self._back_s = time.monotonic() - began
+            elif not self._stops:
+                self._troubles.append(f"not all clients were back {options.drain_s:,.0f} s after a worker was killed")
             self._excused = self._push_errors() - errors
             self._end_pushing()
             self._lost = self._sum("dropped") - dropped
@@ -184,6 +195,9 @@ class WholeRun(Run):
         self._rest()
         self._settle()
         self._mark(REACHED)
+        gone = {*self._server_pids} - {self._killed, *self._meter.pids}
+        if gone and not self._stops:
+            self._troubles.append(f"{len(gone)} processes of the server died that were not killed")
 
     def _end_pushing(self) -> None:
         if self._pushes:
@@ -212,7 +226,7 @@ class WholeRun(Run):
         return sum(sum(child.live.get("errors", {}).values()) for child in self._pushing())
 
     def _count_of_server(self) -> int:
-        """Return how many connections the server counts, as soon as it counts all; -1: it was not asked.
+        """Return how many connections the server counts, as soon as it counts all; -1: it was not asked, or is silent.
 
         On several machines it counts those of all.
         """
@@ -221,12 +235,13 @@ class WholeRun(Run):
         wanted, counted = len(self._indexes), -1
         end = time.monotonic() + _COUNT_S
         while not self._stops and time.monotonic() < end:
-            counted = asking.connections(self._options.push_address, self._options.key)
+            told = asking.connections(self._options.push_address, self._options.key)
+            counted = counted if told < 0 else told
             if counted == wanted:
                 break
             self._hold(_ASK_S)
-        if counted not in (-1, wanted) and not self._stops:
-            self._troubles.append(f"{counted:,} connections by the server's own count, {wanted:,} clients")
+        if not self._stops:
+            self._troubles += miscounted(counted, wanted, must_tell=self._options.own_server)
         return counted
 
     def _pids(self) -> list[int]:
@@ -262,3 +277,24 @@ class WholeRun(Run):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(int(told["pid"]), signal.SIGKILL)
             shutil.rmtree(told["folder"], ignore_errors=True)
+
+
+def miscounted(counted: int, wanted: int, *, must_tell: bool) -> tuple[str, ...]:
+    """Return what is wrong with the server's own count of connections.
+
+    Args:
+        counted: what it told last; -1: it told nothing.
+        wanted: how many clients there are.
+        must_tell: another's server may keep it from our key.
+    """
+    if counted == wanted or (counted < 0 and not must_tell):
+        return ()
+    if counted < 0:
+        return ("the server did not tell how many connections it has",)
+    return (f"{counted:,} connections by the server's own count, {wanted:,} clients",)
+
+
+def in_gaps(report: Report) -> tuple[str, ...]:
+    """Return what never arrived since clients were told of a gap: all that a whole run pushes has to arrive."""
+    number = report.verdict.skipped + report.rooms.skipped
+    return (f"{number:,} messages in gaps that clients were told of",) if number else ()

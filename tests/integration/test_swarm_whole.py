@@ -19,8 +19,11 @@ from typing import Any, Final
 import psutil
 import pytest
 
+from megacomet.doctor.readings import Files
 from megacomet.swarm.main import main
-from megacomet.swarm.whole import END, HOLD, STAGES
+from megacomet.swarm.own_server import free_port
+from megacomet.swarm.sources import first_port
+from megacomet.swarm.whole import END, HOLD, KILL, RAMP, SERVER, STAGES
 from tests.integration.server import START_S, STOP_S, UNIT_S, Server
 
 #: By which the processes of one run are found: each inherits its folder for temporary files.
@@ -32,6 +35,9 @@ _RUN: Final = (
 _ELSEWHERE: Final = ("--whole", "--clients", "100", "--hold", "0.4", "--settle", "0", "--push-rate", "100")
 #: The signal that a run is sent at each of its stages.
 _SIGNALS: Final = dict(zip(STAGES, itertools.cycle((signal.SIGINT, signal.SIGTERM, signal.SIGHUP)), strict=False))
+
+#: Runs side by side: they mostly wait.
+_AT_ONCE: Final = 7
 
 
 class Running:
@@ -61,7 +67,7 @@ class Running:
                 self.live.append(json.loads(line))
                 if self.live[-1]["stage"] == stage:
                     return
-        pytest.fail(f"it ended before {stage}, with status {self.process.wait()}")
+        pytest.fail(f"it ended before {stage}, with status {self.process.wait()}: {self.report()['problems']}")
 
     def report(self) -> dict[str, Any]:
         """Wait for its end, and return its report."""
@@ -84,16 +90,7 @@ class Running:
                     found.append(one)
         return found
 
-    def port(self) -> int:
-        """Return where its server listens, 0 if it does not yet."""
-        for one in self.processes():
-            with contextlib.suppress(psutil.Error):
-                for connection in one.net_connections("tcp"):
-                    if connection.status == psutil.CONN_LISTEN:
-                        return int(connection.laddr.port)
-        return 0
-
-    def assert_gone(self, port: int) -> None:
+    def assert_gone(self, port: int = 0) -> None:
         """Nothing of it is left: no process, no file, no socket."""
         psutil.wait_procs(self.processes(), timeout=STOP_S)
         assert self.processes() == []
@@ -127,7 +124,7 @@ def test_whole_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         page, _ = running.process.communicate(timeout=START_S + STOP_S)
         assert running.process.returncode == 0, page
         assert "all well     all 300 clients alive, each was reached, no message lost" in page
-        running.assert_gone(0)
+        running.assert_gone()
     plain = json.loads(name.read_text())
     measures = plain["measures"]
     assert (plain["connected"], plain["waiting"], plain["heard"], plain["lost"]) == (300, 300, 300, 0)
@@ -142,69 +139,64 @@ def test_whole_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
-def at_each_stage(folder: Path, act: Callable[[Running, str], None]) -> None:
-    """Start a run for each stage, side by side, and do something to each as soon as it has come to its stage."""
-
-    def one(stage: str) -> None:
-        (folder / stage).mkdir()
-        with run(folder / stage, *_RUN, "--json") as running:
-            running.until(stage)
-            act(running, stage)
-
-    with ThreadPoolExecutor(len(STAGES)) as pool:
-        assert list(pool.map(one, STAGES)) == [None] * len(STAGES)
+def interrupt(running: Running, stage: str) -> None:
+    """Whoever interrupts it at any stage gets a report on what was seen."""
+    os.killpg(running.process.pid, _SIGNALS[stage])  # as a terminal does: the clients get it too
+    report = running.report()
+    assert report["interrupted"], stage
+    assert stage == END or f"interrupted at the stage {stage!r}" in report["problems"]
+    assert running.process.returncode == (0 if stage == END else 1), stage
 
 
-def test_interrupted(tmp_path: Path) -> None:
-    """Whoever interrupts it at any stage gets a report on what was seen, and nothing is left behind."""
-
-    def interrupt(running: Running, stage: str) -> None:
-        port = running.port()
-        os.killpg(running.process.pid, _SIGNALS[stage])  # as a terminal does: the clients get it too
-        report = running.report()
-        running.assert_gone(port)
-        assert report["interrupted"], stage
-        assert stage == END or f"interrupted at the stage {stage!r}" in report["problems"]
-        assert running.process.returncode == (0 if stage == END else 1), stage
-
-    at_each_stage(tmp_path, interrupt)
+def kill(running: Running, stage: str) -> None:
+    """Who kills it has killed all of it."""
+    running.process.kill()
+    assert running.process.wait() == -signal.SIGKILL, stage
 
 
-def test_killed(tmp_path: Path) -> None:
-    """Who kills it at any stage has killed all of it: the server, its workers, the clients, the files."""
-
-    def kill(running: Running, stage: str) -> None:
-        port = running.port()
-        running.process.kill()
-        running.process.wait()
-        running.assert_gone(port)
-
-    at_each_stage(tmp_path, kill)
-
-
-def test_server_that_dies(tmp_path: Path) -> None:
+def kill_server(running: Running, stage: str) -> None:
     """A server that ends by itself ends the run, which says so."""
-    with run(tmp_path, *_RUN, "--hold", "600", "--json") as running:
-        running.until(HOLD)
-        port = running.port()
-        running.manager().kill()
-        report = running.report()
-        running.assert_gone(port)
-    assert report["problems"][0].startswith("the server ended by signal 9")
+    running.manager().kill()
+    report = running.report()
+    assert report["problems"][0].startswith("the server ended by signal 9"), stage
     assert running.process.returncode == 1
 
 
-def test_keeper_that_dies(tmp_path: Path) -> None:
-    """Even the process that keeps the server may be killed: the run ends, and nothing is left."""
-    with run(tmp_path, *_RUN, "--hold", "600", "--json") as running:
-        running.until(HOLD)
-        port = running.port()
-        keeper = running.manager().parent()
-        assert keeper is not None
-        keeper.kill()
-        report = running.report()
-        running.assert_gone(port)
-    assert report["problems"][0] == "the process that keeps the server has died"
+def kill_keeper(running: Running, stage: str) -> None:
+    """Even the process that keeps the server may be killed: that ends the run."""
+    keeper = running.manager().parent()
+    assert keeper is not None
+    keeper.kill()
+    assert running.report()["problems"][0] == "the process that keeps the server has died", stage
+    assert running.process.returncode == 1
+
+
+#: How runs end, and at which stage. What a killed one leaves depends on which processes there are: the server's that
+#: starts, the clients' too, one less of the server's, those that end.
+_ENDS: Final = (
+    *((interrupt, stage) for stage in STAGES),
+    *((kill, stage) for stage in (SERVER, RAMP, KILL, END)),
+    *((kill_server, HOLD), (kill_keeper, HOLD)),
+)
+
+
+def test_however_it_ends(tmp_path: Path) -> None:
+    """Whatever ends a run, at whatever stage: nothing is left behind, no process, no file, no socket."""
+    ports: set[int] = set()
+    while len(ports) < len(_ENDS):
+        ports.add(free_port(0, first_port(Files())))
+
+    def one(end: tuple[Callable[[Running, str], None], str], port: int) -> None:
+        act, stage = end
+        folder = tmp_path / str(port)
+        folder.mkdir()
+        with run(folder, *_RUN, "--json", "--server-port", str(port)) as running:
+            running.until(stage)
+            act(running, stage)
+            running.assert_gone(port)
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        assert list(pool.map(one, _ENDS, sorted(ports))) == [None] * len(_ENDS)
 
 
 def test_another_s_server(tmp_path: Path) -> None:
@@ -213,7 +205,7 @@ def test_another_s_server(tmp_path: Path) -> None:
     temporary.mkdir()
     with Server(tmp_path / "state") as server, run(temporary, *_ELSEWHERE, *_at(server), "--json") as running:
         report = running.report()
-        running.assert_gone(0)
+        running.assert_gone()
     measures = report["measures"]
     assert report["problems"] == []
     assert (measures["counted"], measures["lost"], measures["server_processes"]) == ([100, -1], -1, 0)
