@@ -275,6 +275,20 @@ test("A channel that is left while it catches up tells nothing more.", async () 
   assert.deepEqual([world.data, world.link.position], [["e-7"], "e-7"]);
 });
 
+for (const [last, how, told] of [[2, "what was missed", [2]], [7, "what waited behind it", [2, 3, 6, 7]]]) {
+  test(`A channel that is left by whoever is told ${how} tells nothing more.`, async () => {
+    const world = await linkedBy("websocket");
+    world.tell = ({ type, id }) => type === "message" && id === `e-${last}` && world.link.unsubscribe("sport");
+    world.link.subscribe("sport", "e-1");
+    world.socket.tell({ op: "ok", id: world.socket.sent[0].id, position: "e-5" });
+    await settle();
+    world.socket.tell(message("sport", "e-6", 6), message("sport", "e-7", 7), message("sport", "e-8", 8));
+    world.request.answer(page("e-6", at("sport", 2), at("sport", 3), at("sport", 6)));
+    await settle();
+    assert.deepEqual(world.data, told);
+  });
+}
+
 test("Gaps are told of what is subscribed to, and of everyone's channel and the mailbox.", async () => {
   const world = await linkedBy("websocket", { client: "sue" });
   for (const channel of ["sport", "@bob", "news", "*", "@sue"]) world.socket.tell({ op: "gap", channel, position: "e-6" });
