@@ -10,6 +10,8 @@ import { after } from "./environment.js";
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 30_000;
+/** A longer timer is none: it ends at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 /** The same request would be answered so again, or the server says so: 204 is for those who were cut off. */
 const FINAL = /^(204|40[01345]|41[04]|431|100[2379]|[34][5-9]..)$/;
 
@@ -28,7 +30,8 @@ export function isFinal(code) {
  */
 export function pause({ random }, failures, wait = 0) {
   const jitter = random();
-  return Math.max(wait * (1 + jitter / 2), jitter * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures));
+  const wanted = Math.max(wait * (1 + jitter / 2), jitter * Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** failures));
+  return Math.min(LONGEST_TIMER_MS, wanted);
 }
 
 /** Waits for such a pause. */

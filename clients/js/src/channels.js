@@ -83,12 +83,14 @@ export class Channels {
     const held = (record.held = []);
     // A mailbox is asked for by its client, and `*` comes with any channel.
     const client = channel[0] === "@" ? this.#options.client : "";
+    // Who is told may have had enough.
+    const tell = (each) => each.channel === channel && record === this.wanted.get(channel) && this.#message(each);
     const call = { ...this.#options, client, channels: client ? [] : [channel === "*" ? "-" : channel], since };
     try {
       await fetchMissed(call, signal, ({ messages, gaps, position }) => {
         record.since = position;
         if (gaps?.includes(channel)) this.#tell({ type: "gap", channels: [channel], position });
-        for (const each of messages) if (each.channel === channel) this.#message(each);
+        messages.forEach(tell);
         // What is among those that are held is followed by all that are.
         return messages.some(({ id }) => held.some((each) => each.id === id));
       });
@@ -100,7 +102,7 @@ export class Channels {
     if (signal.aborted) return;
     record.held = null;
     this.#live(record);
-    held.forEach(this.#message, this);
+    held.forEach(tell);
     this.stand(this.cursor);
   }
 

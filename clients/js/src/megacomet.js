@@ -22,8 +22,8 @@ export class MegaComet extends Emitter {
   /** Whether a connection is wanted. */
   #isOn;
   /** Whether the page is, and what happens to its connection meanwhile concerns nobody. */
-  #isAway = false;
-  #unwatch = null;
+  #isAway;
+  #unwatch;
 
   constructor(url, options) {
     super();
@@ -66,10 +66,12 @@ export class MegaComet extends Emitter {
 
   /** For good, until connect(). */
   disconnect() {
-    this.#isOn = false;
+    this.#isOn = this.#isAway = false;
     this.#unwatch?.();
-    this.#unwatch = null;
+    this.#unwatch = undefined;
     this.#link.disconnect();
+    // Of a page that is away the link was ended before, and told nobody.
+    this.#stateIs({ state: "disconnected", code: 0, reason: "" });
   }
 
   /** Disconnects, and forgets all subscriptions. */

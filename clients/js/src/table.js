@@ -28,7 +28,8 @@ export function openTable(hub, name, environment, hear, fail) {
   let isClosed = false;
 
   function tell(message) {
-    channel.postMessage(message);
+    // What was asked for before the end is answered behind it, too.
+    if (!isClosed) channel.postMessage(message);
     heard(message);
   }
 
@@ -86,7 +87,7 @@ export function openTable(hub, name, environment, hear, fail) {
   } catch {
     // Without locks a worker leads all the same, as there is one only.
     if (locks) wait();
-    else if (name) throw new Error("nobody to lead");
+    else if (name) throw Error("nobody to lead");
     else lead();
   }
   return {

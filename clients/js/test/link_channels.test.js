@@ -223,6 +223,23 @@ test("What is missed is asked for again after failures, with pauses, and goes on
   assert.equal(world.told("subscribed").length, 2);
 });
 
+test("Where nobody answers what is asked for of the past, that is told as a gap, and what waited follows.", async () => {
+  const world = await linkedBy("websocket");
+  world.server = () => {};
+  world.link.subscribe("sport", "e-1");
+  world.socket.tell({ op: "ok", id: world.socket.sent[0].id, position: "e-5" });
+  await settle();
+  world.socket.tell(message("sport", "e-6", 6));
+  const ping = () => world.socket.tell({ op: "position", position: "e-6" });
+  for (let minutes = 0; minutes < 6; minutes += 0.5) {
+    ping();
+    await world.pass(30_000);
+  }
+  assert.ok(world.requests.every(({ isOver }) => isOver));
+  assert.deepEqual(world.told("gap"), [{ type: "gap", channels: ["sport"], position: "e-1" }]);
+  assert.deepEqual([world.data, world.state.state], [[6], "connected"]);
+});
+
 test("What was missed and may not be asked for is told as refused.", async () => {
   const world = await linkedBy("websocket");
   world.link.subscribe("sport", "rubbish");
@@ -257,6 +274,20 @@ test("A channel that is left while it catches up tells nothing more.", async () 
   world.socket.tell(message("news", "e-7"));
   assert.deepEqual([world.data, world.link.position], [["e-7"], "e-7"]);
 });
+
+for (const [last, how, told] of [[2, "what was missed", [2]], [7, "what waited behind it", [2, 3, 6, 7]]]) {
+  test(`A channel that is left by whoever is told ${how} tells nothing more.`, async () => {
+    const world = await linkedBy("websocket");
+    world.tell = ({ type, id }) => type === "message" && id === `e-${last}` && world.link.unsubscribe("sport");
+    world.link.subscribe("sport", "e-1");
+    world.socket.tell({ op: "ok", id: world.socket.sent[0].id, position: "e-5" });
+    await settle();
+    world.socket.tell(message("sport", "e-6", 6), message("sport", "e-7", 7), message("sport", "e-8", 8));
+    world.request.answer(page("e-6", at("sport", 2), at("sport", 3), at("sport", 6)));
+    await settle();
+    assert.deepEqual(world.data, told);
+  });
+}
 
 test("Gaps are told of what is subscribed to, and of everyone's channel and the mailbox.", async () => {
   const world = await linkedBy("websocket", { client: "sue" });

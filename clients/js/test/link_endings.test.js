@@ -125,6 +125,14 @@ test("Retry-After in seconds is a least wait, and up to half of it comes on top;
   assert.equal(world.sockets.length, 2);
 });
 
+test("A wait of years is no timer that browsers take for none.", async () => {
+  const world = await new Linked({ transports: ["poll"] }).connect();
+  world.request.answer("", { status: 503, headers: { "Retry-After": "99999999999" } });
+  await settle();
+  assert.ok(world.state.delay > 20 * 24 * 3_600_000);
+  assert.ok(world.delays.every((ms) => ms < 2 ** 31));
+});
+
 test("Retry-After may be a date, and one that is over or no date counts for nothing.", async () => {
   for (const [date, delay] of [
     [(now) => new Date(now + 10_000).toUTCString(), 12_500],

@@ -249,6 +249,19 @@ test("what is closed has nothing any more, and its listeners of the page are gon
   assert.equal(browser.server.sockets.size, 0);
 });
 
+test("a page that is left may be disconnected meanwhile, and connect when it is back", async () => {
+  for (const shared of [true, false]) {
+    const { browser, tab, comet } = alone({ shared });
+    await browser.settle();
+    tab.signal("pagehide");
+    comet.disconnect();
+    assert.deepEqual([comet.state, tab.events.at(-1)], ["disconnected", ["disconnected", { code: 0, reason: "" }]]);
+    comet.connect();
+    await browser.settle();
+    assert.deepEqual([comet.state, comet.transport, tab.events.at(-1)[0]], ["connected", "websocket", "connected"]);
+  }
+});
+
 test("without a document nothing is shared, unless that is asked for", async () => {
   const browser = new BrowserDouble();
   for (const tab of [browser.open({ document: undefined }), browser.open({ document: undefined })]) tab.comet();

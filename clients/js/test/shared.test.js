@@ -542,3 +542,13 @@ test("another server, client or choice of transports is another connection", asy
   }
   assert.equal(browser.server.sockets.size, 4);
 });
+
+both("a tab that publishes and goes in the same moment is told that it may have been, and nothing is left behind", async (browser, means) => {
+  const [tab] = await tabsOf(browser, means, 1);
+  const published = tab.connection.publish("news", 1).catch(({ code }) => code);
+  await browser.some(0);
+  tab.connection.disconnect();
+  assert.equal(await published, 0);
+  // What the hub is answered behind that finds no channel any more; whatever it throws fails the test.
+  await browser.settle();
+});

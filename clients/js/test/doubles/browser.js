@@ -113,6 +113,7 @@ export class BrowserDouble {
         }
 
         postMessage(data) {
+          if (!browser.#channels.has(this)) throw new DOMException("it is closed", "InvalidStateError");
           const text = structuredClone(data);
           for (const other of browser.#channels) {
             if (other === this || other.name !== this.name) continue;
