@@ -86,6 +86,13 @@ def test_a_long_overlap(world: World) -> None:
     assert world.numbers() == [0, *many, 5 * REMEMBERED]
 
 
+def test_a_position_that_is_empty(world: World) -> None:
+    """It takes nothing back: where the client would come back to is where it was."""
+    world.feed.position("e-9")
+    world.feed.position("")
+    assert world.feed.cursor == "e-9"
+
+
 def test_the_position_does_not_go_back_in_an_overlap(world: World) -> None:
     """What a program would resume from stays behind what it has taken, while the new connection repeats."""
     world.feed.overlap()

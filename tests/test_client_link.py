@@ -259,6 +259,26 @@ class TestUp:
         assert world.numbers() == [3]
         assert world.change == Change(CONNECTED, WEBSOCKET)
 
+    def test_a_channel_that_is_added_meanwhile(self) -> None:
+        """What is tried beside a WebSocket was not asked for it: it is given up, and tried again with the channel."""
+        world = World(transports=(SSE, WEBSOCKET))
+        world.last.ends()
+        world.clock.advance(0)
+        socket = world.last
+        socket.stands()
+        for _ in range(60):
+            socket.ear.heard()
+            world.clock.advance(1)
+        tried = world.last
+        assert (tried.transport, tried.wanted.channels) == (SSE, ("news",))
+        world.listening.subscribe("sport")
+        world.clock.advance(0)
+        assert ([op["op"] for op in socket.sent], tried.is_closed, socket.is_closed) == (["subscribe"], True, False)
+        for _ in range(121):
+            socket.ear.heard()
+            world.clock.advance(1)
+        assert (world.last.transport, world.last.wanted.channels) == (SSE, ("news", "sport"))
+
     def test_the_old_one_ends(self) -> None:
         """The one that stands breaks while the better one is opened: it begins from the top of what works."""
         world = self.lowered()

@@ -98,8 +98,8 @@ class Feed:
             self.shelf.put(message, size, "")
 
     def position(self, position: str) -> None:
-        """Take a position."""
-        self.cursor = position
+        """Take a position; an empty one is none."""
+        self.cursor = position or self.cursor
         if self._may_repeat and self._is_complete:
             self.stayed()
         self._is_complete = True

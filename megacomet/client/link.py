@@ -121,7 +121,13 @@ class Link:
 
     def send(self, op: dict[str, Any]) -> bool:
         """Send a request; False: no connection stands that takes any."""
-        return self._leg is not None and self._leg.is_open and self._leg.send(op)
+        if self._leg is None or not self._leg.is_open or not self._leg.send(op):
+            return False
+        if self._beside is not None:
+            # A better transport that is being tried was not asked for what is new.
+            self._drop_beside()
+            self._plan_probe()
+        return True
 
     def renew(self) -> None:
         """Have the channels heard that are now wanted, by a connection that takes the present one's place."""
