@@ -45,5 +45,5 @@ class Shipped(NamedTuple):
 
 
 CONSOLE: Final = Shipped("admin-ui", "console/pages", "index.html")
-LIBRARY: Final = Shipped("clients/js", "library/client", "dist/megacomet.mjs", frozenset({"node_modules", "test"}))
-ALL: Final = (CONSOLE, LIBRARY)
+BROWSER_CLIENT: Final = Shipped("clients/js", "client_js", "dist/megacomet.mjs", frozenset({"node_modules", "test"}))
+ALL: Final = (CONSOLE, BROWSER_CLIENT)

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from megacomet.browser_client import NONE, BrowserClient
 from megacomet.kinds import STATE
-from megacomet.library.files import NONE, Library
 from megacomet.model.answers import Box
 from megacomet.model.hub import Hub
 from megacomet.settings import Settings
@@ -79,14 +79,18 @@ def parse_all(data: bytes) -> list[Answer]:
 class House(Ground):
     """A front on a lot; closes all at the end of the test."""
 
-    def __init__(self, most: int = 0, hub: type[Hub] = Hub, library: Library = NONE, **settings: Any) -> None:
+    def __init__(
+        self, most: int = 0, hub: type[Hub] = Hub, browser_client: BrowserClient = NONE, **settings: Any
+    ) -> None:
         self.settings = Settings(state_dir="/nonexistent", **settings)
         super().__init__(make_lot(self.settings, now=0.0, descriptors=1_000_000))
         self.clock = Clock()
         self.link = FakeLink()
         self.pusher = Pusher(self.clock, self.settings.message_bytes)
         rest = {"unix_s": lambda: 784111777.0, "pusher": self.pusher}
-        self.front = Front(self.lot, self.settings, self.clock, most=most, hub=hub, library=library, **rest)
+        self.front = Front(
+            self.lot, self.settings, self.clock, most=most, hub=hub, browser_client=browser_client, **rest
+        )
         self.front.link = self.link
         self.hub = self.front.hub
         self.hub.linked(EPOCH, 0)

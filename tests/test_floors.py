@@ -37,7 +37,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.deadlines": 3,
     "megacomet.hangup": 3,
     "megacomet.kinds": 3,
-    "megacomet.library": 3,
+    "megacomet.browser_client": 3,
     "megacomet.link": 3,
     "megacomet.listeners": 3,
     "megacomet.logs": 3,

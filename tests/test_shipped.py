@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from megacomet.shipped import ALL, CONSOLE, LIBRARY, Shipped
+from megacomet.shipped import ALL, BROWSER_CLIENT, CONSOLE, Shipped
 
 
 def touch(path: Path) -> Path:
@@ -32,12 +32,12 @@ def test_where_they_are(shipped: Shipped, tmp_path: Path) -> None:
 def test_a_checkout_has_them() -> None:
     """Beside the package."""
     root = Path(__file__).parents[1]
-    assert [shipped.find() for shipped in (CONSOLE, LIBRARY)] == [root / "admin-ui", root / "clients/js"]
+    assert [shipped.find() for shipped in (CONSOLE, BROWSER_CLIENT)] == [root / "admin-ui", root / "clients/js"]
 
 
 def test_which_are_shipped(tmp_path: Path) -> None:
     """All but what is hidden, and what nobody needs where it is installed."""
     for name in ("src/index.js", "src/.hidden", ".git/x", "test/a.test.js", "node_modules/x/index.js", "a.d.ts"):
         touch(tmp_path / "clients/js" / name)
-    assert [str(path) for path in LIBRARY.paths(tmp_path)] == ["clients/js/a.d.ts", "clients/js/src/index.js"]
+    assert [str(path) for path in BROWSER_CLIENT.paths(tmp_path)] == ["clients/js/a.d.ts", "clients/js/src/index.js"]
     assert CONSOLE.paths(tmp_path) == []

@@ -13,16 +13,17 @@ from typing import Final
 
 import pytest
 
-from megacomet.shipped import ALL, CONSOLE, LIBRARY
+from megacomet.shipped import ALL, BROWSER_CLIENT, CONSOLE
 
 ROOT: Final = Path(__file__).parents[1]
 SOURCES: Final = ("LICENSE", "README.md", "admin-ui", "clients", "megacomet", "pyproject.toml", "setup.py", "twisted")
 #: What `pip` calls, without an environment of its own and so without a network.
 BUILD: Final = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
 FIND: Final = (
-    "from megacomet.console.files import load_files; from megacomet.library.files import load_library;"
-    "from megacomet.shipped import CONSOLE, LIBRARY;"
-    "load_files(CONSOLE.find()); load_library(LIBRARY.find()); print(CONSOLE.find()); print(LIBRARY.find())"
+    "from megacomet.console.files import load_files; from megacomet.browser_client import load_client;"
+    "from megacomet.shipped import CONSOLE, BROWSER_CLIENT;"
+    "load_files(CONSOLE.find()); load_client(BROWSER_CLIENT.find());"
+    "print(CONSOLE.find()); print(BROWSER_CLIENT.find())"
 )
 
 
@@ -80,7 +81,9 @@ def test_the_wheel_has_them(sources: Path, shipped: dict[str, bytes], tmp_path: 
         text=True,
         check=True,
     )
-    assert done.stdout.split() == [str(tmp_path / "installed/megacomet" / each.inside) for each in (CONSOLE, LIBRARY)]
+    assert done.stdout.split() == [
+        str(tmp_path / "installed/megacomet" / each.inside) for each in (CONSOLE, BROWSER_CLIENT)
+    ]
 
 
 def test_the_sdist_has_them(sources: Path, shipped: dict[str, bytes], tmp_path: Path) -> None:

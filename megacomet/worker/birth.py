@@ -11,9 +11,9 @@ from typing import Final
 
 from twisted.logger import Logger, globalLogBeginner
 
+from megacomet.browser_client import shipped_client
 from megacomet.collector import THRESHOLDS
 from megacomet.forking import LateReactor
-from megacomet.library.files import shipped_library
 from megacomet.listeners import Listener
 from megacomet.logs import ZYGOTE, PipeObserver, worker_name
 from megacomet.settings import Settings
@@ -38,7 +38,7 @@ def prepare(birth: Birth, settings: Settings) -> Run:
     late = LateReactor()
     reactor = late.reactor
     worker = Worker(
-        reactor, settings, workers=birth.workers, nonce=bytes.fromhex(birth.nonce), library=shipped_library()
+        reactor, settings, workers=birth.workers, nonce=bytes.fromhex(birth.nonce), browser_client=shipped_client()
     )
 
     def run(number: int, listeners: list[Listener]) -> int:

@@ -13,11 +13,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from megacomet.browser_client import NONE as NO_CLIENT
+from megacomet.browser_client import PATHS as BROWSER_PATHS
+from megacomet.browser_client import BrowserClient
 from megacomet.errors import PeerError
 from megacomet.kinds import ASKING, CLOSES, ENTRANCE, IDLE, SOCKET, STATE, STREAM, TAKING, census
-from megacomet.library.files import NONE as NO_LIBRARY
-from megacomet.library.files import PATHS as LIBRARY_PATHS
-from megacomet.library.files import Library
 from megacomet.model.answers import IAnswers
 from megacomet.model.hub import Hub
 from megacomet.model.keys import NO_KEY
@@ -61,12 +61,12 @@ class Front:
         lot: ParkingLot,
         settings: Settings,
         clock: IReactorTime,
-        *,
         unix_s: Callable[[], float],
         pusher: Pusher,
+        *,
         most: int = 0,
         hub: Callable[[IRowKeys, IAnswers], Hub] = Hub,
-        library: Library = NO_LIBRARY,
+        browser_client: BrowserClient = NO_CLIENT,
     ) -> None:
         """Stand before a lot; nothing is handed over before `link` is set.
 
@@ -78,13 +78,13 @@ class Front:
             pusher: has the manager publish.
             most: connections of this worker beyond which polls are answered 503; 0: no bound.
             hub: makes the hub on the rows' keys.
-            library: the client for browsers.
+            browser_client: the client for browsers.
         """
         self._lot, self._rows = lot, lot.rows
         self._settings = settings
         self._clock, self._unix_s = clock, unix_s
         self._answers = Answers(settings.origins, unix_s())
-        self._small = SmallPages(lot.rows, self._answers, lambda: self.link, library)
+        self._small = SmallPages(lot.rows, self._answers, lambda: self.link, browser_client)
         self._refusals = Refusals(lot.rows, self._answers)
         self._blocks = Blocks(clock.seconds)
         self._out = out = Deliveries(lot.rows, self._answers, settings, self._blocks)
@@ -114,7 +114,7 @@ class Front:
             **dict.fromkeys(OPENINGS, self._listening.stream),
             b"/healthz": self._small.health,
             b"/readyz": self._small.readiness,
-            **dict.fromkeys(LIBRARY_PATHS, self._small.library),
+            **dict.fromkeys(BROWSER_PATHS, self._small.browser_client),
         }
         if not self._settings.admin:
             pages[b"/"] = self._small.entrance
@@ -284,7 +284,7 @@ class Front:
         is_classic = self._rows.kinds[fd] & CLASSIC
         target = head.target
         try:
-            if target[-3:] == b".js" and target.rfind(b"/") == 0 and (is_classic or target not in LIBRARY_PATHS):
+            if target[-3:] == b".js" and target.rfind(b"/") == 0 and (is_classic or target not in BROWSER_PATHS):
                 if self._is_to_be_answered(fd, head):
                     self._listening.script(fd, head)
             elif is_classic:

@@ -13,10 +13,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from megacomet import link
+from megacomet.browser_client import NONE as NO_CLIENT
+from megacomet.browser_client import BrowserClient
 from megacomet.forking import LateEpoll
 from megacomet.kinds import ENTRANCE
-from megacomet.library.files import NONE as NO_LIBRARY
-from megacomet.library.files import Library
 from megacomet.link import LinkRefused
 from megacomet.listeners import BACKLOG, Listener
 from megacomet.pulse import Pulse
@@ -51,7 +51,7 @@ class Worker:
         nonce: bytes,
         clock: Callable[[], float] = time.monotonic,
         connect: Callable[[str], socket.socket] = link.connect,
-        library: Library = NO_LIBRARY,
+        browser_client: BrowserClient = NO_CLIENT,
     ) -> None:
         """Put the parts together; nothing runs before `start`.
 
@@ -62,7 +62,7 @@ class Worker:
             nonce: to show to the manager.
             clock: seconds, monotonic.
             connect: makes a connection to the manager's path.
-            library: the client for browsers.
+            browser_client: the client for browsers.
         """
         self._reactor = reactor
         self._settings = settings
@@ -73,9 +73,10 @@ class Worker:
         self._lot = make_lot(settings, now=clock(), descriptors=self._most)
         self._connections = LateEpoll(self._lot.rows.epoll)
         self._pusher = Pusher(reactor, settings.message_bytes)
-        most = share_of(settings.capacity, workers)
         self._front = Front(
-            self._lot, settings, reactor, unix_s=time.time, pusher=self._pusher, most=most, library=library
+            *(self._lot, settings, reactor, time.time, self._pusher),
+            most=share_of(settings.capacity, workers),
+            browser_client=browser_client,
         )
         self._turns = Turns(len(os.sched_getaffinity(0)))
         self._link = Uplink(

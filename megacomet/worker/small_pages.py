@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from megacomet.browser_client import NONE as NO_CLIENT
+from megacomet.browser_client import BrowserClient
 from megacomet.errors import PeerError
 from megacomet.kinds import CLOSES
-from megacomet.library.files import NONE as NO_LIBRARY
-from megacomet.library.files import Library
 from megacomet.rows import Rows
 from megacomet.wire import http
 from megacomet.wire.answers import Readiness, as_json
@@ -18,8 +18,8 @@ from megacomet.worker.handover import ILink
 from megacomet.worker.openings import Opening
 from megacomet.worker.polls import Form
 
-#: A page asks once an hour; after an upgrade of the server all have the new library by then.
-LIBRARY_CACHE: Final = b"public, max-age=3600"
+#: A page asks once an hour; after an upgrade of the server all have the new client by then.
+CLIENT_CACHE: Final = b"public, max-age=3600"
 #: Let in where a page loads only what says that it may be loaded (Cross-Origin-Embedder-Policy).
 FROM_ANYWHERE: Final = b"Cross-Origin-Resource-Policy: cross-origin\r\n"
 
@@ -27,18 +27,20 @@ FROM_ANYWHERE: Final = b"Cross-Origin-Resource-Policy: cross-origin\r\n"
 class SmallPages:
     """Answers that need nothing but the request."""
 
-    def __init__(self, rows: Rows, answers: Answers, link: Callable[[], ILink], library: Library = NO_LIBRARY) -> None:
+    def __init__(
+        self, rows: Rows, answers: Answers, link: Callable[[], ILink], browser_client: BrowserClient = NO_CLIENT
+    ) -> None:
         """
         Args:
             rows: the connections.
             answers: how they look.
             link: the link to the manager.
-            library: the client for browsers.
+            browser_client: the client for browsers.
         """
         self._rows = rows
         self._answers = answers
         self._link = link
-        self._library = library
+        self._browser_client = browser_client
 
     def health(self, fd: int, head: http.RequestHead) -> None:
         """`GET /healthz`: whether this worker is of use."""
@@ -61,9 +63,9 @@ class SmallPages:
             fd, http.response(302, lines, b"", keep_alive=self._stays(fd), minor=head.minor, head_only=is_head)
         )
 
-    def library(self, fd: int, head: http.RequestHead) -> None:
+    def browser_client(self, fd: int, head: http.RequestHead) -> None:
         """`GET /megacomet.js` and its like, which pages of any origin may load, those kept apart from others too."""
-        file = self._library.get(head.target)
+        file = self._browser_client.get(head.target)
         if file is None:
             raise PeerError("not-found", "this server has no client for browsers")
         is_known_there = is_known(file.tag, (head.headers.get(b"if-none-match", b""),))
@@ -80,7 +82,7 @@ class SmallPages:
             keep_alive=self._stays(fd),
             minor=head.minor,
             head_only=True,
-            cache_control=LIBRARY_CACHE,
+            cache_control=CLIENT_CACHE,
         )
         is_body_wanted = not is_known_there and head.method != b"HEAD"
         self._rows.answer(fd, data, file.body if is_body_wanted else b"")

@@ -9,7 +9,7 @@ from typing import Final
 import attrs
 from twisted.logger import Logger
 
-from megacomet.shipped import LIBRARY
+from megacomet.shipped import BROWSER_CLIENT
 from megacomet.wire.tags import tag_of
 
 CLASSIC: Final = b"/megacomet.js"
@@ -31,7 +31,7 @@ _log = Logger()
 
 
 @attrs.frozen
-class LibraryFile:
+class BrowserFile:
     """One file.
 
     Attributes:
@@ -45,13 +45,13 @@ class LibraryFile:
     tag: bytes
 
 
-Library = Mapping[bytes, LibraryFile]
+BrowserClient = Mapping[bytes, BrowserFile]
 #: Of a server without the files.
-NONE: Final[Library] = {}
+NONE: Final[BrowserClient] = {}
 
 
-def load_library(directory: Path) -> Library:
-    """Read the library from the client's directory.
+def load_client(directory: Path) -> BrowserClient:
+    """Read the client from its directory.
 
     Raises:
         OSError: it cannot be read.
@@ -59,8 +59,8 @@ def load_library(directory: Path) -> Library:
     return {path: _file(content_type, directory / name) for path, (name, content_type) in _FILES.items()}
 
 
-def find_library(directory: Path | None) -> Library:
-    """Return the library; when there is none, that is logged and the server goes on without.
+def find_client(directory: Path | None) -> BrowserClient:
+    """Return the client; when there is none, that is logged and the server goes on without.
 
     Args:
         directory: of the client, None: it was not found.
@@ -68,18 +68,18 @@ def find_library(directory: Path | None) -> Library:
     why = "this installation is not complete"
     if directory is not None:
         try:
-            return load_library(directory)
+            return load_client(directory)
         except OSError as e:
             why = str(e)
     _log.error("no client for browsers, and {path} is 404: {why}", path=CLASSIC.decode(), why=why)
     return NONE
 
 
-def shipped_library() -> Library:
-    """Return the library that comes along; see `find_library`."""
-    return find_library(LIBRARY.find())
+def shipped_client() -> BrowserClient:
+    """Return the client that comes along; see `find_client`."""
+    return find_client(BROWSER_CLIENT.find())
 
 
-def _file(content_type: bytes, path: Path) -> LibraryFile:
+def _file(content_type: bytes, path: Path) -> BrowserFile:
     body = path.read_bytes()
-    return LibraryFile(content_type, body, b'"%b"' % tag_of(body).encode())
+    return BrowserFile(content_type, body, b'"%b"' % tag_of(body).encode())

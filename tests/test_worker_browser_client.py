@@ -9,28 +9,28 @@ from collections.abc import Callable
 
 import pytest
 
+from megacomet.browser_client import BrowserClient, BrowserFile
 from megacomet.kinds import ENTRANCE, IDLE, WRITING
-from megacomet.library.files import Library, LibraryFile
 from megacomet.rows import STALL_S
 
 from .fronts import House, parse, parse_all, request
 from .lots import read_all, read_now
 
 SCRIPT: bytes = b"/*! */\n" + b"const a = 1;\n" * 2000
-LIBRARY: Library = {
-    b"/megacomet.js": LibraryFile(b"text/javascript; charset=utf-8", SCRIPT, b'"t1"'),
-    b"/megacomet.mjs": LibraryFile(b"text/javascript; charset=utf-8", b"export {};\n", b'"t2"'),
-    b"/megacomet.d.ts": LibraryFile(b"text/plain; charset=utf-8", b"export class A {}\n", b'"t3"'),
+BROWSER_CLIENT: BrowserClient = {
+    b"/megacomet.js": BrowserFile(b"text/javascript; charset=utf-8", SCRIPT, b'"t1"'),
+    b"/megacomet.mjs": BrowserFile(b"text/javascript; charset=utf-8", b"export {};\n", b'"t2"'),
+    b"/megacomet.d.ts": BrowserFile(b"text/plain; charset=utf-8", b"export class A {}\n", b'"t3"'),
 }
-PATHS = [path.decode() for path in LIBRARY]
+PATHS = [path.decode() for path in BROWSER_CLIENT]
 #: A socket that has hardly any room (the kernel makes it 4,608 bytes).
 LITTLE = (socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
 
 
 @pytest.fixture
 def house(make: Callable[..., House]) -> House:
-    """A front that has the library."""
-    return make(library=LIBRARY)
+    """A front that has the client for browsers."""
+    return make(browser_client=BROWSER_CLIENT)
 
 
 def slow_reader(house: House, data: bytes) -> tuple[int, socket.socket]:
@@ -70,7 +70,7 @@ def test_each_file(house: House, path: str) -> None:
     """Each with its own type and tag, whatever the query says."""
     for target in (path, f"{path}?v=1.2", f"{path}?callback=f&since=oldest"):
         answer = house.ask(target)
-        file = LIBRARY[path.encode()]
+        file = BROWSER_CLIENT[path.encode()]
         assert (answer.status, answer.body) == (200, file.body)
         assert (answer.headers["content-type"], answer.headers["etag"]) == (
             file.content_type.decode(),
@@ -119,7 +119,7 @@ def test_methods(house: House) -> None:
 
 def test_origins(make: Callable[..., House]) -> None:
     """With origins set, modules of these pages have it; a plain script tag names no origin, and has it anywhere."""
-    house = make(library=LIBRARY, origins=("https://a.example",))
+    house = make(browser_client=BROWSER_CLIENT, origins=("https://a.example",))
     own = house.ask("/megacomet.mjs", "Origin: https://a.example")
     assert (own.headers["access-control-allow-origin"], own.headers["vary"]) == ("https://a.example", "Origin")
     assert house.ask("/megacomet.mjs", "Origin: https://b.example").status == 403
@@ -130,8 +130,8 @@ def test_origins(make: Callable[..., House]) -> None:
 
 
 def test_where_the_manager_is_elsewhere(make: Callable[..., House]) -> None:
-    """With an address for operators the library stays where the clients are, and so while the manager is away."""
-    house = make(library=LIBRARY, admin="tcp:8081")
+    """With an address for operators it stays where the clients are, and so while the manager is away."""
+    house = make(browser_client=BROWSER_CLIENT, admin="tcp:8081")
     house.link.up = False
     assert house.ask("/megacomet.js").body == SCRIPT
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from twisted.logger import LogEvent, globalLogPublisher
 
-from megacomet.library.files import NONE, PATHS, find_library, load_library
+from megacomet.browser_client import NONE, PATHS, find_client, load_client
 
 
 def client(directory: Path) -> Path:
@@ -22,23 +22,23 @@ def client(directory: Path) -> Path:
 
 def test_three_files(tmp_path: Path) -> None:
     """A script, a module and their types: each has its type, and a tag that changes with it."""
-    library = load_library(client(tmp_path))
-    assert library.keys() == PATHS == {b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"}
-    classic, module, types = (library[path] for path in (b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"))
+    made = load_client(client(tmp_path))
+    assert made.keys() == PATHS == {b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"}
+    classic, module, types = (made[path] for path in (b"/megacomet.js", b"/megacomet.mjs", b"/megacomet.d.ts"))
     assert [each.body for each in (classic, module, types)] == [
         *(b"globalThis.A = 1;", b"export const A = 1;", b"export const A: 1;"),
     ]
     assert classic.content_type == module.content_type == b"text/javascript; charset=utf-8"
     assert types.content_type == b"text/plain; charset=utf-8"
-    assert len({each.tag for each in library.values()}) == 3
+    assert len({each.tag for each in made.values()}) == 3
     (tmp_path / "dist/megacomet.js").write_text("globalThis.A = 2;")
-    changed = load_library(tmp_path)
-    assert [changed[path].tag == library[path].tag for path in (b"/megacomet.js", b"/megacomet.d.ts")] == [False, True]
+    changed = load_client(tmp_path)
+    assert [changed[path].tag == made[path].tag for path in (b"/megacomet.js", b"/megacomet.d.ts")] == [False, True]
 
 
 @pytest.fixture
 def told() -> Iterator[list[str]]:
-    """What the log says of a missing library."""
+    """What the log says of a missing client."""
     whys: list[str] = []
 
     def observe(event: LogEvent) -> None:
@@ -52,19 +52,19 @@ def told() -> Iterator[list[str]]:
 
 def test_it_is_there(tmp_path: Path, told: list[str]) -> None:
     """Nothing is said."""
-    assert find_library(client(tmp_path)).keys() == PATHS
+    assert find_client(client(tmp_path)).keys() == PATHS
     assert told == []
 
 
 def test_it_is_nowhere(told: list[str]) -> None:
     """The installation is not complete: that is said once, and the server goes on."""
-    assert find_library(None) == NONE
+    assert find_client(None) == NONE
     assert told == ["this installation is not complete"]
 
 
 def test_it_has_no_types(tmp_path: Path, told: list[str]) -> None:
     """What is missing is named."""
     (client(tmp_path) / "megacomet.d.ts").unlink()
-    assert find_library(tmp_path) == NONE
+    assert find_client(tmp_path) == NONE
     [why] = told
     assert "megacomet.d.ts" in why
