@@ -65,17 +65,14 @@ async function storm(seed, { makeLink = (world, tell) => new Link({ ...world.opt
   return { faults: numbers.end(last), used: [...used].sort() };
 }
 
-test("Each of 10,000 numbers is told once and in order, whatever the net does.", async (t) => {
-  const all = new Set();
-  for (const seed of [1, 2, 3, 4, 5, 6]) {
-    await t.test(`seed ${seed}`, async () => {
-      const { faults, used } = await storm(seed);
-      assert.deepEqual(faults.slice(0, 5), []);
-      used.forEach((transport) => all.add(transport));
-    });
-  }
-  assert.deepEqual([...all].sort(), ["poll", "sse", "websocket"]);
-});
+// Each of these seeds takes the link through all of its transports.
+for (const seed of [1, 3, 4, 5, 6, 7]) {
+  test(`Each of 10,000 numbers is told once and in order, whatever the net does (${seed}).`, async () => {
+    const { faults, used } = await storm(seed);
+    assert.deepEqual(faults.slice(0, 5), []);
+    assert.deepEqual(used, ["poll", "sse", "websocket"]);
+  });
+}
 
 /** A link that opens the better transport beside, as the real one does, and has no memory of ids. */
 class Forgetful {
