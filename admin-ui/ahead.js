@@ -31,7 +31,7 @@ let waiting = new Map();
 export async function ahead(questions, pause = (ms) => new Promise((end) => setTimeout(end, ms))) {
   for (const { control } of waiting.values()) control.abort();
   waiting = new Map(questions.map((each) => [each.key, begun(each)]));
-  await Promise.race([Promise.all([...waiting.values()].map((each) => each.done)), pause(MOST_MS)]);
+  if (waiting.size) await Promise.race([Promise.all([...waiting.values()].map((each) => each.done)), pause(MOST_MS)]);
 }
 
 /** What was asked ahead under this key; it is given once. @returns {Asked | undefined} */

@@ -5,7 +5,7 @@ import { useEffect } from "preact/hooks";
 import { ahead } from "./ahead.js";
 import { html } from "./html.js";
 import { begin } from "./live.js";
-import { route } from "./navigation.js";
+import { isLeaving, route } from "./navigation.js";
 import { Audit } from "./pages/audit.js";
 import { Broadcasts } from "./pages/broadcasts.js";
 import { Channel } from "./pages/channel.js";
@@ -45,8 +45,13 @@ const drawn = createStore(route.get());
 async function follow(next) {
   const before = drawn.get();
   const isOther = next.page !== before.page || next.name !== before.name;
-  if (isOther && session.get().state === "in") await ahead(pageOf(next).asks?.(next) ?? []);
-  if (route.get() === next) drawn.set(next);
+  const asks = (isOther && session.get().state === "in" && pageOf(next).asks?.(next)) || [];
+  isLeaving.set(asks.length > 0);
+  const asked = ahead(asks);
+  if (asks.length) await asked;
+  if (route.get() !== next) return;
+  isLeaving.set(false);
+  drawn.set(next);
 }
 
 function App() {

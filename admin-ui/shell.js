@@ -5,6 +5,7 @@ import { second } from "./clock.js";
 import { clock, duration, exact, seconds } from "./format.js";
 import { html } from "./html.js";
 import { live, outdated, retry, seen } from "./live.js";
+import { isLeaving } from "./navigation.js";
 import { href } from "./router.js";
 import { session, signOut } from "./session.js";
 import { useStore } from "./store.js";
@@ -101,8 +102,9 @@ function User() {
 
 /** The page; what is old is not shown as if it were of now. */
 function Old({ children }) {
+  const busy = useStore(isLeaving);
   const old = useStore(live, (now) => now.frame !== null && !["live", "held", "paused"].includes(now.phase));
-  return html`<div class=${`page ${old ? "is-old" : ""}`}>${children}</div>`;
+  return html`<div class=${`page ${old ? "is-old" : ""}`} aria-busy=${busy ? "true" : undefined}>${children}</div>`;
 }
 
 /** It is not loaded anew by itself: somebody may be writing. */
