@@ -110,9 +110,9 @@ def publisher(port: int, key: str = "") -> Publish:
     return publish
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[list[Event]]]]:
-    """What each client shows of a real server, under way all at once."""
+    """What each client shows of a real server: under way all at once, and while the other tests run."""
     state = tmp_path_factory.mktemp("eventsource") / "state"
     kept = ("--history-s=3600", "--history-messages=10000")
     with (
@@ -121,12 +121,6 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Futu
     ):
         publish = publisher(server.port, server.key)
         yield {name: threads.submit(watch, name, server.port, publish) for name in CLIENTS}
-
-
-@pytest.mark.parametrize("name", CLIENTS)
-def test_every_message_once_and_in_order(watched: dict[str, Future[list[Event]]], name: str) -> None:
-    """Whatever the client, and wherever its connection breaks, the page misses nothing and gets nothing twice."""
-    assert_complete(numbers_in(watched[name].result(), name))
 
 
 def test_the_double_passes() -> None:
@@ -145,3 +139,9 @@ def test_a_fault_is_seen(fault: Fault) -> None:
         numbers = numbers_in(watch("curl", port, publisher(port)), "curl")
     with pytest.raises(AssertionError):
         assert_complete(numbers)
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_every_message_once_and_in_order(watched: dict[str, Future[list[Event]]], name: str) -> None:
+    """Whatever the client, and wherever its connection breaks, the page misses nothing and gets nothing twice."""
+    assert_complete(numbers_in(watched[name].result(), name))

@@ -30,6 +30,24 @@ def server(tmp_path: Path) -> Iterator[Server]:
 # -- the start
 
 
+@pytest.fixture(scope="module", autouse=True)
+def orphans(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, socket.socket]]:
+    """Workers whose manager was killed before the first test of this file, and a client that polls one of them.
+
+    What becomes of them takes half a minute, in which the other tests run.
+    """
+    server = Server(tmp_path_factory.mktemp("orphans") / "state", "--port=0", "--interface=127.0.0.1")
+    try:
+        server.launch().wait_ready()
+        with server.connect() as client:
+            client.sendall(b"GET /sue.js HTTP/1.1\r\nHost: test\r\n\r\n")
+            waiting_worker(server)
+            server.kill("manager")
+            yield server, client
+    finally:
+        server.kill_all()
+
+
 def test_ready_line(tmp_path: Path) -> None:
     """The log says where the server listens, with how many workers, and for how many connections."""
     with Server(tmp_path / "state", "--port=0", workers=3) as server:
@@ -347,22 +365,6 @@ def test_another_manager_with_other_settings(tmp_path: Path) -> None:
         first.kill_all()
 
 
-def test_nobody_comes_for_the_workers(tmp_path: Path) -> None:
-    """Without a manager for 30 seconds workers close their clients and end, and the zygote after them."""
-    server = Server(tmp_path / "state", "--port=0", "--interface=127.0.0.1")
-    try:
-        server.launch().wait_ready()
-        with server.connect() as client:
-            client.sendall(b"GET /sue.js HTTP/1.1\r\nHost: test\r\n\r\n")
-            waiting_worker(server)
-            server.kill("manager")
-            client.settimeout(30 + START_S)
-            assert b"Connection: close" in read_all(client)
-        server.assert_nothing_left()
-    finally:
-        server.kill_all()
-
-
 # -- the end
 
 
@@ -502,3 +504,14 @@ def test_a_daemon_that_cannot_start(tmp_path: Path, ours: bool) -> None:
     with contextlib.suppress(FileNotFoundError, psutil.NoSuchProcess):  # it tells first and removes its pid file then
         wait_gone(psutil.Process(int(server.pid_file.read_text())))
     assert not server.pid_file.exists()
+
+
+# -- nobody comes
+
+
+def test_nobody_comes_for_the_workers(orphans: tuple[Server, socket.socket]) -> None:
+    """Without a manager for 30 seconds workers close their clients and end, and the zygote after them."""
+    server, client = orphans
+    client.settimeout(30 + START_S)
+    assert b"Connection: close" in read_all(client)
+    server.assert_nothing_left()
