@@ -32,7 +32,7 @@ test: $(VENV)/.installed-test $(JS_INSTALLED) programs
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 	$(PYTHON) -m pytest --numprocesses logical --dist worksteal --cov --cov-branch --cov-report= --ignore=tests/integration
-	$(PYTHON) -m pytest --cov --cov-branch --cov-append tests/integration
+	$(PYTHON) -m pytest --numprocesses logical --dist loadfile --no-loadscope-reorder --cov --cov-branch --cov-append tests/integration
 
 bench: $(VENV)/.installed-bench
 	$(PYTHON) -m bench $(BENCH)

@@ -45,7 +45,8 @@ SHORT: Final = ("--timeout", "0.2")
 
 def environment(state_dir: Path) -> dict[str, str]:
     """Return the environment of whoever runs a command for this state directory, and nothing else of ours."""
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("MEGACOMET_")}
+    no = ("MEGACOMET_", "COLUMNS", "LINES")  # the latter would be believed instead of the terminal's size
+    bare = {name: value for name, value in os.environ.items() if not name.startswith(no)}
     return bare | {"MEGACOMET_STATE_DIR": str(state_dir)}
 
 
