@@ -54,7 +54,7 @@ class Desk:
 
     def session(self, fd: int, *channels: bytes, since: bytes = b"", limit: int = 100, now: bool = False) -> Session:
         """Let a session wait that is joining."""
-        session = Session(channels, None, since=since, limit=limit, immediate=now)
+        session = Session(channels, b"", since=since, limit=limit, immediate=now)
         self.hub.park_session(fd, session)
         return session
 
@@ -240,6 +240,30 @@ def test_an_answer_has_a_size() -> None:
     desk.live(3, NEWS)
     desk.box(message(11, NEWS, bytes(ANSWER_BYTES + 1)), message(12, NEWS), head=12)
     assert desk.got() == [(3, [b"e1-11"])]
+
+
+def test_a_poll_that_waits_is_a_row_of_bytes() -> None:
+    """When it missed nothing it is kept as bytes; the link's loss makes it ask again from where it stands."""
+    desk = Desk()
+    desk.live(3, NEWS, SUE)
+    assert isinstance(desk.keys[3], bytes)
+    desk.box(head=14)
+    desk.hub.unlinked()
+    session = desk.keys[3]
+    assert isinstance(session, Session)
+    assert (session.channels, session.since, session.limit) == ((NEWS, SUE), b"e1-14", 100)
+    desk.hub.linked(b"e1", 14)
+    desk.box(end(session, 15))
+    assert desk.box(message(16, NEWS), message(17), head=17) == []
+    assert desk.answers == [(3, [(NEWS, b"e1-16", b"1"), (SUE, b"e1-17", b"1")], b"e1-17", [])]
+
+
+def test_an_old_message_takes_no_waiting_poll_back() -> None:
+    """What waited in a mailbox from before is one answer; the next goes on from where the poll had looked up to."""
+    desk = Desk()
+    desk.live(3, NEWS, SUE, limit=1)
+    desk.box(message(4), message(12, NEWS), head=12)
+    assert desk.answers == [(3, [(SUE, b"e1-4", b"1")], b"e1-10", [])]
 
 
 def test_the_rest_of_a_mailbox_goes_back() -> None:

@@ -97,7 +97,7 @@ class Floor:
 
     def poll(self, fd: int, *channels: bytes, limit: int = 100) -> None:
         """Let a poll wait that has missed nothing."""
-        session = Session(channels, None, since=b"e1-%d" % self.head, limit=limit)
+        session = Session(channels, b"", since=b"e1-%d" % self.head, limit=limit)
         self.hub.park_session(fd, session)
         self.box(end(session, self.head))
 

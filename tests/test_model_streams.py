@@ -8,7 +8,7 @@ from megacomet.model.announcements import Announcements
 from megacomet.model.entries import Entry, Page
 from megacomet.model.results import NO_RESULT
 from megacomet.model.row_keys import RowKeys
-from megacomet.model.session import Session, freeze, is_frozen, thaw
+from megacomet.model.session import Session
 from megacomet.model.streams import MOST_HELD, PAGE_MESSAGES, Streams
 from megacomet.model.subscriptions import Subscriptions
 from megacomet.wire import frames
@@ -84,15 +84,6 @@ class Desk:
 
 def entry(offset: int, channel: bytes = b"a") -> Entry:
     return Entry(0, channel, b"e-%d" % offset, b"1", offset, NO_RESULT)
-
-
-def test_freezing() -> None:
-    """A live stream is its channels side by side, in this order; no name looks like one."""
-    for channels in ((), (b"a",), (b"b", b"a" * 255)):
-        key = freeze(channels)
-        assert (is_frozen(key), thaw(key)) == (True, channels)
-    for other in (None, b"", b"@sue", Session((), None)):
-        assert not is_frozen(other)
 
 
 def test_a_stream_opens() -> None:

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from megacomet.model.frozen import freeze_stream
 from megacomet.model.row_keys import RowKeys
+from megacomet.model.session import Session
 from megacomet.model.subscriptions import Subscriptions
 
 SUE = b"@sue"
@@ -82,23 +84,27 @@ def test_channels() -> None:
 @given(
     st.lists(
         st.tuples(
-            st.sampled_from(["plain", "session", "leaves"]),
-            st.sampled_from([b"a", b"b"]),
+            st.sampled_from(["plain", "session", "frozen", "thawed", "leaves"]),
+            st.sampled_from([b"@a", b"@b"]),
             st.sampled_from([0, 1, 2, 300, 70_000]),
         )
     )
 )
 def test_like_a_dict_of_sets(steps: list[tuple[str, bytes, int]]) -> None:
-    """However they come and go, the listeners are those who came and have not left."""
-    subs, model = Listeners(), {b"a": set[int](), b"b": set[int]()}
+    """However they come and go, are frozen and thawed, the listeners are those who came and have not left."""
+    subs, model = Listeners(), {b"@a": set[int](), b"@b": set[int]()}
     for what, channel, fd in steps:
         before = bool(model[channel])
         if what == "leaves":
             model[channel].discard(fd)
             # an equal number, not the same object
             assert subs.go(int(str(fd)), channel) == (before and not model[channel])
+        elif what in ("frozen", "thawed"):
+            channels = tuple(name for name, fds in model.items() if fd in fds)
+            if channels and subs.keys[fd] not in model:
+                subs.put(fd, freeze_stream(channels) if what == "frozen" else Session(channels, None))
         elif any(fd in fds for fds in model.values()) and isinstance(subs.keys[fd], bytes):
-            continue  # a plain poll has one channel, and does not change
+            continue  # a plain poll has one channel, and does not change; a frozen stream is thawed before
         elif what == "plain" and any(fd in fds for fds in model.values()):
             continue
         else:
@@ -109,6 +115,24 @@ def test_like_a_dict_of_sets(steps: list[tuple[str, bytes, int]]) -> None:
         assert {c: set(subs.of(c)) for c in model} == model
         assert subs.counts([*model, b"old"]) == {c: len(fds) for c, fds in model.items() if fds}
         assert set(subs) == {c for c, fds in model.items() if fds}
+        assert len(subs) == len(set(subs))
+
+
+def test_alone_in_the_index() -> None:
+    """Who is frozen and waits for its mailbox only costs no more than a plain poll; thawed it is still found."""
+    keys = RowKeys()
+    keys.grow(4)
+    subs = Subscriptions(keys)
+    keys[1] = Session((SUE,), None)
+    assert subs.add(SUE, 1)
+    dict_of_sets = subs._of
+    for key, there in ((freeze_stream((SUE,)), 0), (Session((SUE,), None), 1), (freeze_stream((SUE, b"news")), 1)):
+        subs.put(1, key)
+        assert (len(dict_of_sets), list(subs.of(SUE)), keys[1]) == (there, [1], key)
+    subs.put(1, freeze_stream((SUE,)))
+    keys[1] = None
+    assert subs.remove(SUE, 1)
+    assert (len(subs), list(subs.of(SUE))) == (0, [])
 
 
 def test_parts_have_every_channel() -> None:
@@ -121,8 +145,10 @@ def test_parts_have_every_channel() -> None:
         keys[fd] = object() if fd % 3 else channel
         subs.add(channel if fd % 3 != 1 else b"ab", fd)
         if fd % 3 == 1:
-            keys[fd] = b"\x01\x02ab"
-    found = {name for part in subs.parts() for name in part if name > b"!"}
+            subs.put(fd, freeze_stream((b"ab",)))
+        elif fd % 3 == 2:
+            subs.put(fd, freeze_stream((channel,)))
+    found = {name for part in subs.parts() for name in part if name}
     assert found == set(subs)
 
 

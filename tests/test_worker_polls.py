@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from megacomet.errors import PeerError
 from megacomet.wire.http import RequestHead, parse_head
-from megacomet.worker.polls import OBJECT, SCRIPT, Form, Poll, object_poll, script_poll
+from megacomet.worker.polls import OBJECT, SCRIPT, Form, Poll, form_of, object_poll, script_poll
 
 from .fronts import request
 
@@ -57,7 +57,21 @@ def test_a_session_has_what_the_hub_needs() -> None:
     """A poll becomes a row of plain data; timeout=0 is answered at once."""
     session = poll("channel=a&client=b&since=e1-7&limit=5&timeout=0").session()
     assert (session.channels, session.since, session.limit) == ((b"a", b"@b"), b"e1-7", 5)
-    assert (session.immediate, session.options) == (True, OBJECT)
+    assert session.immediate
+    assert isinstance(session.options, bytes)
+    assert form_of(session.options) is OBJECT
+
+
+@given(
+    st.booleans(),
+    st.from_regex(rb"\A[a-zA-Z0-9$_.]{0,128}\Z"),
+    st.sampled_from([b"", b"*", b"https://a.example:8443"]),
+)
+def test_a_form_as_bytes(is_script: bool, callback: bytes, origin: bytes) -> None:
+    """It comes back as it was; the two that nearly all polls want are one object each."""
+    form = Form(is_script, callback, origin)
+    assert form_of(form.pack()) == form
+    assert (form_of(SCRIPT.pack()) is SCRIPT, form_of(OBJECT.pack()) is OBJECT) == (True, True)
     assert not poll("channel=a").session().immediate
 
 

@@ -231,7 +231,7 @@ class Client:
             worker.hub.park_mailbox(self.fd, self.mailbox)
         else:
             channels = (*self.channels, self.mailbox)
-            session = Session(channels, None, since=self.position, limit=limit, immediate=immediate)
+            session = Session(channels, b"", since=self.position, limit=limit, immediate=immediate)
             worker.hub.park_session(self.fd, session)
 
     def stream(self, worker, limit=100):

@@ -37,6 +37,10 @@ class Announcements:
         if self._listeners.remove(channel, fd):
             self._changed.setdefault(channel, True)
 
+    def put(self, fd: int, key: bytes | Session) -> None:
+        """Put another key in the place of a row's, which goes on listening to the same."""
+        self._listeners.put(fd, key)
+
     def ask(self, channel: bytes) -> None:
         """Somebody listens to a mailbox of which something was returned: ask for what waits."""
         if not self._only_joining(channel):

@@ -1,10 +1,10 @@
 """The worker's rules: which connection gets which message, in which order, and what the manager is told of it.
 
-Theory of operation. A connection that waits is a row: a plain mailbox poll is its channel's name, a live stream its
-channels side by side, everything else a `Session`. The manager's boxes are worked off one after the other. The first
-pass reads all records and notes for each row what it gets: messages for few rows one by one, those for many as fan-outs
-(`due`, `spreading`). The second pass writes to the few, in slices; the fan-outs go on between boxes. From the first
-pass on the head is the box's, because whatever tells a row its position gives it all that is due to it first.
+Theory of operation. A connection that waits is a row: a plain mailbox poll is its channel's name, another poll or a
+live stream a few bytes more (`frozen`), and while it is asked what it missed, a `Session`. The manager's boxes are
+worked off one after the other. The first pass reads all records and notes for each row what it gets: messages for few
+rows one by one, those for many as fan-outs (`due`, `spreading`). The second pass writes to the few, in slices; fan-outs
+go on between boxes. From the first pass on the head is the box's: who tells a row its position first gives it its due.
 
 A session is *joining* until its page has come: live messages pass it by, because they are in the page. What the page
 says comes through the same ordered stream, so there is no in-between. A stream that subscribes to more from a position
@@ -26,12 +26,13 @@ from megacomet.model.announcements import Announcements
 from megacomet.model.answers import Box, IAnswers, cut_off_of
 from megacomet.model.due import WINDOW, Due
 from megacomet.model.entries import Entry, entry_of
+from megacomet.model.frozen import channels_of, freeze_poll, is_frozen_stream, is_name, thawed
 from megacomet.model.polls import Polls
 from megacomet.model.position import format_position
 from megacomet.model.requests import Requests
 from megacomet.model.results import Result, Results
 from megacomet.model.row_keys import IRowKeys
-from megacomet.model.session import Session, is_frozen, thaw
+from megacomet.model.session import Session
 from megacomet.model.spreading import Spreading
 from megacomet.model.streams import PAGE_MESSAGES, Streams
 from megacomet.model.subscriptions import Subscriptions
@@ -114,29 +115,24 @@ class Hub:
             return
         self.keys[fd] = None
         self._due.leave(fd)
-        if is_frozen(key):
+        if is_frozen_stream(key):
             self.requests.forget(fd)
-            channels = thaw(key)
         elif isinstance(key, Session):
             self._polls.forget(fd)
             if key.join:
                 self._told.give_up(key.join)
                 self.results.page_ended(key.join)
-            channels = key.channels + key.late
-        else:
-            channels = (key,)
-        for channel in channels:
+        for channel in channels_of(key):
             self._told.unlisten(channel, fd)
 
     def expire(self, fd: int) -> None:
         """The poll's time is over: it gets what is at hand, else an empty answer."""
-        key = self.keys[fd]
         if self._due.is_any(fd):
             self._answer(fd)
-        elif key is not None:
+        elif (key := self.keys[fd]) is not None:
             stands_at = self._due.stands_at(fd, self.head) if self._due.paced else self.head
             self.leave(fd)
-            self._polls.answer_empty(fd, key, self.epoch, stands_at)
+            self._polls.answer_empty(fd, thawed(key, self.epoch), self.epoch, stands_at)
 
     def waiting(self) -> list[int]:
         """Return the descriptors of all rows that wait."""
@@ -158,7 +154,7 @@ class Hub:
             b"" when it is no live stream (any more): there is no position that may be told.
         """
         is_due = self._due.is_any(fd) or (whole and self._due.is_paced(fd))
-        if is_frozen(self.keys[fd]) and (not is_due or self._answer(fd, whole=whole)) and is_frozen(self.keys[fd]):
+        if self.streams.is_live(fd) and (not is_due or self._answer(fd, whole=whole)) and self.streams.is_live(fd):
             return format_position(self.epoch, self._due.stands_at(fd, self.head) if self._due.paced else self.head)
         return b""
 
@@ -176,15 +172,19 @@ class Hub:
     def unlinked(self) -> None:
         """The link is lost: what was not worked off is the manager's again, every session will join anew."""
         for fd, key in enumerate(self.keys):
-            if is_frozen(key):
-                self.streams.thaw(fd).since = format_position(self.epoch, self._due.stands_at(fd, self.head))
-            elif isinstance(key, Session):
-                if not key.join:
-                    key.since = format_position(self.epoch, self._due.stands_at(fd, self.head))
-                elif key.joins_late:
-                    held = min((e.offset - 1 for e in key.held or ()), default=self.head)
-                    key.since = format_position(self.epoch, min(held, self._due.stands_at(fd, self.head)))
-                    key.held = key.held and []
+            if key is None or is_name(key):
+                continue
+            stands_at = self._due.stands_at(fd, self.head)
+            if is_frozen_stream(key):
+                self.streams.thaw(fd).since = format_position(self.epoch, stands_at)
+            elif isinstance(key, bytes):
+                self._told.put(fd, thawed(key, self.epoch, stands_at))
+            elif not key.join:
+                key.since = format_position(self.epoch, stands_at)
+            elif key.joins_late:
+                held = min((e.offset - 1 for e in key.held or ()), default=self.head)
+                key.since = format_position(self.epoch, min(held, stands_at))
+                key.held = key.held and []
         self._boxes.clear()
         self._due.clear()
         self._polls.clear()
@@ -317,7 +317,7 @@ class Hub:
                 return True
             if self._polls.is_cut_off(fd):
                 return False
-        elif not is_frozen(key) and (held or fd in self._due.few):  # a plain poll takes one message
+        elif key == given[0].channel and (held or fd in self._due.few):  # a plain poll takes one message
             return False
         self._due.give(fd, given)
         return True
@@ -351,6 +351,8 @@ class Hub:
             self._due.give(fd, entries)
             self._result.ending.append(frame.number)
             return
+        elif (key := freeze_poll(session, frame.offset)) is not None:
+            self._told.put(fd, key)
         self.results.page_ended(frame.number)
 
     # -- answers
@@ -367,9 +369,8 @@ class Hub:
 
     def _answer(self, fd: int, *, whole: bool = False) -> bool:
         """Write to a row what is due to it, `whole`: what is paced as well; tells whether that worked."""
-        key = self.keys[fd]
-        assert key is not None
-        is_stream = is_frozen(key) or (isinstance(key, Session) and key.is_stream)
+        key = thawed(self.keys[fd], self.epoch)
+        is_stream = is_frozen_stream(key) or (isinstance(key, Session) and key.is_stream)
         entries = self._due.take(fd, whole=whole or not is_stream)  # an answer ends a poll
         if is_stream:
             # What waited in a mailbox may be older than what the connection was told: a position takes that back.

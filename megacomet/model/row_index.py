@@ -1,8 +1,8 @@
 """Rows found by their name, at seven bytes a row: a hash table of descriptors that keeps neither names nor hashes.
 
 A dict from names to numbers costs 64 bytes an entry (its slot, and an object for each number above 256), and nearly all
-connections of a server have one. Here a slot is a descriptor and nothing else. The name that it stands for is the key
-of its row, which is there anyway.
+connections of a server have one. Here a slot is a descriptor and nothing else. The name that it stands for is in the
+key of its row, which is there anyway.
 
 Linear probing with backward-shift deletion (Knuth, The Art of Computer Programming, volume 3, 6.4, algorithms L and R):
 polls come and go for years, and no tombstones pile up.
@@ -14,6 +14,7 @@ from array import array
 from collections.abc import Iterator
 from typing import Final
 
+from megacomet.model.frozen import only_mailbox
 from megacomet.model.row_keys import IRowKeys
 
 #: A slot that is free.
@@ -32,8 +33,8 @@ class RowIndex:
 
         Args:
             slots: to begin with, a power of two.
-            keys: by descriptor, the names. A row that is in the index keeps its name until it is removed; while it is
-                being removed it may have lost it.
+            keys: by descriptor, what has the names (`frozen`). A row that is in the index keeps its name until it is
+                removed; while it is being removed it may have lost it.
         """
         self._keys = keys
         self._count = 0
@@ -47,7 +48,7 @@ class RowIndex:
         self._most = size * 3 // 5
         for fd in old:
             if fd != _FREE:
-                self._put(hash(self._keys[fd]), fd)
+                self._put(hash(only_mailbox(self._keys[fd])), fd)
 
     def _rows(self) -> Iterator[int]:
         return (fd for fd in self._slots if fd != _FREE)
@@ -64,13 +65,13 @@ class RowIndex:
         slots, mask, keys = self._slots, self._mask, self._keys
         at = hash(name) & mask
         while (fd := slots[at]) != _FREE:
-            if keys[fd] == name:
+            if (key := keys[fd]) == name or only_mailbox(key) == name:
                 return fd
             at = (at + 1) & mask
         return _FREE
 
     def add(self, name: bytes, fd: int) -> None:
-        """Add a row whose name is not there; it is the row's key by now."""
+        """Add a row whose name is not there; the row's key names it by now."""
         if self._count == self._most:
             self._resize(2 * len(self._slots))
         self._put(hash(name), fd)
@@ -79,7 +80,7 @@ class RowIndex:
     def remove(self, name: bytes, fd: int) -> bool:
         """Remove a row; tells whether it was there, under this name."""
         slots, mask = self._slots, self._mask
-        if self._keys[fd] not in (None, name):
+        if (key := self._keys[fd]) not in (None, name) and only_mailbox(key) != name:
             return False
         at = hash(name) & mask
         while (there := slots[at]) != fd:
@@ -95,7 +96,7 @@ class RowIndex:
         slots, mask, keys = self._slots, self._mask, self._keys
         at = (hole + 1) & mask
         while (fd := slots[at]) != _FREE:
-            wanted = hash(keys[fd]) & mask
+            wanted = hash(only_mailbox(keys[fd])) & mask
             if (at - wanted) & mask >= (at - hole) & mask:
                 slots[hole] = fd
                 hole = at
@@ -105,7 +106,7 @@ class RowIndex:
     def __iter__(self) -> Iterator[bytes]:
         """Iterate over the names; nothing may come or go meanwhile."""
         keys = self._keys
-        return (keys[fd] for fd in self._rows())
+        return (only_mailbox(keys[fd]) for fd in self._rows())
 
     def __len__(self) -> int:
         return self._count

@@ -1,30 +1,23 @@
-"""What a waiting connection is when there is more to know than its mailbox: a small row of plain data.
+"""What a connection is while the manager is asked for what it missed: a small row of plain data.
 
-A stream (SSE, NDJSON, WebSocket) that is live is *frozen*: its channels side by side in one value of bytes, which the
-rows keep in a field of their table when it is short. A session exists for it only while the manager is being asked for
-what it missed: when it comes, when it subscribes to more, and after a link was lost.
+That is when it comes, when a stream subscribes to more, and after a link was lost. Then it waits as a value of bytes
+(`frozen`).
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 import attrs
 
 from megacomet.model.entries import Entry
-from megacomet.wire import frames
-
-#: The first byte of a frozen stream; no name begins with a control character.
-_FROZEN: Final = b"\x01"
 
 
 @attrs.define(eq=False)
 class Session:
-    """A connection with several channels, a position, a timeout or options; or a stream that waits for a page.
+    """A connection that waits for a page.
 
     Attributes:
         channels: what it listens to, its mailbox included; not the channel of everyone, which all hear.
-        options: the front's own plain data on how to answer.
+        options: the front's own plain data on how to answer; a poll's are bytes, that it can be frozen.
         since: from where it goes on, as text; b"" from now.
         limit: at most so many messages an answer, or a page.
         immediate: answer when what was missed is known, whatever it is.
@@ -60,18 +53,3 @@ class Session:
     def is_joining(self, channel: bytes) -> bool:
         """Tell whether what comes on a channel will be in the page that is under way."""
         return bool(self.join) and (not self.joins_late or channel in self.late)
-
-
-def freeze(channels: tuple[bytes, ...]) -> bytes:
-    """Return the row of a live stream."""
-    return _FROZEN + frames.encode_names(channels)
-
-
-def is_frozen(key: object) -> bool:
-    """Tell whether a row is a live stream."""
-    return isinstance(key, bytes) and key[:1] == _FROZEN
-
-
-def thaw(key: bytes) -> tuple[bytes, ...]:
-    """Return the channels of a live stream."""
-    return tuple(frames.decode_names(key[1:]))

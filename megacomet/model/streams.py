@@ -16,9 +16,10 @@ from typing import Protocol
 
 from megacomet.model.announcements import Announcements
 from megacomet.model.entries import Entry, Page, make_page
+from megacomet.model.frozen import channels_of, freeze_stream, is_frozen_stream
 from megacomet.model.position import format_position
 from megacomet.model.row_keys import IRowKeys
-from megacomet.model.session import Session, freeze, is_frozen, thaw
+from megacomet.model.session import Session
 from megacomet.wire import frames
 
 #: Messages in one page of a stream; what is more comes in the next one.
@@ -46,13 +47,13 @@ class Streams:
 
     def thaw(self, fd: int) -> Session:
         """Put a session in the place of a live stream."""
-        session = Session(thaw(self._keys[fd]), None, limit=self._page_messages, is_stream=True, is_open=True)
-        self._keys[fd] = session
+        session = Session(self.channels_of(fd), None, limit=self._page_messages, is_stream=True, is_open=True)
+        self._told.put(fd, session)
         return session
 
     def is_live(self, fd: int) -> bool:
         """Tell whether a row is a stream that waits for nothing."""
-        return is_frozen(self._keys[fd])
+        return is_frozen_stream(self._keys[fd])
 
     def stood_at(self, fd: int) -> bytes:
         """Return where a stream stands that waits for its page after a lost link; b"" for others.
@@ -64,7 +65,7 @@ class Streams:
 
     def channels_of(self, fd: int) -> tuple[bytes, ...]:
         """Return the channels of a live stream."""
-        return thaw(self._keys[fd])
+        return channels_of(self._keys[fd])
 
     def subscribe(self, fd: int, channels: tuple[bytes, ...], since: bytes, token: object) -> None:
         """Let a live stream, to which nothing is due, hear more channels; a page tells when it does.
@@ -84,7 +85,7 @@ class Streams:
     def unsubscribe(self, fd: int, channels: tuple[bytes, ...]) -> None:
         """Let a live stream, to which nothing is due, hear some of its channels no more."""
         here = self.channels_of(fd)
-        self._keys[fd] = freeze(tuple(c for c in here if c not in channels))
+        self._told.put(fd, freeze_stream(tuple(c for c in here if c not in channels)))
         for channel in channels:
             if channel in here:
                 self._told.unlisten(channel, fd)
@@ -122,7 +123,7 @@ class Streams:
             session.since = b""
             self._told.join(fd, session)
         else:
-            self._keys[fd] = freeze(session.channels + session.late)
+            self._told.put(fd, freeze_stream(session.channels + session.late))
         return missed
 
     @staticmethod

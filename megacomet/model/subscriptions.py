@@ -1,8 +1,8 @@
 """Who listens where, inside one worker: channel -> descriptors.
 
-Nearly all who listen are alone on a mailbox, which is the key of their row: they are in an index that costs seven bytes
-each. All others are in a dict, where a channel with one subscriber maps to the plain number, with more to a set (a set
-costs 216 bytes). A channel is in one of the two.
+Nearly all who listen are alone on a mailbox, which their row names: they are in an index that costs seven bytes each.
+All others are in a dict, where a channel with one subscriber maps to the plain number, with more to a set (a set costs
+216 bytes). A channel is in one of the two.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
 
+from megacomet.model.frozen import only_mailbox
 from megacomet.model.row_index import RowIndex
 from megacomet.model.row_keys import IRowKeys
+from megacomet.model.session import Session
 from megacomet.model.shards import Shards
 
 #: Slots of the index from the start: enough for 19,660, which is what a limit of 20,000 descriptors leaves a worker.
@@ -31,7 +33,8 @@ class Subscriptions:
         """Begin without any.
 
         Args:
-            keys: by descriptor. A row whose key is a name listens to that channel only; the key is there before `add`.
+            keys: by descriptor. A row that names its mailbox only (`frozen`) listens to nothing else; the key is there
+                before `add`, and another one is `put`.
         """
         self._keys = keys
         self._alone = RowIndex(keys, SLOTS)
@@ -57,7 +60,7 @@ class Subscriptions:
             alone.remove(channel, there)
             self._of[channel] = {there, fd}
             return False
-        if isinstance(self._keys[fd], bytes):
+        if self._keys[fd] == channel:
             alone.add(channel, fd)
         else:
             self._of[channel] = fd
@@ -77,6 +80,16 @@ class Subscriptions:
             del self._of[channel]
             return True
         return False
+
+    def put(self, fd: int, key: bytes | Session) -> None:
+        """Put another key in the place of a row's, which goes on listening to the same."""
+        alone = self._alone
+        if (name := only_mailbox(self._keys[fd])) and alone.remove(name, fd):
+            self._of[name] = fd
+        self._keys[fd] = key
+        if (name := only_mailbox(key)) and self._of.get(name) == fd:
+            del self._of[name]
+            alone.add(name, fd)
 
     def of(self, channel: bytes) -> Collection[int]:
         """Return the channel's subscribers, () for none. Not to be kept over a change."""
@@ -100,16 +113,16 @@ class Subscriptions:
     def parts(self, *, has_mailboxes: bool = True) -> Iterator[Iterable[bytes]]:
         """Iterate over all channels in small parts; between them, listeners may come and go.
 
-        A channel that has a listener all the time is in one of the parts, or in several. There are keys of rows among
-        them that are no names; those begin with a control character, or are empty.
+        A channel that has a listener all the time is in one of the parts, or in several. b"" may be among them, which
+        is none.
 
         Args:
-            has_mailboxes: whether mailboxes are wanted. Rows whose key is a name wait for their mailbox and nothing
-                else, so without them nobody looks through the rows.
+            has_mailboxes: whether mailboxes are wanted. Only rows that wait for their mailbox and nothing else are not
+                in the dict, so without them nobody looks through the rows.
         """
         if has_mailboxes:
             for begin in range(0, len(self._keys), _PART_ROWS):
-                yield self._keys.texts(begin, begin + _PART_ROWS)
+                yield map(only_mailbox, self._keys.texts(begin, begin + _PART_ROWS))
         yield from self._of.parts()
 
     def __contains__(self, channel: bytes) -> bool:

@@ -25,7 +25,7 @@ from megacomet.wire.cutoff import REASONS, CutOff
 from megacomet.worker.answers import RETRY_MS, Answers
 from megacomet.worker.blocks import Blocks
 from megacomet.worker.openings import ENCODING, TOLD, Opening
-from megacomet.worker.polls import SCRIPT, Form
+from megacomet.worker.polls import form_of
 from megacomet.worker.sockets import SLOW, Sockets
 
 #: Of a request: HTTP/1.0, which must be told when the connection stays open.
@@ -82,8 +82,9 @@ class Deliveries:
     ) -> bool:
         """Answer the poll that waits on a row."""
         kind = self._rows.kinds[fd]
-        form = key.options if isinstance(key, Session) else SCRIPT
-        assert isinstance(form, Form)
+        packed = key.options if isinstance(key, Session) else b""  # who waits as a name wants a script
+        assert isinstance(packed, bytes)
+        form = form_of(packed)
         try:
             data = self._answers.poll(
                 form, messages, position, gaps, keep_alive=not kind & CLOSES, minor=0 if kind & OLD else 1

@@ -18,9 +18,10 @@ from twisted.python.failure import Failure
 
 from megacomet import peers
 from megacomet.link import LOOK_S, LinkRefused
+from megacomet.model.frozen import channels_of
 from megacomet.model.listing import Listing, Span, span_of
 from megacomet.model.ranking import BINS, Census, Counting
-from megacomet.model.session import Session, is_frozen, thaw
+from megacomet.model.session import Session
 from megacomet.model.subscriptions import Subscriptions
 from megacomet.names import EVERYONE
 from megacomet.rows import Rows
@@ -175,20 +176,14 @@ class Looking:
     def _connection(self, fd: int) -> looking.Connection:
         rows = self._rows
         key, form = rows.keys[fd], rows.forms[fd]
-        if is_frozen(key):
-            channels = thaw(key)
-        elif isinstance(key, Session):
-            channels = key.channels + key.late
-            if isinstance(key.options, Opening):  # a stream that waits for its first page
-                form = key.options.form
-        else:
-            channels = (key,)
+        if isinstance(key, Session) and isinstance(key.options, Opening):  # a stream that waits for its first page
+            form = key.options.form
         backlog = rows.backlogs.get(fd)
         return looking.Connection(
             transport=transport_of(form),
             address=peers.address_of(fd),
             since=peers.marked_at(fd) if rows.forms[fd] else self._heard_at(fd),
-            channels=list(channels),
+            channels=list(channels_of(key)),
             backlog_bytes=0 if backlog is None else backlog.size,
         )
 
