@@ -77,6 +77,7 @@ class ParkingLot:
         front: to be set before anything else is called.
         accepted: connections that came in by listeners.
         given_back: connections that came from somebody else who had served them.
+        turns: how often something was done.
     """
 
     _log = Logger()
@@ -94,6 +95,7 @@ class ParkingLot:
         self.rows = rows
         self.accepted = 0
         self.given_back = 0
+        self.turns = 0
         self._entrances = Entrances(rows.epoll, self._admit, descriptors, spare, reserve)
         self._by_state: tuple[Callable[[int], None], ...] = (
             self._ignore,  # FREE
@@ -135,6 +137,7 @@ class ParkingLot:
             except Exception:
                 self._fail(fd)
         self._entrances.serve(self.rows.open)
+        self.turns += 1
         self._turned()
 
     # -- what the worker wants
@@ -152,6 +155,7 @@ class ParkingLot:
                 self._due(fd)
             except Exception:
                 self._fail(fd)
+        self.turns += bool(due)
         self._turned()
         return len(due) == DUE
 

@@ -328,6 +328,7 @@ class AcceptedTests(LinksTestCase):
         self.assertEqual(self.accepted_s(), [100, 101])
         for _ in range(2):
             self.worker.answer()
+        self.publish(b"nobody hears")
         self.second(2)
         self.assertEqual(self.accepted_s(), [100, 101, 0])
 
@@ -467,7 +468,7 @@ class BeatTests(LinksTestCase):
         self.assertTrue(self.downlink.listening)
 
     def test_head_alone(self) -> None:
-        """When nothing else goes down the link, the head goes alone, once a second, one at a time."""
+        """When nothing else goes down the link, a new head goes alone, once a second, one at a time."""
         self.publish(b"news")
         self.second()
         self.assertEqual(self.worker.boxes, [(1, 1, 0, [])])
@@ -475,8 +476,11 @@ class BeatTests(LinksTestCase):
         self.assertEqual(len(self.worker.boxes), 1)
         self.worker.answer()
         self.pump.flush()
+        self.second(3)
+        self.assertEqual(len(self.worker.boxes), 1)
+        self.publish(b"news")
         self.second()
-        self.assertEqual(self.worker.boxes[1:], [(2, 1, 1, [])])
+        self.assertEqual(self.worker.boxes[1:], [(2, 2, 1, [])])
 
     def test_head_with_a_box(self) -> None:
         """A second in which a box went down the link needs no head of its own."""
@@ -522,6 +526,7 @@ class BeatTests(LinksTestCase):
         first = self.links.of(0)
         assert first is not None
         first.tick = broken  # type: ignore[method-assign]
+        self.publish(b"nobody hears")
         self.second(2)
         self.assertEqual(len(self.worker.boxes), 1)
         self.assertEqual(len(self.flushLoggedErrors(Broken)), 2)

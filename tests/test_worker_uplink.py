@@ -7,6 +7,8 @@ import os
 import signal
 import socket
 import tempfile
+from collections.abc import Iterator
+from itertools import count, repeat
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -54,6 +56,10 @@ class Worker:
         self.broken: type[Exception] | None = None
         self.held_back = False
         self.found: Deferred[bytes] = Deferred()
+        self.stirs: Iterator[int] = count()
+
+    def stirred(self) -> object:
+        return next(self.stirs)
 
     def counts(self) -> dict[str, object]:
         if self.broken is not None:
@@ -399,6 +405,40 @@ class LossTests(UplinkTestCase):
         self.assertTrue(self.uplink.up)
         self.assertEqual(len(manager.counts), 41)
         self.assertEqual(self.worker.told, [("linked",)])
+
+    def test_a_worker_in_which_nothing_happens(self) -> None:
+        """It beats now and then, so that nobody takes the other for dead; at once when something has happened."""
+        manager = self.link()
+        self.worker.stirs = repeat(0)
+        told = []
+        for _ in range(12):
+            self.second()
+            told.append(len(manager.counts) - 1)
+        self.assertEqual(told, [1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3])
+        self.worker.stirs = repeat(1)
+        self.second(2)
+        self.assertEqual(len(manager.counts) - 1, 4)
+        self.assertTrue(self.uplink.up)
+
+    def test_what_comes_down_the_link_is_told_of(self) -> None:
+        """A box with records is something that has happened, a head is not."""
+        manager = self.link()
+        self.worker.stirs = repeat(0)
+        self.second()
+        self.deliver(head=8)
+        self.second()
+        self.assertEqual(len(manager.counts) - 1, 1)
+        self.deliver(message(b"news", 9), number=2, head=9)
+        self.pump.flush()
+        self.second()
+        self.assertEqual(len(manager.counts) - 1, 2)
+
+    def test_a_worker_that_waits_for_the_others_beats(self) -> None:
+        """Until all listen it says every second that it does, and hears whether they do."""
+        manager = self.link(ready=False)
+        self.worker.stirs = repeat(0)
+        self.second(5)
+        self.assertEqual(len(manager.counts) - 1, 5)
 
     def test_readiness(self) -> None:
         """A worker knows from the last beat whether all others listen."""

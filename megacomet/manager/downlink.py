@@ -313,11 +313,13 @@ class Downlink(link.LinkEnd):
         link.transport_of(self).abortConnection()
 
     def tick(self, now: float) -> None:
-        """Every second: the head goes out when nothing else does; a silent worker is replaced."""
+        """Every second: a new head goes out when nothing else does; a silent worker is replaced."""
         self._silent_beats += 1
         if self._silent_beats > link.SILENCE_BEATS:
             self._links.manager.kill(self.number, f"was silent for {link.SILENCE_BEATS * link.BEAT_S:.0f} s")
-        elif not self._records and not self._flights and now - self._sent_at >= link.BEAT_S * 0.9:
+        elif self._records or self._flights or now - self._sent_at < link.BEAT_S * 0.9:
+            return
+        elif self._head != self._links.router.head:
             self._send_box()
 
     async def give_back(self, fd: int, unread: bytes) -> None:

@@ -142,6 +142,10 @@ class Worker:
             **self._front.counts(),
         }
 
+    def stirred(self) -> object:
+        """See `uplink.IWorker.stirred`."""
+        return self._lot.turns, self._lot.rows.open, self._front.draining.per_s, self._stopping
+
     def hold_back(self, is_behind: bool) -> None:
         """While the manager is behind nothing is read from clients, and nobody is let in."""
         if is_behind != self._held_back:

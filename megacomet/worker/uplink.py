@@ -32,6 +32,7 @@ from megacomet.turns import Turns
 from megacomet.worker.meters import Meters
 from megacomet.worker.pacing import Pacing
 from megacomet.worker.pusher import Pusher
+from megacomet.worker.quiet import Quiet
 from megacomet.worker.uplink_end import UplinkEnd
 
 #: What connections come and go is told to the manager at most so often, seconds, and not before it has taken what was
@@ -51,6 +52,9 @@ class IWorker(Protocol):
 
     def counts(self) -> dict[str, object]:
         """Return what the manager is told every second; must be JSON."""
+
+    def stirred(self) -> object:
+        """Return what is equal to what it was before while nothing has happened that `counts` would tell."""
 
     def take_back(self, fd: int, unread: bytes) -> None:
         """Serve a connection that the manager gives back; the descriptor is the worker's from now on."""
@@ -129,6 +133,7 @@ class Uplink:
         self._protocol: UplinkEnd | None = None
         self._turn: IDelayedCall | None = None
         self._lonely_beats = self._unanswered_beats = 0
+        self._quiet = Quiet()
         self._told_at = -inf
         self._path = ""
         self._connect = connect
@@ -138,8 +143,7 @@ class Uplink:
         self._redial: IDelayedCall | None = None
         self._beat: IDelayedCall | None = None
         self._hung_up: Deferred[None] | None = None
-        self._was_up = False
-        self._is_gathering = False
+        self._was_up = self._is_gathering = False
         implementedBy(UplinkEnd)  # made when first asked for: rather here, for all workers, than in each
 
     def dial(self, number: int, path: str) -> None:
@@ -259,6 +263,8 @@ class Uplink:
             self._log.warn("the manager was silent for {n} s: dialling again", n=link.SILENCE_BEATS)
             link.transport_of(protocol).abortConnection()
             return
+        if self._quiet.may_pass(self.worker.stirred() if self.ready and not self._unanswered_beats else None):
+            return
         beat = protocol.callRemote(link.Beat, counts=self._counts())
         beat.addCallback(self._answered_beat)
         beat.addErrback(self._failed, protocol, "beat")
@@ -282,6 +288,8 @@ class Uplink:
         """A box came: work it off in this turn and the next ones."""
         behind = self._hub.has_boxes and self._turn is not None  # a turn has one slice, however many boxes came at once
         self._hub.received(box)
+        if box.blob:
+            self._quiet.disturb()
         if not behind:
             self._work(lambda: False)
 
@@ -293,10 +301,9 @@ class Uplink:
         if self._hub.results.worked:
             self.meters.look(self._hub.results.worked, self.clock())
         self._flush()
-        protocol = self._protocol
-        if protocol is not None:
+        if self._protocol is not None:
             for result in results:
-                protocol.worked_off(result)
+                self._protocol.worked_off(result)
         self._turns.slice_over(is_done=not self._hub.busy)
         self._pacing.look()
         if self._hub.busy:
@@ -381,10 +388,9 @@ class Uplink:
         return self.worker.look(question)
 
     def adopt(self, fd: int, head: bytes, peer: bytes) -> Deferred[dict[str, object]]:
-        """Hand a connection to the manager.
+        """Hand a connection to the manager; the caller closes its descriptor on the outcome, when it has been sent.
 
-        Fires when the manager has it; fails when it is refused or the link is lost. The caller closes its descriptor
-        then, and not earlier: only then has it been sent.
+        Fires when the manager has it; fails when it is refused or the link is lost.
         """
         protocol = self._protocol
         assert protocol is not None
