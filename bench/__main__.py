@@ -33,6 +33,7 @@ NAMES = (
         "fuzz_ops",
         "fuzz_transfer",
         "kernel_memory",
+        "ramp",
         "million",
     ),
 )
