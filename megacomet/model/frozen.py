@@ -50,7 +50,7 @@ def is_frozen_stream(key: object) -> bool:
 
 def is_name(key: object) -> bool:
     """Tell whether a row is a plain poll."""
-    return isinstance(key, bytes) and key[:1] not in (_STREAM, _POLL)
+    return isinstance(key, bytes) and key[:1] > _POLL
 
 
 def thawed(key: bytes | Session, epoch: bytes, stands_at: int | None = None) -> bytes | Session:
@@ -85,12 +85,15 @@ def only_mailbox(key: object) -> bytes:
     """Return the mailbox of a row that listens to nothing else, b"" for others, and for sessions."""
     if not isinstance(key, bytes):
         return b""
-    if key[:1] == _STREAM:
+    kind = key[:1]
+    if kind > _POLL:
+        return key  # most by far
+    if kind == _STREAM:
         at = 1
-    elif key[:1] == _POLL:
+    elif kind == _POLL:
         at = 1 + _NUMBERS.size
         at += 1 + key[at]
     else:
-        return key
+        return b""
     name = key[at + 1 :]
     return name if name[:1] == b"@" and len(name) == key[at] else b""
