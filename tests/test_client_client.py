@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from megacomet.client import Client, Gap, Listening, Message
@@ -16,17 +16,26 @@ class ClientTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.network = Network()
         self.client = Client("http://192.0.2.1:8080", reactor=self.network.reactor)
+        self.lines: list[Line] = []  # of WebSockets that stand
 
     def tearDown(self) -> None:
-        self.successResultOf(Deferred.fromCoroutine(self.client.close()))
-        self.network.reactor.advance(1)
+        closing = Deferred.fromCoroutine(self.client.close())
+        self.network.reactor.advance(1)  # the server does not answer
+        self.lose_all()
+        self.successResultOf(closing)
         self.assertEqual(self.network.reactor.getDelayedCalls(), [])
+
+    def lose_all(self) -> None:
+        """The WebSockets that were closed or dropped have gone."""
+        while self.lines:
+            self.lines.pop().lose()
 
     def listen(self, *channels: str, since: str | None = None) -> tuple[Listening, Line]:
         """Listen, connected."""
         listening = self.client.listen(*channels, since=since)
         self.network.reactor.advance(0)
         line = self.network.accept()
+        self.lines.append(line)
         line.switch()
         line.frame(b'{"op":"position","position":"e-1"}')
         self.network.reactor.advance(0)
@@ -69,10 +78,20 @@ class ClientTests(SynchronousTestCase):
         poll.lose()
 
     def test_closing_all(self) -> None:
-        """What is closed is closed with all that listens."""
+        """What is closed is closed with all that listens, and waits until the connections have gone."""
         listenings = [self.listen("news")[0], self.listen("sport", since="e-1")[0]]
-        self.successResultOf(Deferred.fromCoroutine(self.client.__aexit__()))
+        closing = Deferred.fromCoroutine(self.client.__aexit__())
+        self.assertNoResult(closing)
+        self.lose_all()
+        self.successResultOf(closing)
         self.assertEqual([listening.state for listening in listenings], ["disconnected"] * 2)
+
+    def test_closing_given_up(self) -> None:
+        """Who does not wait for it leaves nothing behind either, and nothing is logged."""
+        self.listen("news")
+        closing = Deferred.fromCoroutine(self.client.close())
+        closing.cancel()
+        self.failureResultOf(closing, CancelledError)
 
     def test_garbage_is_logged(self) -> None:
         """Once for a connection, as a warning."""

@@ -61,6 +61,7 @@ class Client:
         self._transports = tuple(dict.fromkeys(transports))
         self._timeout_s = timeout_s
         self._http: Http | None = None
+        self._websockets: WebSocketWay | None = None
         self._listenings: WeakSet[Listening] = WeakSet()
         self._pushes: set[Deferred[list[Pushed]]] = set()
 
@@ -87,8 +88,10 @@ class Client:
             check_client(client_id)
         check_since(since)
         reactor, http = self._running(), self._requests()
+        if self._websockets is None:
+            self._websockets = WebSocketWay(reactor, self._place)
         ways: dict[str, Way] = {
-            WEBSOCKET: WebSocketWay(reactor, self._place),
+            WEBSOCKET: self._websockets,
             SSE: SseWay(http),
             POLL: PollWay(http, reactor),
         }
@@ -198,6 +201,9 @@ class Client:
         http, self._http = self._http, None
         if http is not None:
             await Awaited(http.close())
+        websockets, self._websockets = self._websockets, None
+        if websockets is not None:
+            await Awaited(Deferred.fromCoroutine(websockets.left()))
 
     async def __aenter__(self) -> Client:
         return self

@@ -31,16 +31,30 @@ class WebSocketWay:
     def __init__(self, reactor: Any, place: Place) -> None:
         self._reactor = reactor
         self._place = place
+        self._leaving: set[Deferred[None]] = set()
 
     def open(self, wanted: Wanted, ear: Ear) -> WebSocketConnection:
         """Begin to open a connection."""
-        return WebSocketConnection(self._reactor, self._place, wanted, ear)
+        return WebSocketConnection(self._reactor, self._place, wanted, ear, self._leaving)
+
+    async def left(self) -> None:
+        """Wait until those that were closed have gone; the other end has a second for its part."""
+        for gone in tuple(self._leaving):
+            await gone
 
 
 class WebSocketConnection:
     """One connection."""
 
-    def __init__(self, reactor: Any, place: Place, wanted: Wanted, ear: Ear) -> None:
+    def __init__(self, reactor: Any, place: Place, wanted: Wanted, ear: Ear, leaving: set[Deferred[None]]) -> None:
+        """
+        Args:
+            reactor: Twisted's.
+            place: of the server.
+            wanted: what it is opened for.
+            ear: is told what comes.
+            leaving: has one that fires when this one has gone, as long as it is closed and has not.
+        """
         url = place.websocket_url(f"/comet/ws?{wanted.query()}")
         factory = _Factory(
             self, url, protocols=[SUBPROTOCOL], useragent=f"megacomet-client/{__version__}", reactor=reactor
@@ -56,6 +70,8 @@ class WebSocketConnection:
         )
         self._reactor = reactor
         self._closing: Any = None
+        self._leaving = leaving
+        self._gone: Deferred[None] = Deferred()
         self._ear: Ear | None = ear
         self._protocol: _Protocol | None = None
         self._opening: Deferred[Any] = endpoint_to(reactor, place.address).connect(factory)
@@ -95,6 +111,7 @@ class WebSocketConnection:
             self._leave(protocol)
 
     def _leave(self, protocol: _Protocol) -> None:
+        self._leaving.add(self._gone)
         if protocol.leave():
             self._closing = self._reactor.callLater(_CLOSING_S, protocol.drop)
 
@@ -133,6 +150,9 @@ class WebSocketConnection:
         """Tell the end."""
         if self._closing is not None and self._closing.active():
             self._closing.cancel()
+        if self._gone in self._leaving:
+            self._leaving.discard(self._gone)
+            self._gone.callback(None)
         ear, self._ear = self._ear, None
         if ear is not None:
             ear.ended(ending)

@@ -57,6 +57,11 @@ from megacomet.client import Client
 from megacomet.errors import NoServer
 
 async def main(name):
+    async with Client("http://no.such.invalid") as client:
+        try:
+            await client.push(1, channel="a")
+        except NoServer:
+            print("no server")
     async with Client(sys.argv[1], sys.argv[2]) as client, client.listen(client_id=name) as listening:
         await client.push(name, client=name)
         async with asyncio.timeout(30):
@@ -66,11 +71,6 @@ async def main(name):
                 await anext(listening)
         except TimeoutError:
             print("nothing more")
-    async with Client("http://no.such.invalid") as client:
-        try:
-            await client.push(1, channel="a")
-        except NoServer:
-            print("no server")
 
 for name in ("first", "second"):
     asyncio.run(main(name))
@@ -131,7 +131,7 @@ def test_loops(server: Server) -> None:
     """A program of asyncio may have one loop after the other, and ends, with nothing left open."""
     url = f"http://localhost:{server.port}"
     program = started(sys.executable, "-X", "dev", "-c", LOOPS, url, server.key)
-    each = "{}\nnothing more\nno server\n"
+    each = "no server\n{}\nnothing more\n"
     assert ended(program) == (0, each.format("first") + each.format("second"), "")
 
 
