@@ -40,6 +40,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.browser_client": 3,
     "megacomet.link": 3,
     "megacomet.listeners": 3,
+    "megacomet.locality": 3,
     "megacomet.logs": 3,
     "megacomet.multisend": 3,
     "megacomet.parking": 3,

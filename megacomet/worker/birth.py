@@ -12,9 +12,10 @@ from typing import Final
 from twisted.logger import Logger, globalLogBeginner
 
 from megacomet.browser_client import shipped_client
-from megacomet.collector import THRESHOLDS
+from megacomet.collector import THRESHOLDS, fill_holes
 from megacomet.forking import LateReactor
 from megacomet.listeners import Listener
+from megacomet.locality import move_together, ran_during
 from megacomet.logs import ZYGOTE, PipeObserver, worker_name
 from megacomet.settings import Settings
 from megacomet.worker.main import Worker
@@ -34,7 +35,10 @@ def prepare(birth: Birth, settings: Settings) -> Run:
     """
     observer = PipeObserver(LOG_FD, ZYGOTE)
     globalLogBeginner.beginLoggingTo([observer], redirectStandardIO=False)
-    rehearse_once()
+    ran = ran_during(rehearse_once)
+    fill_holes()
+    move_together(ran)
+    rehearse_once()  # code that was moved is not adapted yet
     late = LateReactor()
     reactor = late.reactor
     worker = Worker(
