@@ -5,6 +5,7 @@ It has to do with the cyclic garbage collector, and with the holes between objec
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import re
@@ -27,13 +28,15 @@ def calm() -> None:
 _SIZE_CLASS: Final = re.compile(rb"^ +[0-9]+ +([0-9]+) +[0-9]+ +[0-9]+ +([0-9]+)$", re.M)
 _EMPTY_BYTES: Final = sys.getsizeof(b"")
 _filling: list[object] = []
+#: What is larger than Python's blocks is malloc's; what is larger than this has pages of its own (M_MMAP_THRESHOLD).
+_CHUNK_BYTES: Final = range(512, 128 * 1024)
 
 
 def freeze() -> None:
     """Be forked after this: leave what exists out of all collections, and have forks put nothing new between it.
 
     A fork that puts an object into a hole has a copy of that page, and there are holes in half of them. Where all are
-    full, what is new stands on pages of its own: 0.15 MB less for each of 54 workers (bench/RESULTS.md).
+    full, what is new stands on pages of its own: 0.3 MB less for each of 54 workers (bench/RESULTS.md).
     """
     fill_holes()
     gc.freeze()
@@ -45,6 +48,14 @@ def fill_holes() -> None:
     for size, count in free_blocks().items():
         if size >= _EMPTY_BYTES:  # what is smaller is hardly ever asked for
             _filling.extend(bytes(size - _EMPTY_BYTES) for _ in range(count))
+    size = _CHUNK_BYTES.stop
+    while size >= _CHUNK_BYTES.start and (free := free_chunk_bytes()):
+        chunk = bytes(size - _EMPTY_BYTES - 1)
+        if free_chunk_bytes() < free:
+            _filling.append(chunk)  # it was between others
+        else:
+            size = size * 15 // 16  # it was behind all; that place stays free
+        del chunk
 
 
 def free_blocks() -> dict[int, int]:
@@ -65,3 +76,27 @@ def free_blocks() -> dict[int, int]:
         os.close(told)
         os.close(stderr)
     return {int(size): int(count) for size, count in _SIZE_CLASS.findall(text)}
+
+
+class _Mallinfo(ctypes.Structure):
+    """`struct mallinfo2` of glibc 2.33: of ten sizes the last two are what is free, and of that what is behind all."""
+
+    _fields_ = (
+        *((f"other{n}", ctypes.c_size_t) for n in range(8)),
+        ("free", ctypes.c_size_t),
+        ("top", ctypes.c_size_t),
+    )
+
+
+#: One for all calls: to look it up makes objects, and would fill what is measured.
+_mallinfo: Final = getattr(ctypes.CDLL(None), "mallinfo2", None)
+if _mallinfo is not None:
+    _mallinfo.restype = _Mallinfo
+
+
+def free_chunk_bytes() -> int:
+    """Return how much malloc has free between what is in use, bytes; 0 where it does not tell."""
+    if _mallinfo is None:
+        return 0
+    told = _mallinfo()
+    return int(told.free - told.top)

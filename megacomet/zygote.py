@@ -37,7 +37,7 @@ from typing import Any, Final
 
 import attrs
 
-from megacomet import collector
+from megacomet import collector, merging
 from megacomet.listeners import Listener, Listeners
 from megacomet.proctitle import set_title
 from megacomet.settings import Settings, from_json
@@ -330,6 +330,7 @@ def main(prepare: Prepare) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     set_title("zygote")
+    merging.agree()
     os.nice(NICER)
     faulthandler.enable(2)
     with open(BIRTH_FD, "rb", closefd=False) as file:

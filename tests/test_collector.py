@@ -52,3 +52,21 @@ def test_a_python_with_another_allocator():
     code = "from megacomet import collector; collector.freeze(); print(collector.free_blocks())"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
     assert (told.stdout, told.stderr) == ("{}\n", "")
+
+
+#: The same with what is too large for Python's own blocks.
+CHUNKS = """
+from megacomet import collector
+
+objects = [bytes(4_000) for _ in range(2_000)]
+holes = {id(each) for each in objects[::2]}
+del objects[::2]
+collector.freeze()
+print(sum(id(each) in holes for each in [bytes(4_000) for _ in range(500)]))
+"""
+
+
+def test_what_is_forked_has_no_large_holes():
+    """New objects of thousands of bytes do not go between the old ones either."""
+    told = subprocess.run([sys.executable, "-c", CHUNKS], capture_output=True, text=True, check=True)
+    assert (told.stdout, told.stderr) == ("0\n", "")

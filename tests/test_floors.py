@@ -42,6 +42,7 @@ FLOORS: Final[Mapping[str, int]] = {
     "megacomet.listeners": 3,
     "megacomet.locality": 3,
     "megacomet.logs": 3,
+    "megacomet.merging": 3,
     "megacomet.multisend": 3,
     "megacomet.parking": 3,
     "megacomet.peers": 3,
