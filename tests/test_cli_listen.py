@@ -27,6 +27,7 @@ class World:
         self.network = Network()
         options = listen.parser().parse_args(["news", *arguments])
         self.outcome: list[Any] = []
+        self.lines: list[Line] = []
         self.listening = Deferred.fromCoroutine(
             listen.listen(self.network.reactor, ADDRESS, "as somebody says", options)
         )
@@ -36,6 +37,7 @@ class World:
     def connected(self) -> Line:
         """Have it connect."""
         line = self.network.accept()
+        self.lines.append(line)
         line.switch()
         line.frame(b'{"op":"position","position":"e-1"}')
         return line
@@ -44,6 +46,7 @@ class World:
         """End what is left, and return the outcome."""
         self.listening.cancel()
         self.network.reactor.advance(1)
+        self.lines.pop().lose()
         [outcome] = self.outcome
         return outcome
 
@@ -81,8 +84,8 @@ def test_count(capsys: pytest.CaptureFixture[str]) -> None:
     line.frame(message(2, "2"))
     assert world.outcome == []
     line.say(b"".join(bytes([0x81, len(message(n, str(n)))]) + message(n, str(n)) for n in (3, 4)))
+    line.lose()
     assert (world.outcome, len(capsys.readouterr().out.splitlines())) == ([None], 2)
-    world.network.reactor.advance(1)
     assert world.network.reactor.getDelayedCalls() == []
 
 
