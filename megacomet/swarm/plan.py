@@ -22,6 +22,8 @@ class Plan:
         mix: who uses which transport.
         rooms: whom each client listens to besides its mailbox, where its transport can.
         switch_s: mean time after which a client drops its connection and takes another transport; 0: never.
+        away_s: how long some of those stay away; 0: none does.
+        everyone: numbered messages go to everyone too.
     """
 
     first: int
@@ -37,6 +39,8 @@ class Plan:
     mix: Mix = SCRIPTS
     rooms: Rooms = NO_ROOMS
     switch_s: float = 0.0
+    away_s: float = 0.0
+    everyone: bool = False
 
     def listens(self, client: int) -> bool:
         """Whether a client, by its index over all processes, listens to rooms."""

@@ -296,5 +296,5 @@ def miscounted(counted: int, wanted: int, *, must_tell: bool) -> tuple[str, ...]
 
 def in_gaps(report: Report) -> tuple[str, ...]:
     """Return what never arrived since clients were told of a gap: all that a whole run pushes has to arrive."""
-    number = report.verdict.skipped + report.rooms.skipped
+    number = report.verdict.skipped + report.rooms.skipped + report.everybody.skipped
     return (f"{number:,} messages in gaps that clients were told of",) if number else ()
