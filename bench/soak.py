@@ -34,8 +34,8 @@ WARM_S: Final = 60.0
 DROP_EVERY_S: Final = 4.0
 _MIX: Final = "script=1,poll=2,sse=3,stream=2,ws=3,ws-deflate=1"
 #: What the server keeps, and who is away for longer; short, so that all has run out soon after the end.
-_KEPT_S: Final = 20
-_AWAY_S: Final = 40
+_KEPT_S: Final = 30
+_AWAY_S: Final = 50
 _SETTINGS: Final = (
     *("--history-s", str(_KEPT_S), "--mailbox-ttl-s", str(_KEPT_S), "--keep-alive-s", str(_KEPT_S)),
     *("--poll-timeout-s", str(_KEPT_S)),
@@ -164,6 +164,17 @@ def _write(
         "series": series.to_json(),
         **rests,
         "figures": [attrs.asdict(figure) for figure in figures],
-        "reports": [{key: value for key, value in report.items() if isinstance(value, int)} for report in reports],
+        "reports": [_summed(report) for report in reports],
     }
     Path(name).write_text(json.dumps(plain) + "\n", "utf-8")
+
+
+def _summed(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of a report its numbers, what became of the messages, and how long they took, without the details."""
+    numbers = {key: value for key, value in report.items() if isinstance(value, int)}
+    verdicts = {key: report[key] for key in ("verdict", "rooms", "everybody", "errors", "problems")}
+    times = {
+        key: {name: number for name, number in report[key].items() if name.endswith("_ms")}
+        for key in ("latency", "fanout", "answer")
+    }
+    return {**numbers, **verdicts, **times}
