@@ -14,6 +14,7 @@ from megacomet.swarm.events import GAP, MESSAGE, PING, POSITION
 from megacomet.swarm.ledger import Ledger
 from megacomet.swarm.mix import SCRIPT_NUMBER, SCRIPTS, TRANSPORTS, Mix
 from megacomet.swarm.opening import CONNECTING_AT_ONCE, CONNECTS_A_TURN, RETRY_S, Opening
+from megacomet.swarm.plan import Plan
 from megacomet.swarm.positions import Positions
 from megacomet.swarm.rooms import Rooms
 from megacomet.swarm.switching import Switching
@@ -191,6 +192,16 @@ def test_opening_in_portions() -> None:
     assert list(opening.due(5.0))[:2] == [3, CONNECTS_A_TURN]
     assert next(opening.due(5.0 + RETRY_S)) == 4
     assert opening.reconnects == 2
+
+
+@pytest.mark.parametrize(
+    ("mix", "rooms", "who"),
+    [("sse=1,ws=1", 0, [True, True]), ("script=1,sse=1", 0, [False, False]), ("script=1,sse=1", 2, [False, True])],
+)
+def test_who_learns_of_a_gap(mix: str, rooms: int, who: list[bool]) -> None:
+    """Whoever may take a script, which has no words for a gap, is not one to come back late."""
+    plan = Plan(0, 2, (), 2, "h", mix=Mix.of(mix), rooms=Rooms(0, 4, rooms))
+    assert sorted(map(plan.learns_of_gaps, range(2))) == who
 
 
 def test_who_is_away_for_long() -> None:

@@ -362,7 +362,7 @@ class Clients:
         self._transport_of[client] = plan.mix.other(self._transport_of[client], hears, switching.chance)
         opening, positions = self._opening, self.ledger.positions
         # Who has no position yet asks for all that is kept, and would not be told that something is gone.
-        away = how.away and positions is not None and positions.of(client)
+        away = how.away and plan.learns_of_gaps(plan.first + client) and positions is not None and positions.of(client)
         (opening.much_later if away else opening.later if how.rests else opening.at_once)(client)
 
     def _gone(self, descriptor: int, client: int, error: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from megacomet.swarm.mix import SCRIPTS, Mix
+from megacomet.swarm.mix import SCRIPT_NUMBER, SCRIPTS, Mix
 from megacomet.swarm.options import Address
 from megacomet.swarm.rooms import NO_ROOMS, Rooms
 
@@ -45,3 +45,7 @@ class Plan:
     def listens(self, client: int) -> bool:
         """Whether a client, by its index over all processes, listens to rooms."""
         return self.rooms.channels > 0 and self.mix.listens(client)
+
+    def learns_of_gaps(self, client: int) -> bool:
+        """Whether a client, by its index over all processes, never takes a script: that has no words for a gap."""
+        return self.listens(client) or SCRIPT_NUMBER not in self.mix.numbers
