@@ -14,7 +14,7 @@ from typing import Any, Final
 import attrs
 
 from bench.figures import Figure, at_least, at_most
-from bench.standing import ACCEPTED, MEMORY, is_exact
+from bench.standing import ACCEPTED, MEMORY, ROWS, is_exact
 from megacomet.swarm.series import Series
 
 MEMORY_BYTES: Final = 2_000_000
@@ -84,6 +84,14 @@ def connects_per_s(series: Series) -> float:
     points = window(series.column(ACCEPTED))
     seconds = points[-1][0] - points[0][0] if points else 0.0
     return (points[-1][1] - points[0][1]) / seconds if seconds else 0.0
+
+
+def line(series: Series) -> str:
+    """Return how it stands, for who waits for the end."""
+    now = dict(zip(series.columns, series.rows[-1], strict=True))
+    memory = sum(value or 0.0 for name, value in now.items() if name.startswith(MEMORY))
+    rows, accepted = (now.get(name) or 0.0 for name in (ROWS, ACCEPTED))
+    return f"{now[series.columns[0]]:,.0f} s: {rows:,.0f} rows, {accepted:,.0f} connects so far, {memory / 1e6:.1f} MB"
 
 
 def of_messages(reports: Sequence[Mapping[str, Any]]) -> Iterator[Figure]:

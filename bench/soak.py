@@ -47,8 +47,10 @@ _PASSERS: Final = (*_ROOMS, "--publish-rooms", "5", "--push-rate", "20", "--swit
 _WAVE: Final = 500
 _WAVE_S: Final = 15.0
 _SAMPLE_S: Final = 4.0
-#: TIME_WAIT of the kernel is 60 s, and what is kept has run out long before.
-_REST_S: Final = 60 + 2 * _KEPT_S + 30.0
+#: A line is told for so many samples, one a minute.
+_TOLD: Final = 15
+#: What is kept, and idle connections, have run out long before.
+_REST_S: Final = 60.0 + 2 * _KEPT_S
 _LOOK_S: Final = 2.0
 
 
@@ -150,6 +152,8 @@ class _Soak:
             figures = self.processes.standing()
             row = (figures[name] for name in self.series.columns[1:])
             self.series.add(round(time.monotonic() - began, 1), *row)
+            if len(self.series.rows) % _TOLD == 0:
+                print(f"  {returning.line(self.series)}", flush=True)
 
 
 def _write(

@@ -15,11 +15,12 @@ from bench.processes import Server
 #: Names of figures begin so: bytes, and numbers of descriptors, by process.
 MEMORY: Final = "memory of "
 DESCRIPTORS: Final = "descriptors of "
+ROWS: Final = "rows (open connections)"
 #: What has come in since the server's start.
 ACCEPTED: Final = "connections accepted"
 #: Gauges, summed over workers and transports.
 _GAUGES: Final = {
-    "megacomet_open_connections": "rows (open connections)",
+    "megacomet_open_connections": ROWS,
     "megacomet_connections": "connections that wait",
     "megacomet_subscribed_channels": "channels listened to, in the workers",
     "megacomet_directory_entries": "entries of the directory",

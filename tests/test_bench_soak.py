@@ -83,6 +83,11 @@ def test_memory_that_has_risen() -> None:
     assert unmet(returning.of_time(series(lambda seconds: 44e6 + min(seconds, 300) * 50_000))) == {}
 
 
+def test_line() -> None:
+    """Who waits for the end is told how it stands."""
+    assert returning.line(series(lambda seconds: 44e6)) == "1,200 s: 0 rows, 2,400,000 connects so far, 61.8 MB"
+
+
 def test_rate() -> None:
     """How many come in a second is told of the time that is looked at; without samples it is none."""
     assert returning.connects_per_s(series(lambda seconds: 0)) == pytest.approx(2000)
