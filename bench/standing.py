@@ -12,8 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from bench import measure
 from bench.processes import Server
 
-#: Names of figures begin so: bytes, and numbers of descriptors, by process.
+#: Names of figures begin so, by process: bytes without the pages of files, bytes with them, numbers of descriptors.
 MEMORY: Final = "memory of "
+PSS: Final = "PSS of "
 DESCRIPTORS: Final = "descriptors of "
 ROWS: Final = "rows (open connections)"
 #: What has come in since the server's start.
@@ -57,7 +58,8 @@ class Processes:
         """
         figures: dict[str, float] = {}
         for name, pid in self.pids.items():
-            figures[MEMORY + name] = measure.pss_bytes([pid])
+            figures[MEMORY + name] = measure.own_bytes([pid])
+            figures[PSS + name] = measure.pss_bytes([pid])
             figures[DESCRIPTORS + name] = _descriptors(pid)
         return {**figures, **self._told(), **_sockets()}
 
@@ -91,7 +93,7 @@ def told(page: str) -> dict[str, float]:
 
 def is_exact(name: str) -> bool:
     """Whether a figure must be what it was, to the last one: all but memory, what only grows, and others' sockets."""
-    return not name.startswith(MEMORY) and name != ACCEPTED and not name.startswith("TCP sockets ")
+    return name != ACCEPTED and not name.startswith((MEMORY, PSS, "TCP sockets "))
 
 
 def _titled(pids: list[int]) -> Iterator[tuple[str, int]]:
