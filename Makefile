@@ -1,11 +1,12 @@
-# The doors of the house: make run, make test, make bench. Needs python3 with venv (Debian: python3-venv), nothing else;
+# The doors of the house: make run, make test, make bench, make soak. Needs python3 with venv (Debian: python3-venv), nothing else;
 # make test also needs Chromium, curl and PHP with its curl extension, and as root it installs them.
 
 VENV ?= .venv
 PORT ?= 8080
 STATE ?= var
-# What make bench is asked for; nothing: everything.
+# What make bench is asked for; nothing: everything. What make soak is, such as --minutes 3 --rate 500; nothing: 20 minutes.
 BENCH ?=
+SOAK ?=
 PYTHON = $(VENV)/bin/python
 PIP = $(PYTHON) -m pip --disable-pip-version-check install --quiet --editable
 
@@ -17,7 +18,7 @@ JS_INSTALLED = $(JS:%=%/node_modules/.package-lock.json)
 PROGRAMS = chromium curl php=php-cli
 PHP_EXTENSIONS = curl
 
-.PHONY: run test bench programs clean
+.PHONY: run test bench soak programs clean
 
 run: $(VENV)/.installed
 	@mkdir -p -m 700 $(STATE)
@@ -36,6 +37,9 @@ test: $(VENV)/.installed-test $(JS_INSTALLED) programs
 
 bench: $(VENV)/.installed-bench
 	$(PYTHON) -m bench $(BENCH)
+
+soak: $(VENV)/.installed
+	$(PYTHON) -m bench soak $(SOAK)
 
 # The set-up, done again when what is installed has changed.
 $(VENV)/.installed: setup.py pyproject.toml

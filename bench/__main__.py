@@ -10,6 +10,8 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
+import attrs
+
 from bench.figures import Figure, Options
 
 #: In the order in which they run; each is a module with `run(options)` and a docstring.
@@ -38,6 +40,9 @@ NAMES = (
     ),
 )
 
+#: Takes too long to be among all: it is named, or `make soak`.
+ALONE = ("soak",)
+
 
 def main(arguments: Sequence[str]) -> int:
     """Run what was asked for; returns 0 when every budget was met, 1 otherwise."""
@@ -45,9 +50,10 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that what was started is ended
-    if unknown := set(given.names) - set(NAMES):
+    if unknown := set(given.names) - {*NAMES, *ALONE}:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     options = Options(given.clients, given.workers, given.pairs, given.seconds, given.inputs)
+    options = attrs.evolve(options, minutes=given.minutes, rate=given.rate, json=given.json)
     status = 0
     for name in given.names or NAMES:
         module = importlib.import_module(f"bench.{name}")
@@ -77,12 +83,19 @@ def _command(name: str, arguments: Sequence[str], names: Sequence[str]) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    p.add_argument("names", nargs="*", metavar="NAME", help=f"some of: {', '.join(NAMES)}; none: all of them")
+    p.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"some of: {', '.join(NAMES)}; none: all of them; {ALONE[0]}"
+    )
     p.add_argument("--clients", type=int, default=0, help="how many clients (each benchmark has its own number)")
     p.add_argument("--workers", type=int, default=0, help="how many workers (each benchmark has its own number)")
     p.add_argument("--pairs", type=int, default=5, help="how often reference and server take turns (5)")
     p.add_argument("--seconds", type=float, default=10.0, help="how long a rate or a latency is measured (10)")
     p.add_argument("--inputs", type=int, default=0, help="how many inputs are fuzzed with (1,000,000)")
+    p.add_argument(
+        "--minutes", type=float, default=0.0, help="how long a soak takes, besides some minutes at rest (20)"
+    )
+    p.add_argument("--rate", type=float, default=0.0, help="of a soak, connects and disconnects a second (2,000)")
+    p.add_argument("--json", default="", metavar="FILE", help="of a soak, where all that was measured goes")
     return p
 
 

@@ -18,6 +18,8 @@ class Options:
         pairs: how often reference and server take turns.
         seconds: how long a rate is measured.
         inputs: how many inputs are fuzzed with; 0: the benchmark's own number.
+        minutes, rate: of a soak; 0: its own.
+        json: the file for what a soak has measured; "": none.
     """
 
     clients: int = 0
@@ -25,6 +27,9 @@ class Options:
     pairs: int = 5
     seconds: float = 10.0
     inputs: int = 0
+    minutes: float = 0.0
+    rate: float = 0.0
+    json: str = ""
 
 
 @attrs.frozen

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from megacomet.swarm.usage import Machine, cpu_s, machine, pss_bytes, tree
+from megacomet.swarm.usage import Machine, cpu_s, machine, own_bytes, pss_bytes, tree
 
-__all__ = ["Machine", "cpu_s", "machine", "pss_bytes", "settled_cpu_s", "tree", "wait_for", "waited_for"]
+__all__ = ["Machine", "cpu_s", "machine", "own_bytes", "pss_bytes", "settled_cpu_s", "tree", "wait_for", "waited_for"]
 
 
 def settled_cpu_s(pids: list[int], quiet_s: float = 0.004, longest_s: float = 30.0) -> float:

@@ -1,7 +1,8 @@
 """Where the server spends its CPU time: while it accepts long-polls, SSE streams or WebSockets, while it delivers a
-batch or broadcasts, while it takes single pushes (`push`: to parked clients, `pushes`: to nobody) or batches to nobody.
+batch or broadcasts, while it takes single pushes (`push`: to parked clients, `pushes`: to nobody) or batches to nobody,
+while clients come and go.
 
-    python -m bench.profile accept|open-sse|open-ws|batch|fanout-sse|fanout-ws|push|pushes|batch-publish
+    python -m bench.profile accept|open-sse|open-ws|batch|fanout-sse|fanout-ws|push|pushes|batch-publish|churn
                             [--clients N] [--workers W]
 
 Before pushes and batches to nobody are sampled the histories are filled; their clients are connections. The kernel
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from bench import batch_publish, measure, pushes
+from bench import batch_publish, measure, pushes, soak
 from bench.fanout import broadcast, push
 from bench.idle_memory import hold
 from bench.idle_streams import PATHS
@@ -79,6 +80,15 @@ def _broadcast(transport: str) -> Callable[[Server, int], None]:
     return run
 
 
+def _come_and_go(server: Server, clients: int) -> None:
+    seconds = ("--switch", str(soak.DROP_EVERY_S), "--settle", "2", "--hold", _SECONDS, "--drain", "5")
+    with load(server, clients, *soak.RESIDENTS, *seconds) as swarm:
+        measure.wait_for(lambda: swarm.told("switches") > 0, 60, "the first who goes")
+        _sampled(server)
+        swarm.report()
+        _sampled(server)
+
+
 def _to_nobody(channels: int, run_load: Callable[..., AbstractContextManager[Load]]) -> Callable[[Server, int], None]:
     """Return a run of a load client of pushes without listeners, with full histories."""
     some = ("--channels", str(channels))
@@ -102,6 +112,7 @@ WORK = {
     "open-ws": _opened("ws"),
     "fanout-sse": _broadcast("sse"),
     "fanout-ws": _broadcast("ws"),
+    "churn": _come_and_go,
     "pushes": _to_nobody(pushes.CHANNELS, lambda server, *options: pushers(server, "megacomet", *options)),
     "batch-publish": _to_nobody(batch_publish.CHANNELS, feeders),
 }

@@ -117,8 +117,8 @@ def make_core(
         ground: what all stands on.
         stats: gives the server's numbers.
     """
-    store, manager = _make_store(settings), Manager()
-    router = Router(store, Directory())
+    store, directory, manager = _make_store(settings), Directory(), Manager()
+    router = Router(store, directory)
     links = manager.links = _make_links(reactor, router, manager, ground)
     events = Events(secrets.token_hex(4), time.time)
     workforce = Workforce(manager, ground.listeners, events.tell, time.monotonic)
@@ -153,7 +153,7 @@ def make_core(
     watch = Watch(reactor, events.tell, links=links.all, site_refused=site.refused, store_refused=store.refused)
     manager.adoption = Adoption(reactor, site, highest_descriptor(ground.limit))
     rest = (dropped, ground.started, ground.room(settings.capacity), ground.limit, time.monotonic)
-    measured = Sources(manager, router, store, workforce, vitals, site, *rest)
+    measured = Sources(manager, router, directory, store, workforce, vitals, site, *rest)
     return Core(store, router, links, manager, events, watch, vitals, broadcasts, dropped, site, live)
 
 

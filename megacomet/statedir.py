@@ -230,10 +230,16 @@ def _make_sockets_dir(path: str, owner: int, group: int) -> str:
     """Make the private directory of the sockets.
 
     Raises:
-        StartError: something of somebody else stands in its place.
+        StartError: something of somebody else stands in its place, or their paths would be too long.
         OSError: it cannot be made.
     """
     wanted = sockets_dir(path)
+    needed = len(os.fsencode(wanted)) + _LONGEST_NAME
+    if needed > SOCKET_PATH_MAX_BYTES:
+        raise StartError(
+            f"our sockets cannot stand in {wanted}: their paths would have {needed} bytes, and may have "
+            f"{SOCKET_PATH_MAX_BYTES}; a shorter state directory or a shorter TMPDIR is needed"
+        )
     with contextlib.suppress(FileExistsError):
         os.mkdir(wanted, 0o700)
     found = os.lstat(wanted)

@@ -106,7 +106,8 @@ class ReadingsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.store = MemoryStore(b"e1", lambda _: Retention(60, 1), 10**6)
-        self.router = Router(self.store, Directory())
+        self.directory = Directory()
+        self.router = Router(self.store, self.directory)
         manager: Any = Manager()
         self.manager = manager
         self.links = manager.links = FakeLinks()
@@ -139,6 +140,7 @@ class ReadingsTests(SynchronousTestCase):
         sources = Sources(
             self.manager,
             self.router,
+            self.directory,
             self.store,
             Workforce(self.manager, Listeners([]), tell_nobody, self.clock.seconds),
             self.vitals,
@@ -225,9 +227,12 @@ class ReadingsTests(SynchronousTestCase):
         self.assertEqual(told, {"sent": 0, "queued": 1, "unheard": 0, "repeated": 1})
         self.assertEqual(found["megacomet_messages_refused_total", "mailbox-full"], 1)
         self.assertEqual(found["megacomet_messages_refused_total", "store-full"], 0)
+        self.assertEqual(found["megacomet_directory_entries",], 0)
+        self.directory.add(b"@sue", self.directory.take_slot())
         self.store.claim(b"@sue", 1)
         self.store.returned(b"@sue", 1)
         found = self.read()
         self.assertEqual(found["megacomet_claims_returned_total",], 1)
+        self.assertEqual(found["megacomet_directory_entries",], 1)
         self.assertEqual(found["megacomet_store_waiting_messages",], 1)
         self.assertEqual(found["megacomet_store_max_bytes",], 10**6)

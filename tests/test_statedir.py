@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +117,20 @@ def test_a_long_path(tmp_path: Path, held: list[StateDir]) -> None:
         assert max(len(path) for path in (again.link_path, again.control_path)) <= SOCKET_PATH_MAX_BYTES
     finally:
         os.rmdir(again.sockets)
+
+
+def test_too_long_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where sockets fit neither there nor among temporary files, path and limit are told, and the lock is free."""
+    temporary = tmp_path / ("t" * (SOCKET_PATH_MAX_BYTES - len(str(tmp_path))))
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+    deep = str(tmp_path / ("d" * 100))
+    for _ in range(2):
+        with pytest.raises(
+            StartError, match=rf"in {temporary}/megacomet-[0-9a-f]+: .* have 147 bytes.* 107; a shorter"
+        ):
+            prepare(deep)
+    assert os.listdir(temporary) == []
 
 
 def test_the_end(tmp_path: Path, held: list[StateDir]) -> None:

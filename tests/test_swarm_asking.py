@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from megacomet.swarm.asking import busiest, counted
+from megacomet.swarm.asking import busiest, counted, ended
 
 
 @pytest.mark.parametrize(
@@ -24,6 +24,19 @@ from megacomet.swarm.asking import busiest, counted
 def test_counted(stats: Any, number: int) -> None:
     """All transports together; an answer that is none says nothing."""
     assert counted(stats) == number
+
+
+def test_ended() -> None:
+    """What workers have ended, for whatever reason of theirs; clients that go are none of it, nor is another page."""
+    page = """# TYPE megacomet_connections_ended_total counter
+megacomet_connections_ended_total{reason="gone"} 500.0
+megacomet_connections_ended_total{reason="idle"} 9.0
+megacomet_connections_ended_total{reason="silent"} 1.0
+megacomet_connections_ended_total{reason="slow"} 2.0
+megacomet_connections_ended_total{reason="failed"} 1.2e+06
+"""
+    assert ended(page) == 1_200_003
+    assert ended("megacomet_ready 1.0\n") == ended("") == -1
 
 
 @pytest.mark.parametrize(

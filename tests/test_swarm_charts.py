@@ -146,7 +146,7 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("", "not a report"),
         ("{}", "not a report"),
         ("[]", "not a report"),
-        ('{"version": 2}', "a report of version 2, not 3"),
+        ('{"version": 2}', "a report of version 2, not 4"),
         (json.dumps(report(measures=None).to_json()), "it is no report of a whole run"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 
 from megacomet.swarm import usage
@@ -28,6 +29,16 @@ def test_the_tree() -> None:
     assert usage.cpu_s([os.getpid()]) > 0
     gone = 2**22 + 1  # more than there are processes
     assert (usage.pss_bytes([gone]), usage.cpu_s([gone]), usage.tree(gone)) == (0, 0.0, [gone])
+
+
+def test_memory_without_files() -> None:
+    """What a process has taken for itself is in it, private or to be shared with who it forks; its code is not."""
+    pid = os.getpid()
+    before = usage.own_bytes([pid])
+    held = [b"x" * 20_000_000, mmap.mmap(-1, 20_000_000)]
+    held[1][:] = held[0]  # type: ignore[index]
+    assert 39_000_000 < usage.own_bytes([pid]) - before < 60_000_000
+    assert usage.own_bytes([pid]) < usage.pss_bytes([pid])
 
 
 def test_marks() -> None:

@@ -62,6 +62,8 @@ def test_another_server() -> None:
         (["--million", "--clients", "5"], "--million and --clients"),
         (["--whole", "--batch", "5"], "--whole and --batch"),
         (["--whole", "--switch", "5"], "--whole and --switch"),
+        (["--away", "5"], "--away: nobody"),
+        (["--everyone", "5", "--part", "1/2"], "--everyone: each part"),
         (["--million", "--merge", "a"], "--million and --merge"),
         (["--whole", "--charts", "a", "b"], "--whole and --charts"),
         (["--whole", "--part", "1/2"], "--part needs"),
@@ -78,6 +80,19 @@ def test_what_does_not_go_together(arguments: list[str], told: str) -> None:
     """It is refused at once, by name."""
     with pytest.raises(Unusable, match=told):
         parse(arguments, {})
+
+
+def test_everyone() -> None:
+    """At the end one message goes to everyone, and with seconds one so often besides."""
+    found = [parse([*given], {"MEGACOMET_API_KEY": "k"}) for given in ((), ("--everyone",), ("--everyone", "5"))]
+    assert [(one.everyone, one.everyone_s) for one in found] == [(False, 0.0), (True, 0.0), (True, 5.0)]
+
+
+def test_names_of_two_runs() -> None:
+    """Another prefix is in the names of the rooms too, so that two runs can have theirs at the same time."""
+    given = ["--channels", "1", "--rooms", "2", "--transport", "ws"]
+    assert parse(given, {}).shared.of(1) == [b"room:1"]
+    assert parse([*given, "--prefix", "w7-"], {}).shared.of(1) == [b"room:w7-1"]
 
 
 def test_json() -> None:

@@ -145,21 +145,27 @@ def test_page_with_rooms() -> None:
         switches=1234,
         gaps=5,
         channels=3,
-        rooms=Verdict(acknowledged=10, delivered=1000, repeated=2, examples=(("repeated", 301, 4),), skipped=6),
+        rooms=Verdict(
+            acknowledged=10, delivered=1000, repeated=2, examples=(("repeated", 301, 4),), skipped=6, needless=1
+        ),
+        everybody=Verdict(acknowledged=2, delivered=200, lost=1, examples=(("lost", 9, 2),)),
         fanout=histogram(2),
     )
     page = one.page()
     for line in (
         "transports   60 sse, 40 ws",
-        "switches     1,234, 5 gaps told",
-        "acknowledged 510 (102/s), 500 sent",
+        "switches     1,234, 5 gaps told, in 1 of them nothing was missed",
+        "acknowledged 512 (102/s), 500 sent",
         "rooms        1,000 delivered in 5.00 s (200/s): 0 lost, 2 repeated, 0 out of order, 6 in gaps",
         "fan-out      p50 2.00 ms, p99 2.00 ms, p99.9 2.00 ms, max 2.00 ms, of 1",
+        "to everyone  200 delivered in 5.00 s (40/s): 1 lost, 0 repeated, 0 out of order",
         "  repeated: message 4 of room 1 of client 100",
+        "  lost: to everyone, 2 at client 9",
     ):
         assert f"{line}\n" in page
-    assert one.problems() == ["2 messages repeated"]
-    assert (one.to_json()["repeated"], one.to_json()["delivered_per_s"]) == (2, 300.0)
+    assert one.problems() == ["1 messages lost", "2 messages repeated"]
+    plain = one.to_json()
+    assert (plain["repeated"], plain["needless"], plain["delivered_per_s"]) == (2, 1, 340.0)
 
 
 def test_json_there_and_back() -> None:

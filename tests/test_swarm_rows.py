@@ -14,6 +14,7 @@ from megacomet.swarm.events import GAP, MESSAGE, PING, POSITION
 from megacomet.swarm.ledger import Ledger
 from megacomet.swarm.mix import SCRIPT_NUMBER, SCRIPTS, TRANSPORTS, Mix
 from megacomet.swarm.opening import CONNECTING_AT_ONCE, CONNECTS_A_TURN, RETRY_S, Opening
+from megacomet.swarm.plan import Plan
 from megacomet.swarm.positions import Positions
 from megacomet.swarm.rooms import Rooms
 from megacomet.swarm.switching import Switching
@@ -126,15 +127,38 @@ def test_any_position_comes_back(position: bytes) -> None:
 def test_moments_have_the_mean() -> None:
     """There are as many moments as the mean says, each for a client at random, none before the begin or at the end."""
     switching = Switching(100, 10.0, 1)
-    assert (switching.due(1e9), switching.delay_s(0)) == ([], 3600.0)
+    assert (list(switching.due(1e9, everyone)), switching.delay_s(0)) == ([], 3600.0)
     switching.begin(0.0)
-    clients = Counter(switching.due(1000.0))
+    clients = Counter(switching.due(1000.0, everyone))
     assert sum(clients.values()) == pytest.approx(100 * 1000 / 10, rel=0.1)
     assert len(clients) == 100
     assert 0 <= switching.delay_s(1000.0) < 10
     switching.leaving.add(1)
     switching.halt()
-    assert (switching.due(1e9), switching.leaving) == ([], set())
+    assert (list(switching.due(1e9, everyone)), switching.leaving) == ([], set())
+
+
+def everyone(client: int) -> bool:
+    """Whether a client has a connection, where all have."""
+    return True
+
+
+def test_the_rate_is_kept() -> None:
+    """Who is not there is passed over for another one, so that as many drop as were asked for."""
+    switching = Switching(100, 10.0, 1)
+    switching.begin(0.0)
+    found = list(switching.due(1000.0, lambda client: client < 50))
+    assert len(found) == pytest.approx(100 * 1000 / 10, rel=0.1)
+    assert max(found) < 50
+    assert list(switching.due(2000.0, lambda client: False)) == []
+
+
+def test_some_stay_away() -> None:
+    """Where any shall, one in a hundred of those that drop stays away for long, and else none."""
+    switching = Switching(1, 1.0, 1, away=True)
+    assert sum(switching.drop().away for _ in range(10_000)) == pytest.approx(100, rel=0.3)
+    switching = Switching(1, 1.0, 1)
+    assert not any(switching.drop().away for _ in range(10_000))
 
 
 def test_all_ways_to_drop() -> None:
@@ -168,6 +192,28 @@ def test_opening_in_portions() -> None:
     assert list(opening.due(5.0))[:2] == [3, CONNECTS_A_TURN]
     assert next(opening.due(5.0 + RETRY_S)) == 4
     assert opening.reconnects == 2
+
+
+@pytest.mark.parametrize(
+    ("mix", "rooms", "who"),
+    [("sse=1,ws=1", 0, [True, True]), ("script=1,sse=1", 0, [False, False]), ("script=1,sse=1", 2, [False, True])],
+)
+def test_who_learns_of_a_gap(mix: str, rooms: int, who: list[bool]) -> None:
+    """Whoever may take a script, which has no words for a gap, is not one to come back late."""
+    plan = Plan(0, 2, (), 2, "h", mix=Mix.of(mix), rooms=Rooms(0, 4, rooms))
+    assert sorted(map(plan.learns_of_gaps, range(2))) == who
+
+
+def test_who_is_away_for_long() -> None:
+    """Such a client comes back when its time is over, or when all are called back."""
+    opening = Opening(1, 0.0, lambda: 5.0, away_s=40.0)
+    assert list(opening.due(5.0)) == [0]
+    opening.much_later(0)
+    assert (list(opening.due(44.9)), opening.delay_s(44.5)) == ([], 0.5)
+    assert list(opening.due(45.0)) == [0]
+    opening.much_later(0)
+    opening.call_back()
+    assert (opening.delay_s(5.0), list(opening.due(5.0)), list(opening.due(99.0))) == (0.0, [0], [])
 
 
 def test_opening_at_a_rate() -> None:
@@ -204,7 +250,18 @@ def test_a_gap_in_which_nothing_was() -> None:
     receipts.excuse(0)
     receipts.received(0, 1)
     receipts.received(0, 4)
-    assert (judge([receipts], book).lost, receipts.excused(0)) == (2, False)
+    verdict = judge([Receipts.from_json(receipts.to_json())], book)
+    assert (verdict.lost, verdict.needless, receipts.excused(0)) == (2, 1, False)
+
+
+def test_begun_in_the_middle() -> None:
+    """Who was told of no gap, but came when others were there already, has no needless one."""
+    receipts = Receipts(2)
+    for client in range(2):
+        receipts.excuse(client, told=False)
+    receipts.received(0, 1)
+    receipts.received(1, 3)
+    assert (receipts.needless, receipts.skipped) == (0, 2)
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -224,9 +281,16 @@ def test_a_gap_at_the_end(told: bool) -> None:
 # the books
 
 
-def ledger() -> Ledger:
-    rooms = Rooms(0, 3, 2)
-    return Ledger(5, 2, "c", began_ns=10, positions=True, rooms=rooms, listens=lambda c: c == 6, clock_ns=lambda: 50)
+def ledger(*, everyone: bool = False) -> Ledger:
+    return Ledger(
+        *(5, 2, "c"),
+        began_ns=10,
+        positions=True,
+        rooms=Rooms(0, 3, 2),
+        listens=lambda c: c == 6,
+        everyone=everyone,
+        clock_ns=lambda: 50,
+    )
 
 
 def said(position: str, channel: str, text: str) -> tuple[int, bytes, bytes, bytes]:
@@ -263,6 +327,28 @@ def test_a_missing_worker() -> None:
     books.told(0, [said("e-2", "@c5", text_of(2, "c5", 20))])
     assert (books.latency.count, books.failover.count, books.receipts.delivered) == (1, 1, 2)
     assert books.last_words()["failover"]["max_ns"] == 30
+
+
+def test_numbered_messages_to_everyone() -> None:
+    """They are checked as those of a room are, excused by a gap of `*`; another run's are not ours."""
+    books = ledger(everyone=True)
+    books.told(0, [(POSITION, b"e-1", b"", b"")])
+    books.begin()
+    for client in (0, 1):
+        books.told(client, [said("e-2", "*", text_of(2, "*c", 20)), said("e-3", "*", text_of(1, "*d", 20))])
+    assert (books.foreign, books.heard, books.fanout.count) == (2, 0, 2)
+    assert books.everyone_receipts.state(0) == (2, frozenset({1}))
+    assert (books.everyone_receipts.state(1), books.everyone_receipts.skipped) == ((2, frozenset()), 1)
+    books.told(0, [(GAP, b"e-5", b"*", b""), said("e-6", "*", text_of(4, "*c", 20))])
+    books.told(0, [said("e-6", "*", text_of(4, "*c", 20))])
+    assert (books.everyone_receipts.skipped, books.counts()["repeated"], books.counts()["everyone_delivered"]) == (
+        2,
+        1,
+        3,
+    )
+    other = ledger()
+    other.told(0, [said("e-2", "*", text_of(1, "*c", 20))])
+    assert (other.foreign, other.misdelivered) == (1, 0)
 
 
 def test_gaps_of_channels() -> None:

@@ -355,7 +355,20 @@ def test_run_with_everything() -> None:
         status, report = swarm(
             double,  # type: ignore[arg-type]
             *("--clients", "24", "--processes", "2", "--hold", "1", "--mix", mix, "--switch", "0.3"),
-            *("--channels", "2", "--rooms", "7", "--publish-rooms", "50", "--push-rate", "50", "--everyone"),
+            *(
+                "--channels",
+                "2",
+                "--rooms",
+                "7",
+                "--publish-rooms",
+                "50",
+                "--push-rate",
+                "50",
+                "--everyone",
+                "0.2",
+                "--away",
+                "9",
+            ),
         )
     assert (status, report["problems"]) == (0, [])
     assert (report["lost"], report["repeated"], report["out_of_order"], report["gaps"]) == (0, 0, 0, 0)
@@ -363,7 +376,10 @@ def test_run_with_everything() -> None:
     assert sum(report["transports"].values()) == report["waiting"] == 24
     assert report["switches"] > 0
     assert report["verdict"]["delivered"] == report["verdict"]["acknowledged"] > 0
-    assert report["rooms"]["delivered"] == report["fanout"]["count"] > report["rooms"]["acknowledged"] > 0
+    to_everyone = report["everybody"]
+    assert to_everyone["delivered"] == 24 * to_everyone["acknowledged"] > 24
+    assert report["rooms"]["delivered"] + to_everyone["delivered"] == report["fanout"]["count"]
+    assert report["rooms"]["delivered"] > report["rooms"]["acknowledged"] > 0
 
 
 def test_run_with_a_fault() -> None:

@@ -20,6 +20,7 @@ from megacomet.manager.main import Manager
 from megacomet.manager.tally import Key
 from megacomet.manager.vitals import Vitals
 from megacomet.manager.workforce import STATES, Workforce
+from megacomet.model.directory import Directory
 from megacomet.model.histogram import BOUNDS_S
 from megacomet.model.memory import MemoryStore
 from megacomet.model.router import Router
@@ -83,7 +84,7 @@ class Sources:
     """Where metrics come from.
 
     Attributes:
-        manager, router, store, workforce, vitals: the parts of the manager.
+        manager, router, directory, store, workforce, vitals: the parts of the manager.
         api: the doors of the API.
         dropped: what the original's port dropped, by reason.
         started: when the manager started, Unix time.
@@ -94,6 +95,7 @@ class Sources:
 
     manager: Manager
     router: Router
+    directory: Directory
     store: MemoryStore
     workforce: Workforce
     vitals: Vitals
@@ -153,6 +155,7 @@ def _messages(sources: Sources) -> Iterator[Reading]:
         yield Reading("megacomet_messages_in_total", count, (status,))
     for reason in sorted({"mailbox-full", "store-full", *sources.store.refused}):
         yield Reading("megacomet_messages_refused_total", sources.store.refused[reason], (reason,))
+    yield Reading("megacomet_directory_entries", len(sources.directory))
     yield Reading("megacomet_claims_returned_total", sources.store.returns)
     for reason, count in sorted(sources.dropped.items()):
         yield Reading("megacomet_classic_dropped_total", count, (reason,))

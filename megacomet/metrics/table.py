@@ -85,6 +85,7 @@ _ALL: Final = (
     Metric("megacomet_push_to_write_seconds", HISTOGRAM, "From the acceptance of a message to its last write."),
     Metric("megacomet_fanout_seconds", HISTOGRAM, "From a worker's receipt of a message to many to its last write."),
     Metric("megacomet_gaps_told_total", COUNTER, "Gaps told to clients that came back."),
+    Metric("megacomet_directory_entries", GAUGE, "Channels and mailboxes listened to, for each worker where they are."),
     Metric("megacomet_claims_returned_total", COUNTER, "Messages handed to a worker that came back unwritten."),
     Metric("megacomet_classic_dropped_total", COUNTER, "Pushes that the original's port dropped.", ("reason",)),
     # the store

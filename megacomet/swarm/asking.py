@@ -1,15 +1,18 @@
-"""Owns what a whole run asks the server's API: how many connections it counts, and which worker has most of them."""
+"""Owns what a whole run asks the server: how many connections it counts, which worker has most, which it has ended."""
 
 from __future__ import annotations
 
 import http.client
 import json
+import re
 from typing import Any, Final
 
 from megacomet.swarm.options import Address
 
 #: A manager with a million connections coming in is late, but not so late.
 _ANSWER_S: Final = 5.0
+#: Of the metrics: connections that workers have ended by themselves, whatever has become of these workers.
+_ENDED: Final = re.compile(r'^megacomet_connections_ended_total\{reason="(?:slow|silent|failed)"\} ([0-9.e+]+)$', re.M)
 
 
 def connections(address: Address, key: str) -> int:
@@ -20,6 +23,18 @@ def connections(address: Address, key: str) -> int:
 def busiest_worker(address: Address, key: str) -> tuple[int, int] | None:
     """Return the process of the worker that has most connections, and how many; None: it does not say, or has none."""
     return busiest(_get(address, key, "/api/workers"))
+
+
+def ended_by_workers(address: Address, key: str) -> int:
+    """Return how many connections the workers have ended by themselves since the start; -1: it does not say."""
+    page = _page(address, key, "/metrics")
+    return -1 if page is None else ended(page.decode("utf-8", "replace"))
+
+
+def ended(page: str) -> int:
+    """Return the connections that workers have ended, of a page of metrics; -1: it is none."""
+    found = _ENDED.findall(page)
+    return sum(int(float(number)) for number in found) if found else -1
 
 
 def counted(stats: Any) -> int:
@@ -44,13 +59,22 @@ def _sum(by_transport: Any) -> int:
 
 def _get(address: Address, key: str, path: str) -> Any:
     """Return an answer's JSON; None: there is none."""
+    page = _page(address, key, path)
+    try:
+        return None if page is None else json.loads(page)
+    except ValueError:
+        return None
+
+
+def _page(address: Address, key: str, path: str) -> bytes | None:
+    """Return the body of an answer; None: there is none."""
     connection = http.client.HTTPConnection(*address, timeout=_ANSWER_S)
     try:
         connection.request("GET", path, headers={"Authorization": f"Bearer {key}"})
         answer = connection.getresponse()
         body = answer.read()
-        return json.loads(body) if answer.status == 200 else None
-    except (OSError, http.client.HTTPException, ValueError):
+        return body if answer.status == 200 else None
+    except (OSError, http.client.HTTPException):
         return None
     finally:
         connection.close()

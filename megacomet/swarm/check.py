@@ -37,6 +37,11 @@ def text_of(number: int, client: str, now_ns: int) -> str:
     return f"{number} {client} {now_ns}"
 
 
+def everyone_of(prefix: str) -> str:
+    """Return the name in numbered messages to everyone: those of another run, with another prefix, are not counted."""
+    return f"*{prefix}"
+
+
 def read_text(body: bytes) -> tuple[int, bytes, int] | None:
     """Take a message's text apart into number, client and clock; None when it is somebody else's message."""
     words = body.split(b" ")
@@ -54,6 +59,7 @@ class Receipts:
         "_missing",
         "delivered",
         "examples",
+        "needless",
         "out_of_order",
         "repeated",
         "skipped",
@@ -63,12 +69,15 @@ class Receipts:
     def __init__(self, count: int) -> None:
         self._last = array("I", bytes(4 * count))
         self._missing: dict[int, set[int]] = {}
-        self._excused: set[int] = set()
+        #: by client, whether it was told that it missed something
+        self._excused: dict[int, bool] = {}
         self.delivered = 0
         self.repeated = 0
         self.out_of_order = 0
         self.skipped = 0
         self.strange = 0
+        #: gaps in which there was nothing
+        self.needless = 0
         self.examples: list[tuple[str, int, int]] = []
 
     def received(self, client: int, number: int) -> bool:
@@ -78,7 +87,7 @@ class Receipts:
             self._last[client] = number
             self.delivered += 1
             if self._excused:  # nothing was left out
-                self._excused.discard(client)
+                self.needless += self._excused.pop(client, False)
         elif last < number <= last + _FARTHEST_AHEAD:
             self._jumped(client, last, number)
             self._last[client] = number
@@ -91,9 +100,13 @@ class Receipts:
             return False
         return True
 
-    def excuse(self, client: int) -> None:
-        """Write down that the client was told of a gap: what is left out before its next message is no loss."""
-        self._excused.add(client)
+    def excuse(self, client: int, told: bool = True) -> None:
+        """Write down that what is left out before the client's next message is no loss.
+
+        Args:
+            told: it was told of a gap; else it begins somewhere in the middle.
+        """
+        self._excused[client] = told
 
     def disorder(self, client: int, number: int) -> None:
         """Write down that a message that went forward by its number came after one that was published later."""
@@ -102,7 +115,7 @@ class Receipts:
 
     def _jumped(self, client: int, last: int, number: int) -> None:
         if client in self._excused:
-            self._excused.discard(client)
+            del self._excused[client]
             self.skipped += number - last - 1
         else:
             self._missing.setdefault(client, set()).update(range(last + 1, number))
@@ -144,6 +157,7 @@ class Receipts:
             "out_of_order": self.out_of_order,
             "skipped": self.skipped,
             "strange": self.strange,
+            "needless": self.needless,
             "examples": self.examples,
         }
 
@@ -153,12 +167,13 @@ class Receipts:
         made = cls(0)
         made._last = _unpacked(plain["last"])
         made._missing = {int(c): set(m) for c, m in plain["missing"].items()}
-        made._excused = set(plain["excused"])
+        made._excused = dict.fromkeys(plain["excused"], True)
         made.delivered = plain["delivered"]
         made.repeated = plain["repeated"]
         made.out_of_order = plain["out_of_order"]
         made.skipped = plain["skipped"]
         made.strange = plain["strange"]
+        made.needless = plain["needless"]
         made.examples = [(k, c, n) for k, c, n in plain["examples"]]
         return made
 
@@ -226,6 +241,7 @@ class Verdict:
         strange: arrivals with a number that nobody gave out.
         examples: (kind, client's index, number), at most `EXAMPLES` of each kind.
         skipped: never arrived, and the client was told of a gap.
+        needless: gaps that clients were told of, and the next message shows that nothing was missing.
     """
 
     acknowledged: int = 0
@@ -236,6 +252,7 @@ class Verdict:
     strange: int = 0
     examples: tuple[tuple[str, int, int], ...] = ()
     skipped: int = 0
+    needless: int = 0
 
     @property
     def clean(self) -> bool:
@@ -253,7 +270,7 @@ def judge(
         published: over all of these clients.
         whose: of which of the published sequences a row of the receipts is; None: of none, nothing is promised to it.
     """
-    first = lost = delivered = repeated = out_of_order = strange = skipped = 0
+    first = lost = delivered = repeated = out_of_order = strange = skipped = needless = 0
     examples: list[tuple[str, int, int]] = []
     for part in parts:
         delivered += part.delivered
@@ -261,6 +278,7 @@ def judge(
         out_of_order += part.out_of_order
         strange += part.strange
         skipped += part.skipped
+        needless += part.needless
         examples += ((kind, first + client, number) for kind, client, number in part.examples)
         for client in range(len(part)):
             sequence = whose(first + client)
@@ -286,6 +304,7 @@ def judge(
         strange=strange,
         examples=tuple(_first_of_each(examples)),
         skipped=skipped,
+        needless=needless,
     )
 
 

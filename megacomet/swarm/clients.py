@@ -56,8 +56,9 @@ class Clients:
         self._transport_of = bytearray(map(plan.mix.first, range(plan.first, plan.first + plan.count)))
         names = transports.Names(plan.host, plan.prefix, plan.first, plan.rooms, plan.listens, plan.since)
         self._pollers, self._streamers = transports.made(names, plan.mix.numbers)
-        self._opening = Opening(plan.count, plan.rate, clock)
-        self._switching = Switching(plan.count, plan.switch_s, plan.first) if plan.switch_s else None
+        self._opening = Opening(plan.count, plan.rate, clock, plan.away_s)
+        away = plan.away_s > 0
+        self._switching = Switching(plan.count, plan.switch_s, plan.first, away) if plan.switch_s else None
         self._leaving = self._switching.leaving if self._switching is not None else set()
         #: where each client is, which only switching asks for; -1: nowhere
         self._descriptor_of = array("i", [-1]) * plan.count if plan.switch_s else array("i")
@@ -67,6 +68,7 @@ class Clients:
             positions=plan.since,
             rooms=plan.rooms,
             listens=plan.listens,
+            everyone=plan.everyone,
             clock_ns=clock_ns,
         )
         self._waiting_by = [0] * len(TRANSPORTS)
@@ -96,9 +98,10 @@ class Clients:
             self._switching.begin(self._clock())
 
     def halt(self) -> None:
-        """Switch no more."""
+        """Switch no more, and have those come that are away."""
         if self._switching is not None:
             self._switching.halt()
+            self._opening.call_back()
 
     def turn(self, longest_s: float) -> None:
         """Open and drop what is due, wait at most `longest_s` for events and work them off."""
@@ -339,14 +342,15 @@ class Clients:
     # leaving
 
     def _switch(self, switching: Switching, now: float) -> None:
-        for client in switching.due(now):
-            descriptor = self._descriptor_of[client]
-            if descriptor < 0 or self._kind_at[descriptor] < _ASKED:
-                continue
+        for client in switching.due(now, self._may_leave):
             if switching.waits_for_bytes():
                 switching.leaving.add(client)
             else:
-                self._drop(switching, descriptor, client)
+                self._drop(switching, self._descriptor_of[client], client)
+
+    def _may_leave(self, client: int) -> bool:
+        descriptor = self._descriptor_of[client]
+        return descriptor >= 0 and self._kind_at[descriptor] >= _ASKED and client not in self._leaving
 
     def _drop(self, switching: Switching, descriptor: int, client: int) -> None:
         how = switching.drop()
@@ -356,7 +360,10 @@ class Clients:
         plan = self._plan
         hears = plan.listens(plan.first + client)
         self._transport_of[client] = plan.mix.other(self._transport_of[client], hears, switching.chance)
-        (self._opening.later if how.rests else self._opening.at_once)(client)
+        opening, positions = self._opening, self.ledger.positions
+        # Who has no position yet asks for all that is kept, and would not be told that something is gone.
+        away = how.away and plan.learns_of_gaps(plan.first + client) and positions is not None and positions.of(client)
+        (opening.much_later if away else opening.later if how.rests else opening.at_once)(client)
 
     def _gone(self, descriptor: int, client: int, error: str) -> None:
         """The connection was lost while it waited."""

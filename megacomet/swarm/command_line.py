@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from megacomet.swarm.mix import TRANSPORTS, Mix
+
+#: Of the clients' names. Another one is in the rooms' names too.
+USUAL_PREFIX: Final = "c"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,11 +43,12 @@ def _add_clients(a: Callable[..., Any]) -> None:
     a("--hold", type=_rate, default=None, metavar="S", help="seconds to go on after all have connected (10; 60)")
     a("--patience", type=_rate, default=None, metavar="S", help="give up after S s without a new client (30; 120)")
     a("--drain", type=_rate, default=None, metavar="S", help="at the end give up after S s without a message (10; 120)")
-    a("--prefix", default="c", help="the client ids are this and a number (c)")
+    a("--prefix", default=USUAL_PREFIX, help="the client ids are this and a number (c)")
     a("--since", action="store_true", help="poll on from the last position: every message exactly once")
     a("--transport", choices=TRANSPORTS, default="", help="how the clients connect (script)")
     a("--mix", type=_mix, default=None, metavar="sse=3,ws=1", help="several transports, with their parts")
     a("--switch", type=_rate, default=0.0, metavar="S", help="each client takes another transport every S s (0: never)")
+    a("--away", type=_rate, default=0.0, metavar="S", help="of those one in a hundred stays away for S s (0: none)")
     a("--channels", type=_count, default=0, metavar="N", help="each client listens to N rooms besides its mailbox")
     a("--rooms", type=_count, default=0, metavar="M", help="how many rooms there are (10 times --channels)")
 
@@ -56,7 +60,14 @@ def _add_pushes(a: Callable[..., Any]) -> None:
     a("--push-connections", type=_count, default=8, metavar="C", help="over so many connections (8)")
     a("--push-url", default="", metavar="URL", help="push there instead (--url)")
     a("--batch", default="", metavar="N|FILE", help="push N messages, or the lines of a file, in one /api/batch")
-    a("--everyone", action="store_true", help="at the end push one message to everyone and count who heard it")
+    a(
+        "--everyone",
+        nargs="?",
+        type=_rate,
+        const=0.0,
+        metavar="S",
+        help="at the end push one message to everyone and count who heard it; S: and one every S s, checked as all are",
+    )
     a("--key-file", default="", metavar="FILE", help="the API key (else $MEGACOMET_API_KEY)")
 
 

@@ -26,7 +26,7 @@ class Outcome:
 
     Attributes:
         clients: the last words of each process of clients, in the order of the clients; None: it died.
-        publisher, batch, rooms: of those that pushed; None: there was none, {}: it died.
+        publisher, batch, rooms, criers: of those that pushed; None: there was none, {}: it died.
         at_end: counts when the holding was over.
         troubles: what went wrong beside the messages.
     """
@@ -40,16 +40,18 @@ class Outcome:
     at_end: _Words
     interrupted: bool
     troubles: Sequence[str] = ()
+    criers: _Words | None = None
 
 
 def report(options: Options, outcome: Outcome) -> Report:
     """Add up what was counted, and judge."""
     finals = [words or {} for words in outcome.clients]
     pushed, rooms, batch = outcome.publisher or {}, outcome.rooms or {}, outcome.batch or {}
-    single = [pushed, rooms]
+    criers = outcome.criers or {}
+    single = [pushed, rooms, criers]
     source = batch if outcome.batch is not None else pushed
-    first_ns = min((s["first_ns"] for s in (source, rooms) if s.get("first_ns")), default=0)
-    last_ns = max(s.get("last_ns", 0) for s in (source, rooms))
+    first_ns = min((s["first_ns"] for s in (source, rooms, criers) if s.get("first_ns")), default=0)
+    last_ns = max(s.get("last_ns", 0) for s in (source, rooms, criers))
     arrived_ns = max((f.get("last_ns", 0) for f in finals), default=0)
     answer = batch.get("answer", {})
     sent = {k: answer[k] for k in ("sent", "queued", "unheard") if k in answer}
@@ -77,6 +79,7 @@ def report(options: Options, outcome: Outcome) -> Report:
         channels=options.channels,
         verdict=_judged(finals, "receipts", source),
         rooms=_judged(finals, "room_receipts", rooms, _rooms_of(options)),
+        everybody=_judged(finals, "everyone_receipts", criers, lambda row: 0),
         latency=_merged(finals, "latency"),
         failover=_merged(finals, "failover"),
         fanout=_merged(finals, "fanout"),
@@ -122,5 +125,7 @@ def _merged(finals: Sequence[_Words], name: str) -> Histogram:
 
 def _silent(outcome: Outcome) -> dict[str, int]:
     """Count the processes that ended without last words."""
-    pushing = [words for words in (outcome.publisher, outcome.batch, outcome.rooms) if words is not None]
+    pushing = [
+        words for words in (outcome.publisher, outcome.batch, outcome.rooms, outcome.criers) if words is not None
+    ]
     return added([{DIED: sum(not words for words in (*outcome.clients, *pushing))}])

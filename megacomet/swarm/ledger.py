@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
-from megacomet.swarm.check import Receipts, read_text
+from megacomet.swarm.check import Receipts, everyone_of, read_text
 from megacomet.swarm.events import GAP, MESSAGE, POSITION, Event
 from megacomet.swarm.histogram import Histogram
 from megacomet.swarm.positions import Positions
@@ -28,6 +28,7 @@ class Ledger:
         positions: bool = False,
         rooms: Rooms = NO_ROOMS,
         listens: Callable[[int], bool] = lambda client: False,
+        everyone: bool = False,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """Open the books.
@@ -36,9 +37,11 @@ class Ledger:
             began_ns: the run's begin; older messages are another run's.
             positions: the clients go by positions.
             listens: whether a client, by its index over all processes, listens to rooms.
+            everyone: numbered messages go to everyone too.
         """
         self._first = first
         self._prefix = prefix.encode()
+        self._everyone = everyone_of(prefix).encode()
         self._began_ns = began_ns
         self._clock_ns = clock_ns
         self._rooms = rooms
@@ -50,7 +53,9 @@ class Ledger:
         self.receipts = Receipts(count)
         #: a row for each room of each client
         self.room_receipts = Receipts(count * rooms.channels)
-        #: from push to delivery; the same for rooms, and for messages to everyone
+        #: of the numbered messages to everyone
+        self.everyone_receipts = Receipts(count * everyone)
+        #: from push to delivery; the same for rooms and numbered messages to everyone, and for the last one to everyone
         self.latency = Histogram()
         #: the same from when a worker was missing
         self.failover = Histogram()
@@ -68,11 +73,14 @@ class Ledger:
         self.ready += not self._without[client]
 
     def begin(self) -> None:
-        """Note that pushing begins: in its rooms a client without a position begins somewhere in the middle."""
-        channels = self._rooms.channels
+        """Note that pushing begins: who has no position begins somewhere in the middle of what goes to many."""
+        channels, positions = self._rooms.channels, self.positions
+        for client in range(len(self.everyone_receipts)):
+            if positions is None or not positions.of(client):
+                self.everyone_receipts.excuse(client, told=False)
         for client, without in enumerate(self._without):
             for row in range(client * channels, (client + 1) * channels if without else 0):
-                self.room_receipts.excuse(row)
+                self.room_receipts.excuse(row, told=False)
 
     def failing(self) -> None:
         """Note that a worker is missing: what clients of another one wait for, or its own, is timed apart."""
@@ -112,11 +120,15 @@ class Ledger:
             self.stale += 1
         elif channel in self._room_of and name == channel:
             self._in_room(client, self._room_of[channel], number, forward, now_ns, made_ns)
+        elif name == self._everyone and channel in (b"", b"*") and len(self.everyone_receipts):
+            self._in(self.everyone_receipts, client, number, forward, now_ns, made_ns)
         elif name == b"*":
             self.heard_again += self._heard[client]
             self.heard += 1 - self._heard[client]
             self._heard[client] = 1
             self.reach.record(now_ns - made_ns)
+        elif name.startswith(b"*"):
+            self.foreign += 1
         elif name != b"%b%d" % (self._prefix, self._first + client) or (channel and channel != b"@" + name):
             self.misdelivered += 1
         else:
@@ -131,17 +143,22 @@ class Ledger:
         if place >= rooms.channels:
             self.misdelivered += 1
             return
+        self._in(self.room_receipts, client * rooms.channels + place, number, forward, now_ns, made_ns)
+
+    def _in(self, receipts: Receipts, row: int, number: int, forward: bool, now_ns: int, made_ns: int) -> None:
+        """Take down a message that went to many."""
         self.last_ns = now_ns
         self.fanout.record(now_ns - made_ns)
-        row = client * rooms.channels + place
-        if self.room_receipts.received(row, number) and not forward:
-            self.room_receipts.disorder(row, number)
+        if receipts.received(row, number) and not forward:
+            receipts.disorder(row, number)
 
     def _gap(self, client: int, channel: bytes) -> None:
         self.gaps += 1
         room = self._room_of.get(channel)
         if room is None:
-            if channel == b"@%b%d" % (self._prefix, self._first + client):
+            if channel == b"*" and len(self.everyone_receipts):
+                self.everyone_receipts.excuse(client)
+            elif channel == b"@%b%d" % (self._prefix, self._first + client):
                 self.receipts.excuse(client)
             return
         place = self._rooms.place(self._first + client, room)
@@ -150,16 +167,18 @@ class Ledger:
 
     def counts(self) -> dict[str, Any]:
         """Return the counters as plain data."""
-        both = (self.receipts, self.room_receipts)
+        all_of_them = (self.receipts, self.room_receipts, self.everyone_receipts)
         return {
             **{name: getattr(self, name) for name in _COUNTERS},
             "delivered": self.receipts.delivered,
             "room_delivered": self.room_receipts.delivered,
-            "repeated": sum(r.repeated for r in both),
-            "out_of_order": sum(r.out_of_order for r in both),
+            "everyone_delivered": self.everyone_receipts.delivered,
+            "repeated": sum(r.repeated for r in all_of_them),
+            "out_of_order": sum(r.out_of_order for r in all_of_them),
         }
 
     def last_words(self) -> dict[str, Any]:
         """Return all that is told at the end."""
         histograms = {name: getattr(self, name).to_json() for name in ("latency", "failover", "fanout", "reach")}
-        return {**histograms, "receipts": self.receipts.to_json(), "room_receipts": self.room_receipts.to_json()}
+        names = ("receipts", "room_receipts", "everyone_receipts")
+        return {**histograms, **{name: getattr(self, name).to_json() for name in names}}

@@ -18,15 +18,17 @@ _NEVER_S: Final = 3600.0
 class Opening:
     """The order in which `count` clients connect."""
 
-    def __init__(self, count: int, rate: float, clock: Callable[[], float]) -> None:
+    def __init__(self, count: int, rate: float, clock: Callable[[], float], away_s: float = 0.0) -> None:
         self._count = count
         self._rate = rate
         self._clock = clock
+        self._away_s = away_s
         self._unopened = 0
         self._began: float | None = None
         #: to be opened again: at once, and not before a time (in the order of times, since the wait is always the same)
         self._again: deque[int] = deque()
         self._retries: deque[tuple[float, int]] = deque()
+        self._absent: deque[tuple[float, int]] = deque()
         #: connects that are under way, told by the owner
         self.connecting = 0
         #: clients that connected again
@@ -40,13 +42,23 @@ class Opening:
         """Have the client connect again after a rest."""
         self._retries.append((self._clock() + RETRY_S, client))
 
+    def much_later(self, client: int) -> None:
+        """Have the client connect again when it has been away for long."""
+        self._absent.append((self._clock() + self._away_s, client))
+
+    def call_back(self) -> None:
+        """Have those that are away for long come now."""
+        self._again += (client for _, client in self._absent)
+        self._absent.clear()
+
     def due(self, now: float) -> Iterator[int]:
         """Give the clients that are to connect now."""
         if self._began is None:
             self._began = now
         room = min(CONNECTS_A_TURN, CONNECTING_AT_ONCE - self.connecting)
-        while self._retries and self._retries[0][0] <= now:
-            self._again.append(self._retries.popleft()[1])
+        for waiting in (self._retries, self._absent):
+            while waiting and waiting[0][0] <= now:
+                self._again.append(waiting.popleft()[1])
         while room > 0 and self._again:
             self.reconnects += 1
             room -= 1
@@ -64,8 +76,8 @@ class Opening:
                 return 0.0
             if self._unopened < self._count:
                 delay = max(0.0, self._began + self._unopened / self._rate - now)
-            if self._retries:
-                delay = min(delay, max(0.0, self._retries[0][0] - now))
+            for waiting in filter(None, (self._retries, self._absent)):
+                delay = min(delay, max(0.0, waiting[0][0] - now))
         return delay
 
     def _wanted(self, now: float, began: float) -> int:

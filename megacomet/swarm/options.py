@@ -16,10 +16,10 @@ from megacomet.doctor.readings import Files
 from megacomet.errors import BadName
 from megacomet.names import check_client_id
 from megacomet.rlimits import raise_descriptor_limit
-from megacomet.swarm.command_line import parser
+from megacomet.swarm.command_line import USUAL_PREFIX, parser
 from megacomet.swarm.fitting import SPARE_DESCRIPTORS, processes_for
 from megacomet.swarm.mix import SCRIPT, SCRIPTS, Mix
-from megacomet.swarm.rooms import Rooms
+from megacomet.swarm.rooms import PREFIX, Rooms
 from megacomet.swarm.sources import loopback, ports_of, sources_for
 
 #: Clients of the whole run that `--million` asks for, and of one that has no number.
@@ -51,8 +51,9 @@ class Options:
         push_rate: messages/s, 0 as fast as it goes, None none; room_rate: the same for rooms.
         mix: who uses which transport.
         channels: rooms that each client listens to; rooms: how many there are.
-        switch_s: mean time until a client switches, 0 never.
+        switch_s: mean time until a client switches, 0 never; away_s: how long some stay away then, 0 none.
         ports: that one source address has.
+        everyone: a message to everyone at the end; everyone_s: one so often besides, 0 none.
         json: the report goes to stdout as JSON, and the live lines are JSON; json_file: the report goes there too.
         whole: all phases, from an own server to the verdict; own_server: with a server of its own.
         server_workers, server_port: of that server; 0: worked out, a free one.
@@ -82,6 +83,7 @@ class Options:
     push_address: Address = ("127.0.0.1", 80)
     batch: str = ""
     everyone: bool = False
+    everyone_s: float = 0.0
     key: str = ""
     live: bool = True
     mix: Mix = SCRIPTS
@@ -89,6 +91,7 @@ class Options:
     rooms: int = 0
     room_rate: float | None = None
     switch_s: float = 0.0
+    away_s: float = 0.0
     ports: int = 0
     charts: tuple[str, ...] = ()
     whole: bool = False
@@ -115,7 +118,7 @@ class Options:
         """The rooms of this part: those of another part have other names, since another publisher numbers theirs."""
         which, parts = self.part
         first, last = self.rooms * (which - 1) // parts, self.rooms * which // parts
-        return Rooms(first, last - first, self.channels)
+        return Rooms(first, last - first, self.channels, PREFIX + (self.prefix if self.prefix != USUAL_PREFIX else ""))
 
     def sources_of(self, process: int) -> tuple[str, ...]:
         """Return the source addresses of one process; none: the kernel chooses."""
@@ -168,7 +171,8 @@ def parse(arguments: Sequence[str], environ: dict[str, str] | None = None) -> Op
         push_connections=given.push_connections,
         push_address=(_resolve(push_host)[1], push_port),
         batch=given.batch,
-        everyone=given.everyone or (whole and given.part[1] == 1),
+        everyone=given.everyone is not None or (whole and given.part[1] == 1),
+        everyone_s=given.everyone or 0.0,
         key=_key(given, os.environ if environ is None else environ),
         live=not given.quiet,
         whole=whole,
@@ -220,12 +224,17 @@ def _transports(given: Any) -> dict[str, Any]:
         raise Unusable(f"--channels: {given.channels} different ones of {rooms} rooms, shared by {given.part[1]} parts")
     if given.publish_rooms is not None and not given.channels:
         raise Unusable("--publish-rooms: nobody listens without --channels")
+    if given.everyone and given.part[1] > 1:
+        raise Unusable("--everyone: each part would number the messages to everyone for itself: without seconds, then")
+    if given.away and not given.switch:
+        raise Unusable("--away: nobody leaves without --switch")
     return {
         "mix": mix,
         "channels": given.channels,
         "rooms": rooms,
         "room_rate": given.publish_rooms,
         "switch_s": given.switch,
+        "away_s": given.away,
     }
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import random
 import select
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -38,6 +40,10 @@ STOP_S: Final = 30.0
 _LOOK_S: Final = 0.05
 #: Short, since the paths of its sockets are: where they fit into no folder of this name, they fit nowhere.
 _FOLDER_PREFIX: Final = "megacomet-"
+#: In the folder of a run, locked for as long as somebody keeps it.
+_KEPT: Final = "kept"
+#: The server's own lock on its state directory.
+_LOCK: Final = "lock"
 #: Of the log, told when the server did not start or died.
 _LOG_BYTES: Final = 2000
 #: linux/prctl.h
@@ -102,7 +108,9 @@ def keep_server(plan: ServerPlan, commands: int, reports: int) -> None:
     """
     os.setsid()
     _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    remove_stale(tempfile.gettempdir())
     folder = tempfile.mkdtemp(prefix=_FOLDER_PREFIX)
+    kept = keep(folder)
     try:
         told: dict[str, Any] = {"folder": folder}
         pipes.send(reports, told)
@@ -121,7 +129,43 @@ def keep_server(plan: ServerPlan, commands: int, reports: int) -> None:
             _end(process)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(kept)
     pipes.send(reports, {"final": True, **told})
+
+
+def keep(folder: str) -> int:
+    """Mark a folder as kept by this process, however that ends; returns the descriptor that does it."""
+    beginning = os.path.join(folder, f"{_KEPT}.new")
+    descriptor = os.open(beginning, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.rename(beginning, os.path.join(folder, _KEPT))  # with this name it is locked, or nobody's
+    return descriptor
+
+
+def remove_stale(temporary: str) -> None:
+    """Remove the folders of runs that were killed together with the keeper of their server."""
+    for kept in Path(temporary).glob(f"{_FOLDER_PREFIX}*/{_KEPT}"):
+        folder = kept.parent
+        with contextlib.suppress(OSError):
+            found = folder.lstat()
+            ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+            if ours and not any(_is_locked(folder / name) for name in (_KEPT, _LOCK)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_locked(path: Path) -> bool:
+    """Tell whether somebody holds the lock of a file; without one nobody does."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _started(plan: ServerPlan, folder: str) -> subprocess.Popen[bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from megacomet.swarm.mix import SCRIPTS, Mix
+from megacomet.swarm.mix import SCRIPT_NUMBER, SCRIPTS, Mix
 from megacomet.swarm.options import Address
 from megacomet.swarm.rooms import NO_ROOMS, Rooms
 
@@ -22,6 +22,8 @@ class Plan:
         mix: who uses which transport.
         rooms: whom each client listens to besides its mailbox, where its transport can.
         switch_s: mean time after which a client drops its connection and takes another transport; 0: never.
+        away_s: how long some of those stay away; 0: none does.
+        everyone: numbered messages go to everyone too.
     """
 
     first: int
@@ -37,7 +39,13 @@ class Plan:
     mix: Mix = SCRIPTS
     rooms: Rooms = NO_ROOMS
     switch_s: float = 0.0
+    away_s: float = 0.0
+    everyone: bool = False
 
     def listens(self, client: int) -> bool:
         """Whether a client, by its index over all processes, listens to rooms."""
         return self.rooms.channels > 0 and self.mix.listens(client)
+
+    def learns_of_gaps(self, client: int) -> bool:
+        """Whether a client, by its index over all processes, never takes a script: that has no words for a gap."""
+        return self.listens(client) or SCRIPT_NUMBER not in self.mix.numbers

@@ -23,7 +23,7 @@ from typing import Any, Final
 import attrs
 
 from megacomet.swarm.answers import Answer, BadAnswer, cut
-from megacomet.swarm.check import Published, text_of
+from megacomet.swarm.check import Published, everyone_of, text_of
 from megacomet.swarm.histogram import Histogram
 from megacomet.swarm.opening import RETRY_S
 from megacomet.swarm.options import Address
@@ -33,8 +33,12 @@ _QUEUE_MOST: Final = 10_000
 #: Messages made before the events are looked at again.
 _MADE_A_TURN: Final = 200
 _STATUS: Final = re.compile(rb'"status":\s*"([a-z]+)"').search
-#: Who a message to everyone is for.
-_EVERYONE: Final = -1
+# What the names of messages are.
+CLIENT: Final = "client"
+CHANNEL: Final = "channel"
+EVERYONE: Final = "everyone"
+#: Who the one message to everyone is for that has no number.
+_ALL: Final = -1
 
 
 @attrs.frozen
@@ -42,8 +46,9 @@ class PushPlan:
     """What to push.
 
     Attributes:
-        first, count, prefix: the clients, as in the clients' plan; or the channels, whose names are made alike.
-        to: what the names are, "client" or "channel".
+        first, count, prefix: the clients, as in the clients' plan; or the channels, whose names are made alike; or
+            everyone, with a count of 1.
+        to: what the names are, CLIENT, CHANNEL or EVERYONE.
         rate: messages/s; 0: every connection sends its next message when it has the answer to the last.
         seed: of the choice of clients.
         listeners: how many clients hear each of the channels; empty: each name is one client's.
@@ -59,7 +64,7 @@ class PushPlan:
     rate: float = 0.0
     connections: int = 8
     seed: int = 1
-    to: str = "client"
+    to: str = CLIENT
     listeners: Sequence[int] = ()
 
 
@@ -126,7 +131,7 @@ class Publisher:
     def push_to_everyone(self) -> None:
         """Push one message to all connections of the server."""
         body = b'{"everyone":true,"data":"%s"}' % text_of(0, "*", self._clock_ns()).encode()
-        self._connections[0].queue.append((_EVERYONE, 0, body))
+        self._connections[0].queue.append((_ALL, 0, body))
         self._queued += 1
 
     @property
@@ -196,9 +201,12 @@ class Publisher:
     def _message(self, client: int) -> tuple[int, int, bytes]:
         self._made += 1
         number = self.published.next_number(client)
-        name = f"{self._name}{self._plan.first + client}"
-        text = text_of(number, name, self._clock_ns())
-        return client, number, f'{{"{self._plan.to}":"{name}","data":"{text}"}}'.encode()
+        if self._plan.to == EVERYONE:
+            name, target = everyone_of(self._name), '"everyone":true'
+        else:
+            name = f"{self._name}{self._plan.first + client}"
+            target = f'"{self._plan.to}":"{name}"'
+        return client, number, f'{{{target},"data":"{text_of(number, name, self._clock_ns())}"}}'.encode()
 
     def _next(self, connection: _Connection) -> tuple[int, int, bytes] | None:
         if connection.queue:
@@ -280,7 +288,7 @@ class Publisher:
             status = _STATUS(answer.body)
             word = status[1].decode() if status else "?"
             self.statuses[word] = self.statuses.get(word, 0) + 1
-            if client != _EVERYONE:
+            if client != _ALL:
                 self.acknowledged += 1
                 self.promised += self._plan.listeners[client] if self._plan.listeners else 1
         else:
@@ -306,5 +314,5 @@ class Publisher:
 
     def _unacknowledged(self, client: int, number: int, error: str) -> None:
         self.errors[error] = self.errors.get(error, 0) + 1
-        if client != _EVERYONE:
+        if client != _ALL:
             self.published.unacknowledged(client, number)

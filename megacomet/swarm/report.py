@@ -13,7 +13,7 @@ from megacomet.swarm.check import Verdict
 from megacomet.swarm.histogram import Histogram
 from megacomet.swarm.measures import MEASURES, Measures
 
-VERSION: Final = 3
+VERSION: Final = 4
 #: The kind of error that makes a report worthless: a process ended without its counts.
 DIED: Final = "processes that died"
 _QUANTILES: Final = ((0.5, "p50"), (0.99, "p99"), (0.999, "p99.9"))
@@ -26,7 +26,7 @@ _SUMMED: Final = (
 _LONGEST: Final = ("connect_s", "held_s", "push_s", "deliver_s")
 _HISTOGRAMS: Final = ("latency", "failover", "fanout", "reach", "answer")
 _COUNTED: Final = ("errors", "push_errors", "statuses", "transports")
-_VERDICTS: Final = ("verdict", "rooms")
+_VERDICTS: Final = ("verdict", "rooms", "everybody")
 
 
 @attrs.frozen
@@ -48,8 +48,8 @@ class Report:
         lines, batch_error: of the batch.
         errors, push_errors, statuses: by kind.
         channels: rooms that each client listens to; gaps: notices of a gap that clients were told.
-        verdict, rooms: on the messages to mailboxes; on those to rooms, where an example's client is the index of the
-            client times `channels` plus the place of the room among its own.
+        verdict, rooms, everybody: on the messages to mailboxes; on those to rooms, where an example's client is the
+            index of the client times `channels` plus the place of the room among its own; on numbered ones to everyone.
         troubles: what went wrong beside the messages, as phrases; excused: pushes not acknowledged while a worker that
             was killed was missing.
         measures: of a whole run; None: it was none, or this is a sum.
@@ -95,6 +95,7 @@ class Report:
     statuses: Mapping[str, int] = attrs.Factory(dict)
     verdict: Verdict = attrs.Factory(Verdict)
     rooms: Verdict = attrs.Factory(Verdict)
+    everybody: Verdict = attrs.Factory(Verdict)
     latency: Histogram = attrs.field(factory=Histogram, eq=False)
     failover: Histogram = attrs.field(factory=Histogram, eq=False)
     fanout: Histogram = attrs.field(factory=Histogram, eq=False)
@@ -103,15 +104,14 @@ class Report:
 
     def problems(self) -> list[str]:
         """Return what was lost or failed, as phrases; none: all is well."""
-        v, r = self.verdict, self.rooms
         told = (
             (self.errors.get(DIED, 0), DIED),
             (self.clients - self.connected, "clients never connected"),
             (self.connected - self.waiting, "clients do not wait at the end"),
-            (v.lost + r.lost, "messages lost"),
-            (v.repeated + r.repeated, "messages repeated"),
-            (v.out_of_order + r.out_of_order, "messages out of order"),
-            (v.strange + r.strange, "messages that nobody sent"),
+            (self._sum("lost"), "messages lost"),
+            (self._sum("repeated"), "messages repeated"),
+            (self._sum("out_of_order"), "messages out of order"),
+            (self._sum("strange"), "messages that nobody sent"),
             (self.misdelivered, "messages for another client"),
             (sum(self.push_errors.values()) - self.excused, "pushes not acknowledged"),
             (self.behind, "pushes not made: the server is slower than the rate"),
@@ -126,9 +126,9 @@ class Report:
         plain = attrs.asdict(self, filter=lambda a, _: a.name not in (*_HISTOGRAMS, MEASURES))
         plain["version"] = VERSION
         plain |= {name: _latency_json(getattr(self, name)) for name in _HISTOGRAMS}
-        plain |= {name: self._both(name) for name in ("lost", "repeated", "out_of_order")}
-        plain["delivered_per_s"] = round(_rate(self._both("delivered"), self.deliver_s), 1)
-        plain["acknowledged_per_s"] = round(_rate(self._both("acknowledged"), self.push_s), 1)
+        plain |= {name: self._sum(name) for name in ("lost", "repeated", "out_of_order", "skipped", "needless")}
+        plain["delivered_per_s"] = round(_rate(self._sum("delivered"), self.deliver_s), 1)
+        plain["acknowledged_per_s"] = round(_rate(self._sum("acknowledged"), self.push_s), 1)
         plain["problems"] = self.problems()
         plain[MEASURES] = None if self.measures is None else self.measures.to_json(self.waiting)
         return plain
@@ -163,7 +163,7 @@ class Report:
             f"waiting      {self.waiting:,} after {self.held_s:.1f} s",
             *_line("transports   ", self.transports if len(self.transports) > 1 else {}),
             f"connections  {self.dropped:,} lost, {self.closed:,} closed after an answer, {self.reconnects:,} reopened",
-            *([f"switches     {self.switches:,}, {self.gaps:,} gaps told"] if self.switches or self.gaps else []),
+            *([f"switches     {self.switches:,}, {self._gaps()}"] if self.switches or self.gaps else []),
             f"answers      {self.answered:,}{_kinds(others)}",
             *_line("errors       ", self.errors),
             *(self.measures.lines(self.clients, self.waiting) if self.measures is not None else ()),
@@ -186,6 +186,9 @@ class Report:
         problems = self.problems()
         lines += [f"PROBLEM      {problem}" for problem in problems] or [self._all_well()]
         lines += [f"  {kind}: message {number} of client {client}" for kind, client, number in self.verdict.examples]
+        lines += [
+            f"  {kind}: to everyone, {number} at client {client}" for kind, client, number in self.everybody.examples
+        ]
         for kind, row, number in self.rooms.examples:
             client, place = divmod(row, self.channels)
             lines.append(f"  {kind}: message {number} of room {place} of client {client}")
@@ -200,12 +203,16 @@ class Report:
     def _connect_us(self) -> float:
         return self.connect_cpu_s / self.connected * 1e6 if self.connected else 0.0
 
-    def _both(self, name: str) -> int:
-        return int(getattr(self.verdict, name) + getattr(self.rooms, name))
+    def _sum(self, name: str) -> int:
+        return sum(int(getattr(getattr(self, verdict), name)) for verdict in _VERDICTS)
+
+    def _gaps(self) -> str:
+        needless = self._sum("needless")
+        return f"{self.gaps:,} gaps told" + (f", in {needless:,} of them nothing was missed" if needless else "")
 
     def _pushes(self) -> list[str]:
         made = f"{self.made:,} pushed" if self.made else f"{self.lines:,} lines in a batch"
-        acknowledged = self._both("acknowledged")
+        acknowledged = self._sum("acknowledged")
         speed = f"{_rate(acknowledged, self.push_s):,.0f}/s"
         lines = [
             f"pushes       {made} in {self.push_s:.2f} s",
@@ -216,6 +223,8 @@ class Report:
             lines.append(f"messages     {self._arrivals(self.verdict)}")
         if self.channels:
             lines.append(f"rooms        {self._arrivals(self.rooms)}")
+        if self.everybody.acknowledged:
+            lines.append(f"to everyone  {self._arrivals(self.everybody)}")
         return lines
 
     def _arrivals(self, v: Verdict) -> str:
@@ -244,6 +253,7 @@ def merged(reports: Iterable[Report]) -> Report:
         channels=max((p.channels for p in parts), default=0),
         verdict=_sum_of(p.verdict for p in parts),
         rooms=_sum_of(p.rooms for p in parts),
+        everybody=_sum_of(p.everybody for p in parts),
     )
 
 
@@ -264,7 +274,7 @@ def live_line(seconds: float, counts: Mapping[str, Any], rates: Mapping[str, flo
     parts.append(f"waiting {counts['waiting']}")
     parts.append(f"answered {counts['answered']} (+{rates.get('answered', 0):.0f}/s)")
     if counts.get("acknowledged"):
-        delivered = counts["delivered"] + counts.get("room_delivered", 0)
+        delivered = counts["delivered"] + counts.get("room_delivered", 0) + counts.get("everyone_delivered", 0)
         parts.append(f"pushed {counts['acknowledged']} delivered {delivered}")
     told = ("repeated", "out_of_order", "gaps", "dropped", "switches", "reconnects")
     parts += (f"{name.replace('_', ' ')} {counts[name]}" for name in told if counts.get(name))

@@ -12,7 +12,7 @@ from typing import Final
 
 import attrs
 
-#: Of the rooms' names.
+#: Of the rooms' names, before what tells several runs apart.
 PREFIX: Final = "room:"
 
 
@@ -23,15 +23,17 @@ class Rooms:
     Attributes:
         first, count: indexes of the rooms; count 0: there are none.
         channels: how many of them each client listens to, at most `count`.
+        prefix: what stands before a room's index in its name.
     """
 
     first: int = 0
     count: int = 0
     channels: int = 0
+    prefix: str = PREFIX
 
     def names(self) -> dict[bytes, int]:
         """Return the number of each room, counted from 0, by its name."""
-        return {f"{PREFIX}{self.first + n}".encode(): n for n in range(self.count)}
+        return {f"{self.prefix}{self.first + n}".encode(): n for n in range(self.count)}
 
     def room(self, client: int, place: int) -> int:
         """Return the number of a room of a client.
@@ -48,7 +50,7 @@ class Rooms:
 
     def of(self, client: int) -> list[bytes]:
         """Return the names of the client's rooms."""
-        return [f"{PREFIX}{self.first + self.room(client, n)}".encode() for n in range(self.channels)]
+        return [f"{self.prefix}{self.first + self.room(client, n)}".encode() for n in range(self.channels)]
 
     def listeners(self, clients: range, listens: Callable[[int], bool]) -> array[int]:
         """Return how many of the clients listen to each room.

@@ -19,17 +19,16 @@ from megacomet.swarm import judging, pipes, processes
 from megacomet.swarm.judging import Outcome, added
 from megacomet.swarm.options import Options
 from megacomet.swarm.plan import Plan
-from megacomet.swarm.publisher import PushPlan
+from megacomet.swarm.publisher import CHANNEL, EVERYONE, PushPlan
 from megacomet.swarm.report import Report, live_json, live_line
-from megacomet.swarm.rooms import PREFIX
 
 #: How long children may take to tell their last words (a million clients' receipts are some megabytes).
 _FAREWELL_S: Final = 30.0
 #: What the live lines tell, summed over the processes of clients.
 _SUMMED: Final = (
     *("connected", "ready", "open", "waiting", "answered", "timeouts", "closed", "dropped", "reconnects", "stale"),
-    *("foreign", "misdelivered", "heard", "heard_again", "connect_cpu_s", "delivered", "room_delivered", "repeated"),
-    *("out_of_order", "gaps", "switches"),
+    *("foreign", "misdelivered", "heard", "heard_again", "connect_cpu_s", "delivered", "room_delivered"),
+    *("everyone_delivered", "repeated", "out_of_order", "gaps", "switches"),
 )
 
 
@@ -44,6 +43,7 @@ class Run:
         self._publisher: processes.Child | None = None
         self._batch: processes.Child | None = None
         self._rooms: processes.Child | None = None
+        self._criers: processes.Child | None = None
         self._poll = select.poll()
         self._at: dict[int, processes.Child] = {}
         self._interrupts = 0
@@ -77,6 +77,7 @@ class Run:
                 publisher=_last_words(self._publisher),
                 batch=_last_words(self._batch),
                 rooms=_last_words(self._rooms),
+                criers=_last_words(self._criers),
                 connect_s=self._connect_s,
                 held_s=self._held_s,
                 at_end=self._at_end,
@@ -130,6 +131,8 @@ class Run:
                 mix=options.mix,
                 rooms=options.shared,
                 switch_s=options.switch_s,
+                away_s=options.away_s,
+                everyone=options.everyone_s > 0,
             )
             self._swarm.append(self._forked(functools.partial(processes.run_clients, plan)))
         self._start_pushing()
@@ -147,11 +150,15 @@ class Run:
                 self._push_plan(options.room_rate),
                 first=shared.first,
                 count=shared.count,
-                prefix=PREFIX,
-                to="channel",
+                prefix=shared.prefix,
+                to=CHANNEL,
                 listeners=shared.listeners(self._indexes, options.mix.listens),
             )
             self._rooms = self._forked(functools.partial(processes.run_publisher, to_rooms))
+        if options.everyone_s:
+            plan = self._push_plan(1 / options.everyone_s)
+            to_all = attrs.evolve(plan, first=0, count=1, to=EVERYONE, listeners=(len(self._indexes),))
+            self._criers = self._forked(functools.partial(processes.run_publisher, to_all))
 
     def _push_plan(self, rate: float | None) -> PushPlan:
         options = self._options
@@ -180,7 +187,7 @@ class Run:
         child.reap()
 
     def _pushing(self) -> list[processes.Child]:
-        return [c for c in (self._publisher, self._batch, self._rooms) if c is not None]
+        return [c for c in (self._publisher, self._batch, self._rooms, self._criers) if c is not None]
 
     def _children(self) -> list[processes.Child]:
         return [*self._swarm, *self._pushing()]
@@ -220,7 +227,8 @@ class Run:
 
     def _single(self) -> list[processes.Child]:
         """Return those that push single messages at a rate."""
-        return [c for c in (self._publisher if self._options.push_rate is not None else None, self._rooms) if c]
+        single = self._publisher if self._options.push_rate is not None else None
+        return [c for c in (single, self._rooms, self._criers) if c]
 
     def _begin_pushing(self) -> None:
         for child in [*self._swarm, *self._single(), *filter(None, [self._batch])]:
@@ -304,7 +312,7 @@ class Run:
         return self._pushed("promised")
 
     def _delivered(self) -> int:
-        return self._sum("delivered") + self._sum("room_delivered")
+        return self._sum("delivered") + self._sum("room_delivered") + self._sum("everyone_delivered")
 
     def _counts(self) -> dict[str, Any]:
         counts: dict[str, Any] = {name: self._sum(name) for name in _SUMMED}

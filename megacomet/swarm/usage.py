@@ -42,6 +42,11 @@ def pss_bytes(pids: Iterable[int]) -> int:
     return sum(_rollup(pid, "Pss:") for pid in pids)
 
 
+def own_bytes(pids: Iterable[int]) -> int:
+    """Return the same without the pages of files: how many others share those changes with whatever else runs."""
+    return sum(_rollup(pid, "Pss_Anon:") + _rollup(pid, "Pss_Shmem:") for pid in pids)
+
+
 def _rollup(pid: int, field: str) -> int:
     try:
         text = Path(f"/proc/{pid}/smaps_rollup").read_text()

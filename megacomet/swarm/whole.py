@@ -166,7 +166,7 @@ class WholeRun(Run):
         if victim is None or victim[0] not in self._meter.pids:
             self._troubles.append("no worker was killed: the server did not tell which one has clients")
         else:
-            dropped, errors = self._sum("dropped"), self._push_errors()
+            dropped, errors, ended = self._sum("dropped"), self._push_errors(), self._ended_by_workers()
             for child in self._swarm:
                 child.command(pipes.FAILING)
             began = time.monotonic()
@@ -186,6 +186,8 @@ class WholeRun(Run):
             self._excused = self._push_errors() - errors
             self._end_pushing()
             self._lost = self._sum("dropped") - dropped
+            if 0 <= ended < (now := self._ended_by_workers()):
+                self._troubles.append(f"{now - ended:,} connections were ended by workers that were not killed")
 
     def _reach_all(self) -> None:
         self._end_pushing()
@@ -224,6 +226,9 @@ class WholeRun(Run):
 
     def _push_errors(self) -> int:
         return sum(sum(child.live.get("errors", {}).values()) for child in self._pushing())
+
+    def _ended_by_workers(self) -> int:
+        return asking.ended_by_workers(self._options.push_address, self._options.key)
 
     def _count_of_server(self) -> int:
         """Return how many connections the server counts, as soon as it counts all; -1: it was not asked, or is silent.
@@ -296,5 +301,5 @@ def miscounted(counted: int, wanted: int, *, must_tell: bool) -> tuple[str, ...]
 
 def in_gaps(report: Report) -> tuple[str, ...]:
     """Return what never arrived since clients were told of a gap: all that a whole run pushes has to arrive."""
-    number = report.verdict.skipped + report.rooms.skipped
+    number = report.verdict.skipped + report.rooms.skipped + report.everybody.skipped
     return (f"{number:,} messages in gaps that clients were told of",) if number else ()
