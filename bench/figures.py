@@ -29,7 +29,11 @@ class Options:
 
 @attrs.frozen
 class Figure:
-    """One line of a result; a budget is met when `met` is True, None: there is no budget."""
+    """One line of a result; a budget is met when `met` is True, None: there is no budget.
+
+    Attributes:
+        key: how programs find it among the others in JSON, "" when none needs to.
+    """
 
     name: str
     value: float
@@ -37,6 +41,7 @@ class Figure:
     budget: str = ""
     met: bool | None = None
     detail: str = ""
+    key: str = ""
 
     def __str__(self) -> str:
         number = f"{self.value:,.0f}" if abs(self.value) >= 1000 else f"{self.value:,.2f}".rstrip("0").rstrip(".")
