@@ -36,6 +36,7 @@ class Stream:
         plan = Plan(
             *(0, 7, 1, port, transport, "/a/{n}"),
             rate=0,
+            unanswered=1,
             each=each,
             nice=0,
             rest_s=0,
