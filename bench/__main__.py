@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, lambda number, _: sys.exit(128 + number))  # so that what was started is ended
     if unknown := set(given.names) - set(NAMES):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
-    options = Options(given.clients, given.workers, given.pairs, given.seconds, given.inputs)
+    options = Options(given.clients, given.workers, given.pairs, given.seconds, given.inputs, given.transport)
     if given.json and not os.access(Path(given.json).absolute().parent, os.W_OK):
         parser.error(f"--json: {given.json} cannot be written")
     status, began, told = 0, datetime.datetime.now(datetime.UTC), []
@@ -95,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--pairs", type=int, default=5, help="how often reference and server take turns (5)")
     p.add_argument("--seconds", type=float, default=10.0, help="how long a rate or a latency is measured (10)")
     p.add_argument("--inputs", type=int, default=0, help="how many inputs are fuzzed with (1,000,000)")
+    p.add_argument(
+        "--transport", choices=("ws", "sse"), default="", help="only this one of the two that versus measures"
+    )
     p.add_argument("--json", default="", metavar="FILE", help="write the figures into a file as well, as JSON")
     return p
 

@@ -18,6 +18,7 @@ class Options:
         pairs: how often reference and server take turns.
         seconds: how long a rate is measured.
         inputs: how many inputs are fuzzed with; 0: the benchmark's own number.
+        transport: the only one that is measured, where there are several; "": all of them.
     """
 
     clients: int = 0
@@ -25,6 +26,7 @@ class Options:
     pairs: int = 5
     seconds: float = 10.0
     inputs: int = 0
+    transport: str = ""
 
 
 @attrs.frozen

@@ -74,12 +74,15 @@ def test_charts() -> None:
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """It tells the tables and writes the charts; a file that is none is named."""
-    file, folder = tmp_path / "run.json", tmp_path / "charts"
+    """It tells the tables of one or several runs and writes the charts; a file that is none is named."""
+    file, other, folder = tmp_path / "run.json", tmp_path / "more.json", tmp_path / "charts"
     file.write_text(json.dumps({"figures": told({})}))
-    assert main([str(file), str(folder)]) == 0
-    assert capsys.readouterr().out.startswith("| WebSocket | MegaComet |\n")
-    assert [path.name for path in folder.iterdir()] == ["versus-ws.svg"]
+    other.write_text(json.dumps({"figures": told({}, transport="sse")}))
+    assert main([str(file), str(other), "--charts", str(folder)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("| WebSocket | MegaComet |\n")
+    assert "\n\n| SSE | MegaComet |\n" in out
+    assert sorted(path.name for path in folder.iterdir()) == ["versus-sse.svg", "versus-ws.svg"]
     for text in ("", "[]", "{}", '{"figures": []}', '{"figures": [1]}'):
         file.write_text(text)
         assert main([str(file)]) == 2

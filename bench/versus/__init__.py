@@ -1,7 +1,7 @@
 """MegaComet beside Nchan, Pushpin, a plain Autobahn and a plain aiohttp server: the same load client, in turns.
 
-    python -m bench versus [--clients N] [--workers W] [--seconds S] [--pairs ROUNDS] [--json FILE]
-    python -m bench.versus FILE [FOLDER]                     # its JSON as tables; as charts, into the folder
+    python -m bench versus [--clients N] [--workers W] [--seconds S] [--pairs ROUNDS] [--transport ws|sse] [--json FILE]
+    python -m bench.versus FILE … [--charts FOLDER]     # what runs have written, as tables, and as charts in the folder
 
 A round of a peer is two fresh servers. On the first the load client (bench.readers) opens N connections as fast as they
 are answered, each to a channel of its own: connects/s, CPU of the server a connect, and memory (PSS of all its
@@ -43,7 +43,7 @@ def run(options: Options) -> list[Figure]:
     if clients > most_clients():
         raise RuntimeError(f"{clients:,} connections are more than one process may have: at most {most_clients():,}")
     figures = []
-    for transport in measures.TRANSPORTS:
+    for transport in (options.transport,) if options.transport else measures.TRANSPORTS:
         sides = [peer for peer in PEERS if transport in peer.paths]
         rounds: dict[str, list[Round]] = {peer.name: [] for peer in sides}
         for n in range(options.pairs):
