@@ -18,6 +18,12 @@ RATE = 500
 CONNECTIONS = 8
 #: Messages to all.
 MESSAGES = 3
+#: A round waits a while until others take less of the processors than that; and is made again, the less disturbed one
+#: counts, when they took more.
+QUIET = 0.1
+QUIET_S = 20.0
+BYSTANDERS = 0.2
+TRIES = 2
 _LONGEST_S = 120.0
 
 
@@ -27,7 +33,7 @@ class Round:
 
     Attributes:
         faults: what the load clients complained of, messages that did not come among it.
-        others: how much of the processors other processes took meanwhile.
+        others: how much of the processors other processes took meanwhile, in the part in which it was more.
     """
 
     values: dict[str, float]
@@ -119,6 +125,20 @@ class _Apart:
         return accepted, report["began_ns"]
 
 
+def undisturbed_round(peer: Peer, transport: str, clients: int, workers: int, seconds: float) -> Round:
+    """Run a peer once, and again if others took much of the processors; the less disturbed one counts.
+
+    Raises:
+        RuntimeError: it, or the load client, ended early, or it did not deliver each message to all once.
+        TimeoutError: something took much longer than it should.
+    """
+    tries: list[Round] = []
+    while not tries or (tries[-1].others > BYSTANDERS and len(tries) < TRIES):
+        bystanders.wait_for_quiet(QUIET, QUIET_S)
+        tries.append(one_round(peer, transport, clients, workers, seconds))
+    return min(tries, key=lambda tried: tried.others)
+
+
 def one_round(peer: Peer, transport: str, clients: int, workers: int, seconds: float) -> Round:
     """Run a peer once; each part has a fresh server.
 
@@ -129,13 +149,17 @@ def one_round(peer: Peer, transport: str, clients: int, workers: int, seconds: f
         RuntimeError: it, or the load client, ended early, or it did not deliver each message to all once.
         TimeoutError: something took much longer than it should.
     """
-    began = bystanders.Moment.now()
+    # What others take is looked at while a server stands: the time of those of its processes that have ended is lost.
     with peer.running(workers) as server:
+        began = bystanders.Moment.now()
         apart = _Apart(_Act(peer, transport, clients, server), server.pids())
         apart.run(seconds)
+        others = bystanders.Moment.now().share_since(began)
     with peer.running(workers) as server:
+        began = bystanders.Moment.now()
         together = _together(_Act(peer, transport, clients, server))
-    return Round(apart.values | together, apart.faults, bystanders.Moment.now().share_since(began))
+        others = max(others, bystanders.Moment.now().share_since(began))
+    return Round(apart.values | together, apart.faults, others)
 
 
 def _together(act: _Act) -> dict[str, float]:
