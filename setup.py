@@ -73,8 +73,12 @@ setup(
         "zope.interface>=6",
     ],
     extras_require={
-        # 62 MB, and there are wheels for some interpreters only: it is no part of "test".
-        "bench": ["atheris>=3,<4"],
+        "bench": [
+            # A peer that MegaComet is compared with, and what the backend behind another one is made of; 15 MB.
+            "aiohttp>=3.14,<4",
+            # 62 MB, and there are wheels for some interpreters only: it is no part of "test".
+            "atheris>=3,<4",
+        ],
         "test": [
             # The backends of examples/ are run as they stand: Django, FastAPI with what serves it, Flask, and the HTTP
             # clients that their users have. Together 80 MB, and ten seconds of the first `make test`.

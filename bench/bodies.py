@@ -1,16 +1,20 @@
 """Owns what the load clients of pushes send: requests and bodies, made once and sent over and over; no sockets.
 
-The data of a message is the same for both servers, JSON of an exact size. What is around it is each server's own: the
-channel stands in MegaComet's body and in Nchan's path.
+The data of a message is the same for all servers, JSON of an exact size. What is around it is each server's own: the
+channel stands in MegaComet's and Pushpin's body and in the path of the others.
 """
 
 from __future__ import annotations
 
+import functools
+import json
 import random
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 _EMPTY: Final = b'{"text":""}'
+#: Stands in data for the time at which it is sent, as `bench.readers` looks for it.
+STAMP: Final = b"t=" + 20 * b"0"
 #: As much as is read at once of a body; a chunk that is larger would only be cut.
 CHUNK_BYTES: Final = 64 * 1024
 #: A sequence that is the same in every run.
@@ -39,6 +43,20 @@ def data_of(size: int) -> bytes:
     return _EMPTY[:-2] + b"x" * (size - len(_EMPTY)) + _EMPTY[-2:]
 
 
+def stamped_data(size: int) -> bytes:
+    """Return the same with the stamp at the end of its text.
+
+    Raises:
+        ValueError: there is none that is so small.
+    """
+    return data_of(size - len(STAMP))[:-2] + STAMP + _EMPTY[-2:]
+
+
+def stamped(request: bytes, now_ns: int) -> bytes:
+    """Return a request with the time in the place of its stamp."""
+    return request.replace(STAMP, b"t=%020d" % now_ns, 1)
+
+
 def push_request(port: int, key: str, channel: int, data: bytes) -> bytes:
     """Return a push to MegaComet."""
     body = b'{"channel":"c%d","data":%b}' % (channel, data)
@@ -46,13 +64,26 @@ def push_request(port: int, key: str, channel: int, data: bytes) -> bytes:
 
 
 def publish_request(port: int, key: str, channel: int, data: bytes) -> bytes:
-    """Return a publish to Nchan, which asks for no key."""
+    """Return a publish to a server that takes the data as they are: Nchan, and the plain ones; none asks for a key."""
     return _request(f"/push?channel=c{channel}", port, "Content-Type: application/json\r\n", data)
+
+
+def grip_request(form: str, before: str, after: str, port: int, key: str, channel: int, data: bytes) -> bytes:
+    """Return a publish to Pushpin, which asks for no key.
+
+    Args:
+        form: what its clients are sent, `ws-message` or `http-stream`; with `before` and `after` around the data.
+    """
+    item = {"channel": f"c{channel}", "formats": {form: {"content": before + data.decode() + after}}}
+    return _request("/publish/", port, "Content-Type: application/json\r\n", json.dumps({"items": [item]}).encode())
 
 
 REQUESTS: Final[dict[str, Callable[[int, str, int, bytes], bytes]]] = {
     "megacomet": push_request,
     "nchan": publish_request,
+    "plain": publish_request,
+    "pushpin-sse": functools.partial(grip_request, "http-stream", "data: ", "\n\n"),
+    "pushpin-ws": functools.partial(grip_request, "ws-message", "", ""),
 }
 
 
@@ -112,3 +143,8 @@ def answer_size(data: bytes) -> int:
         if at < 0:
             raise ValueError(f"an answer without a length: {data[:end]!r}")
     return end + 4 + int(data[at + 18 : data.index(b"\r", at + 18)])
+
+
+def is_last(answer: bytes) -> bool:
+    """Tell whether the server closes the connection behind an answer, by its head."""
+    return 0 < answer.find(b"onnection: close") < answer.find(b"\r\n\r\n")

@@ -124,3 +124,15 @@ class Moment:
         """Return how much of all processors' time others have taken since then."""
         whole = (self.at_s - before.at_s) * (os.cpu_count() or 1)
         return max(0.0, 1 - (self.idle_s - before.idle_s + self.ours_s - before.ours_s) / whole)
+
+
+def wait_for_quiet(share: float, longest_s: float) -> None:
+    """Wait until others take less than that share of the processors in a second, or as long as it may last."""
+    end = time.monotonic() + longest_s
+    before = Moment.now()
+    while time.monotonic() < end:
+        time.sleep(1.0)
+        now = Moment.now()
+        if now.share_since(before) < share:
+            return
+        before = now

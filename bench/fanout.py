@@ -139,21 +139,21 @@ def _one_set(sides: Sequence[Side], transport: str, clients: int, workers: int) 
 
 
 @contextlib.contextmanager
-def _crowded(side: Side, transport: str, clients: int, workers: int, watch: bystanders.Watch) -> Iterator[_Crowd]:
+def _crowded(side: Side, transport: str, clients: int, workers: int, watch: bystanders.Watch) -> Iterator[Crowd]:
     """Run a server and its subscribers, who are connected when the block begins."""
     if transport not in side.paths:
         transport = "sse"
     rest = ("--rest", str(REST_S))
     with side.running(workers) as server, readers(server, clients, transport, side.paths[transport], *rest) as load:
         measure.wait_for(lambda: load.waits(clients), 120, f"{clients} subscribers of {side.name}")
-        measure.settled_cpu_s(server.pids())
-        yield _Crowd(side, server, load, clients, watch)
+        yield Crowd(side, server, load, clients, watch)
 
 
-class _Crowd:
-    """A server and its subscribers."""
+class Crowd:
+    """A server and its subscribers, who are connected."""
 
     def __init__(self, side: Side, server: Server, load: Load, clients: int, watch: bystanders.Watch) -> None:
+        measure.settled_cpu_s(server.pids())
         self.side = side
         self._server = server
         self._load = load

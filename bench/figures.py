@@ -18,8 +18,9 @@ class Options:
         pairs: how often reference and server take turns.
         seconds: how long a rate is measured.
         inputs: how many inputs are fuzzed with; 0: the benchmark's own number.
+        transport: the only one that is measured, where there are several; "": all of them.
         minutes, rate: of a soak; 0: its own.
-        json: the file for what a soak has measured; "": none.
+        samples: the file for all that a soak has measured; "": none.
     """
 
     clients: int = 0
@@ -27,14 +28,19 @@ class Options:
     pairs: int = 5
     seconds: float = 10.0
     inputs: int = 0
+    transport: str = ""
     minutes: float = 0.0
     rate: float = 0.0
-    json: str = ""
+    samples: str = ""
 
 
 @attrs.frozen
 class Figure:
-    """One line of a result; a budget is met when `met` is True, None: there is no budget."""
+    """One line of a result; a budget is met when `met` is True, None: there is no budget.
+
+    Attributes:
+        key: how programs find it among the others in JSON, "" when none needs to.
+    """
 
     name: str
     value: float
@@ -42,6 +48,7 @@ class Figure:
     budget: str = ""
     met: bool | None = None
     detail: str = ""
+    key: str = ""
 
     def __str__(self) -> str:
         number = f"{self.value:,.0f}" if abs(self.value) >= 1000 else f"{self.value:,.2f}".rstrip("0").rstrip(".")

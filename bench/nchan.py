@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,13 +18,15 @@ from pathlib import Path
 from typing import Final
 
 from bench import measure, processes
+from bench.debian import Unpacked
 from bench.processes import ROOT, Server
 
 #: nginx and the module are built for each other, so both come from the same distribution.
-PACKAGES: Final = ("nginx", "libnginx-mod-nchan")
-CACHE: Final = ROOT / "build" / "nchan"
-_NGINX: Final = CACHE / "usr" / "sbin" / "nginx"
-_MODULE: Final = CACHE / "usr" / "lib" / "nginx" / "modules" / "ngx_nchan_module.so"
+PACKAGES: Final = Unpacked(
+    *("Nchan", ("nginx", "libnginx-mod-nchan"), ROOT / "build" / "nchan"),
+    ("usr/sbin/nginx", "usr/lib/nginx/modules/ngx_nchan_module.so"),
+)
+_NGINX, _MODULE = (PACKAGES.folder / file for file in PACKAGES.files)
 #: The module makes a directory for large messages at a place that only root may write to, and takes no other: what is
 #: configured comes too late. So the path is replaced in the copy by one of the same length below nginx's prefix.
 _THEIR_PLACE: Final = b"/var/lib/nginx/body\0"
@@ -75,22 +76,9 @@ def brought() -> None:
     Raises:
         RuntimeError: they cannot be had here; the text says which packages are missing and why.
     """
-    if _NGINX.exists() and _MODULE.exists():
-        return
-    names = " and ".join(PACKAGES)
-    if missing := [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]:
-        raise RuntimeError(f"Nchan needs Debian's packages {names}; there is no {' and no '.join(missing)} here")
-    CACHE.mkdir(parents=True, exist_ok=True)
-    _done(["apt-get", "download", *PACKAGES], f"the packages {names} could not be downloaded (`apt-get update` first?)")
-    for package in sorted(CACHE.glob("*.deb")):
-        _done(["dpkg-deb", "-x", str(package), str(CACHE)], f"{package.name} could not be unpacked")
-    _MODULE.write_bytes(_MODULE.read_bytes().replace(_THEIR_PLACE, _OUR_PLACE))
-
-
-def _done(command: list[str], otherwise: str) -> None:
-    ended = subprocess.run(command, cwd=CACHE, capture_output=True, text=True)
-    if ended.returncode:
-        raise RuntimeError(f"Nchan: {otherwise}: {ended.stderr.strip()[-500:]}")
+    if not PACKAGES.is_there:
+        PACKAGES.bring()
+        _MODULE.write_bytes(_MODULE.read_bytes().replace(_THEIR_PLACE, _OUR_PLACE))
 
 
 @contextlib.contextmanager
@@ -135,4 +123,4 @@ def publish(server: Server) -> int:
 if __name__ == "__main__":
     brought()
     print(subprocess.run([str(_NGINX), "-v"], capture_output=True, text=True, check=True).stderr.strip())
-    print("\n".join(package.name for package in sorted(CACHE.glob("*.deb"))))
+    print("\n".join(PACKAGES.versions()))

@@ -40,13 +40,17 @@ class Server:
         process: the one that was started; the others descend from it.
         port: where it listens, on 127.0.0.1.
         key: for its API, "" without one.
+        push_port: where it takes pushes.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, key: str = "", key_file: str = "") -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], port: int, key: str = "", key_file: str = "", push_port: int = 0
+    ) -> None:
         self.process = process
         self.port = port
         self.key = key
         self.key_file = key_file
+        self.push_port = push_port or port
 
     @property
     def url(self) -> str:
@@ -276,7 +280,7 @@ def readers(server: Server, streams: int, transport: str, path: str, *options: s
 
 def pushers(server: Server, to: str, *options: str) -> AbstractContextManager[Load]:
     """Run the load client of single pushes; `to`: whose requests it makes."""
-    return _loading(["bench.pushers", "--port", str(server.port), "--to", to, *options], server.key)
+    return _loading(["bench.pushers", "--port", str(server.push_port), "--to", to, *options], server.key)
 
 
 def feeders(server: Server, *options: str) -> AbstractContextManager[Load]:

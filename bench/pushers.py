@@ -1,12 +1,13 @@
-"""The load client of single pushes, to MegaComet or Nchan: keep-alive connections, one request under way on each.
+"""The load client of single pushes: keep-alive connections, one request under way on each.
 
-    python -m bench.pushers --port PORT --to megacomet|nchan --connections N --seconds S [--rate R] …
+    python -m bench.pushers --port PORT --to megacomet|nchan|… --connections N --seconds S [--rate R] …
 
 Without --rate each connection sends its next request when it has the answer to the last. With it requests are due at a
 steady pace and go over whatever connection is free; how long one took counts from when it was due if none was free.
-The requests are made before and turn over the channels. Every answer is looked at: one that is not 2xx, and a
-connection that the server closes, are faults (it is replaced). The key comes in MEGACOMET_API_KEY; the report is one
-JSON object.
+The requests are made before and turn over the channels; with --stamp each is given the time at which it is sent. Every
+answer is looked at: one that is not 2xx, and a connection that the server closes, are faults (it is replaced). One that
+the server has said to close is replaced and no fault. The key comes in MEGACOMET_API_KEY; the report is one JSON
+object.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any, Final
 
-from bench.bodies import REQUESTS, answer_size, data_of, shuffled
+from bench.bodies import REQUESTS, answer_size, data_of, is_last, shuffled, stamped, stamped_data
 
 _READ_BYTES: Final = 16_384
 _EVENTS_A_TURN: Final = 256
@@ -39,13 +40,17 @@ _FAULTS: Final = 1000
 class Pushers:
     """The connections of one server."""
 
-    def __init__(self, port: int, requests: Sequence[bytes], connections: int) -> None:
+    def __init__(self, port: int, requests: Sequence[bytes], connections: int, stamps: bool = False) -> None:
         """
+        Args:
+            stamps: put the time into each request.
+
         Raises:
             OSError: the server cannot be connected to.
         """
         self._port = port
         self._next = itertools.cycle(requests).__next__
+        self._stamps = stamps
         self._epoll = select.epoll()
         self._free: deque[int] = deque()
         self._began_ns: dict[int, int] = {}
@@ -110,6 +115,8 @@ class Pushers:
     def _send(self, descriptor: int, began_ns: int) -> None:
         self._began_ns[descriptor] = began_ns
         request = self._next()
+        if self._stamps:
+            request = stamped(request, time.monotonic_ns())
         try:
             if os.write(descriptor, request) == len(request):
                 return
@@ -135,7 +142,10 @@ class Pushers:
                 continue
             now_ns = time.monotonic_ns()
             self.took_ns.append(now_ns - self._began_ns[descriptor])
-            if self._goes_on:
+            if is_last(data):
+                del self._began_ns[descriptor]
+                self._replace(descriptor)
+            elif self._goes_on:
                 self._send(descriptor, now_ns)
             else:
                 del self._began_ns[descriptor]
@@ -169,6 +179,9 @@ class Pushers:
         self._partial.pop(descriptor, None)
         if descriptor in self._free:
             self._free.remove(descriptor)
+        self._replace(descriptor)
+
+    def _replace(self, descriptor: int) -> None:
         os.close(descriptor)
         try:
             self._connect()
@@ -186,9 +199,10 @@ def quantile_ms(sorted_ns: Sequence[int], share: float) -> float:
     return sorted_ns[max(0, min(len(sorted_ns) - 1, int(share * len(sorted_ns) + 0.999999) - 1))] / 1e6
 
 
-def _report(pushers: Pushers, answered: int, took_s: float, cpu_s: float) -> dict[str, Any]:
+def _report(pushers: Pushers, began_ns: int, answered: int, took_s: float, cpu_s: float) -> dict[str, Any]:
     took = sorted(pushers.took_ns)
     return {
+        "began_ns": began_ns,
         "answered": len(took),
         "answered_per_s": answered / took_s,
         "latency": {f"p{share:g}_ms": quantile_ms(took, share / 100) for share in (50, 99, 99.9, 100)},
@@ -202,15 +216,15 @@ def _report(pushers: Pushers, answered: int, took_s: float, cpu_s: float) -> dic
 def main(arguments: Sequence[str]) -> None:
     """Push and print the report."""
     given = _parser().parse_args(arguments)
-    key, data = os.environ.get("MEGACOMET_API_KEY", ""), data_of(given.bytes)
+    key, data = os.environ.get("MEGACOMET_API_KEY", ""), (stamped_data if given.stamp else data_of)(given.bytes)
     requests = [REQUESTS[given.to](given.port, key, channel, data) for channel in shuffled(given.channels)]
     gc.disable()  # nothing here makes a cycle
-    pushers = Pushers(given.port, requests, given.connections)
-    before = time.process_time()
+    pushers = Pushers(given.port, requests, given.connections, given.stamp)
+    before, began_ns = time.process_time(), time.monotonic_ns()
     took_s = pushers.push(given.seconds, given.rate, given.requests or sys.maxsize)
     answered = len(pushers.took_ns)
     pushers.finish()
-    print(json.dumps(_report(pushers, answered, took_s, time.process_time() - before)))
+    print(json.dumps(_report(pushers, began_ns, answered, took_s, time.process_time() - before)))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -223,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--seconds", type=float, default=10.0, help="how long (10)")
     p.add_argument("--requests", type=int, default=0, help="end after so many; 0: after --seconds (0)")
     p.add_argument("--rate", type=float, default=0.0, help="requests/s; 0: as fast as they are answered (0)")
+    p.add_argument("--stamp", action="store_true", help="the data tell when they were sent, for bench.readers")
     return p
 
 

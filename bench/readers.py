@@ -48,7 +48,7 @@ STREAMS_PER_PROCESS: Final = 19_000
 _STREAMS_PER_SOURCE: Final = 2_000
 _IP_BIND_ADDRESS_NO_PORT: Final = 24
 #: Begun and not answered at once: enough that the server is never waited for, less than its queues hold (4,096 each by
-#: default in the kernel). And those begun before the events are looked at again.
+#: default in the kernel), unless another number is given. And those begun before the events are looked at again.
 _UNANSWERED: Final = 2048
 _CONNECTS_A_TURN: Final = 64
 _EVENTS_A_TURN: Final = 512
@@ -83,6 +83,7 @@ class Plan:
         first: number of the first stream over all processes.
         path: of the requests; `{n}` stands for the stream's number.
         rate: connects/s of this process, 0 as fast as it goes.
+        unanswered: begun and not answered at once by this process.
         each: keep of every message when it was sent and how long it took.
         rest_s: do nothing for so long when something comes and all streams are open.
     """
@@ -94,6 +95,7 @@ class Plan:
     transport: str
     path: str
     rate: float
+    unanswered: int
     each: bool
     nice: int
     rest_s: float
@@ -125,6 +127,8 @@ class Readers:
         self._ahead_ns = 0
         self._began = time.monotonic()
         self._begun = self._unanswered = 0
+        #: seconds from the first connect to the last answer
+        self.opening_s = 0.0
         #: streams that are open, were lost; deliveries; pings answered; when the last delivery arrived
         self.open = self.lost = self.received = self.pings = self.last_ns = 0
         self.latency = Histogram()
@@ -139,7 +143,7 @@ class Readers:
 
     def counts(self) -> dict[str, Any]:
         """Return the counters as plain data; `waiting` as other load clients call it."""
-        told = {name: getattr(self, name) for name in ("lost", "received", "pings", "last_ns")}
+        told = {name: getattr(self, name) for name in ("lost", "received", "pings", "last_ns", "opening_s")}
         return {**told, "waiting": self.open, "errors": dict(self.errors), "cpu_s": time.process_time()}
 
     def shares(self) -> dict[str, int]:
@@ -178,11 +182,11 @@ class Readers:
             return 3600.0
         if plan.rate:
             due = min(due, int((time.monotonic() - self._began) * plan.rate) + 1)
-        last = min(due, self._begun + min(_CONNECTS_A_TURN, _UNANSWERED - self._unanswered))
+        last = min(due, self._begun + min(_CONNECTS_A_TURN, plan.unanswered - self._unanswered))
         while self._begun < last:
             self._connect(self._begun)
             self._begun += 1
-        if self._unanswered >= _UNANSWERED:
+        if self._unanswered >= plan.unanswered:
             return 3600.0
         return 0.002 if self._begun == due else 0.0
 
@@ -250,6 +254,7 @@ class Readers:
         self._seen[descriptor] = 0
         self._unanswered -= 1
         self.open += 1
+        self.opening_s = time.monotonic() - self._began
 
     # reading
 
@@ -351,8 +356,8 @@ def _added(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
     for one in told:
         errors.update(one.get("errors", {}))
     summed = {name: sum(one.get(name, 0) for one in told) for name in ("waiting", "received", "pings", "lost")}
-    last_ns = max((one.get("last_ns", 0) for one in told), default=0)
-    return {**summed, "last_ns": last_ns, "cpu_s": sum(one.get("cpu_s", 0.0) for one in told), "errors": dict(errors)}
+    last = {name: max((one.get(name, 0) for one in told), default=0) for name in ("last_ns", "opening_s")}
+    return {**summed, **last, "cpu_s": sum(one.get("cpu_s", 0.0) for one in told), "errors": dict(errors)}
 
 
 def _report(children: Sequence[Child], streams: int) -> dict[str, Any]:
@@ -391,6 +396,7 @@ def _plans(given: argparse.Namespace) -> list[Plan]:
             transport=given.transport,
             path=given.path,
             rate=given.rate / count,
+            unanswered=max(1, given.unanswered // count) if given.unanswered else _UNANSWERED,
             each=given.each,
             nice=given.nice,
             rest_s=given.rest,
@@ -441,6 +447,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument("--transport", choices=tuple(_HEADS), default="sse")
     p.add_argument("--path", default="/comet/events?channel=bench", help="of the requests; {n} is the stream's number")
     p.add_argument("--rate", type=float, default=0.0, help="connects/s; 0: as fast as they are answered (0)")
+    p.add_argument("--unanswered", type=int, default=0, help=f"connects under way at once ({_UNANSWERED} a process)")
     p.add_argument("--each", action="store_true", help="report when each message was sent and what it took")
     p.add_argument("--nice", type=int, default=19, help="how far to step back behind the server (19)")
     p.add_argument("--rest", type=float, default=0.0, help="seconds that arrived messages are left to lie (0)")

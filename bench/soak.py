@@ -74,8 +74,8 @@ def run(options: Options) -> list[Figure]:
         *returning.of_time(soak.series),
         *returning.of_rest(before, after),
     ]
-    if options.json:
-        _write(options.json, soak.series, {"fresh": fresh, "before": before, "after": after}, figures, reports)
+    if options.samples:
+        _write(options.samples, soak.series, {"fresh": fresh, "before": before, "after": after}, figures, reports)
     return figures
 
 

@@ -7,7 +7,18 @@ import json
 import pytest
 
 from bench import bodies
-from bench.bodies import CHUNK_BYTES, answer_size, batch_pieces, data_of, publish_request, push_request, shuffled
+from bench.bodies import (
+    CHUNK_BYTES,
+    answer_size,
+    batch_pieces,
+    data_of,
+    is_last,
+    publish_request,
+    push_request,
+    shuffled,
+    stamped,
+    stamped_data,
+)
 
 
 @pytest.mark.parametrize("size", [11, 20, 100])
@@ -65,3 +76,34 @@ def test_an_answer_without_a_length() -> None:
     """It is told, also when the body looks like the head."""
     with pytest.raises(ValueError, match="without a length"):
         answer_size(b"HTTP/1.1 200 OK\r\n\r\n\r\nContent-Length: 3\r\n")
+
+
+def test_stamps() -> None:
+    """Data may carry the time at which they are sent, at their end, where the readers look; the size stays."""
+    data = stamped_data(100)
+    assert len(data) == 100
+    request = stamped(publish_request(80, "", 7, data), 12_345)
+    assert request.endswith(b"t=00000000000000012345" + b'"}')
+    assert json.loads(request.partition(b"\r\n\r\n")[2])["text"].startswith("x" * 60)
+
+
+@pytest.mark.parametrize(
+    ("to", "content"), [("pushpin-ws", b'{"text":"x"}'), ("pushpin-sse", b'data: {"text":"x"}\n\n')]
+)
+def test_pushpin_s_requests(to: str, content: bytes) -> None:
+    """Pushpin is told what its clients are sent, by their transport, and may be stamped too."""
+    head, _, body = bodies.REQUESTS[to](80, "", 7, data_of(12)).partition(b"\r\n\r\n")
+    assert head.endswith(b"Content-Length: %d" % len(body))
+    [item] = json.loads(body)["items"]
+    [told] = item["formats"].values()
+    assert item["channel"] == "c7"
+    assert told["content"].encode() == content
+    assert bodies.STAMP in bodies.REQUESTS[to](80, "", 7, stamped_data(100))
+
+
+def test_the_last_answer() -> None:
+    """A server says in the head that it closes the connection, however it spells that; a body does not say so."""
+    assert is_last(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    assert is_last(b"HTTP/1.1 200 OK\r\nconnection: close\r\nContent-Length: 0\r\n\r\n")
+    assert not is_last(b"HTTP/1.1 200 OK\r\nContent-Length: 19\r\n\r\n\r\nConnection: close")
+    assert not is_last(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")

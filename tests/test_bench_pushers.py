@@ -105,6 +105,15 @@ def test_faults(peer: Peer, answer: list[bytes] | None, told: str, connections: 
     assert (pushers.faults.total(), peer.connections) == (1, connections)
 
 
+def test_a_server_that_closes_after_each_answer(peer: Peer) -> None:
+    """When it has said so it is no fault: each request goes over a connection of its own."""
+    peer.serve([b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"])
+    pushers = pushed(peer, 2, lambda pushers: pushers.push(60, most=6))
+    assert not pushers.faults.total()
+    assert len(pushers.took_ns) == len(peer.requests) >= 6
+    assert peer.connections >= len(peer.requests)
+
+
 def test_many_faults_end_it(peer: Peer) -> None:
     """A server that closes every connection is not asked for a minute."""
     peer.serve(None)

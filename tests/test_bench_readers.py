@@ -36,6 +36,7 @@ class Stream:
         plan = Plan(
             *(0, 7, 1, port, transport, "/a/{n}"),
             rate=0,
+            unanswered=1,
             each=each,
             nice=0,
             rest_s=0,
@@ -89,6 +90,33 @@ def test_events(listener: socket.socket, each: bool) -> None:
     stream.send(b"data: " + message() + b"\n\n: ping\n\n", 55)
     assert (readers.last_ns, readers.latency.count) == (stood_at, 5)
     assert readers.shares() == {"least": 55, "most": 55, "reached": 1}
+
+
+def test_unanswered(listener: socket.socket) -> None:
+    """So many connections may be begun and not answered; the next one waits. How long all took is told."""
+    plan = Plan(*(0, 0, 3, listener.getsockname()[1], "sse", "/"), rate=0, unanswered=2, each=False, nice=0, rest_s=0)
+    readers, peers = Readers(plan), []
+    listener.settimeout(0)
+    for _ in range(20):
+        readers.turn(0)
+    peers = [listener.accept()[0] for _ in range(2)]
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+    listener.settimeout(30)
+    for peer in peers:
+        peer.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    end = time.monotonic() + 30
+    while readers.open < 2 and time.monotonic() < end:
+        readers.turn(0.01)
+    took_s = readers.opening_s
+    readers.turn(0)
+    peers.append(listener.accept()[0])
+    peers[2].sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+    while readers.open < 3 and time.monotonic() < end:
+        readers.turn(0.01)
+    assert 0 < took_s < readers.opening_s <= readers.counts()["opening_s"]
+    for peer in peers:
+        peer.close()
 
 
 def test_rest(listener: socket.socket) -> None:

@@ -21,16 +21,37 @@ TOP: Final = 88
 BOTTOM: Final = HEIGHT - 48
 #: Lines are told apart by colour and by dashes.
 _DASHES: Final = ("", "7 4", "2 3", "10 3 2 3")
-#: Each pair has a contrast of 3:1 and more to white and to #14181d.
-_LIGHT: Final = ("#0b62c4", "#b3450a", "#1a7a37", "#8a3ab0")
-_DARK: Final = ("#6cb6ff", "#f0883e", "#56d364", "#d2a8ff")
 _STYLE: Final = (
     "text{{font:12px system-ui,sans-serif;fill:{ink}}}.t{{font-size:16px;font-weight:600}}"
     ".b{{fill:{paper}}}.g{{stroke:{grid};stroke-width:1}}.a{{stroke:{ink};stroke-width:1}}"
     ".m{{stroke:{mark};stroke-width:1;stroke-dasharray:2 4}}.s{{fill:{mark};font-size:11px}}"
 )
-_LINE: Final = ".l{n}{{stroke:{colour}}}"
 _FIXED: Final = "[class^=l]{fill:none;stroke-width:2;stroke-linejoin:round}"
+
+
+@attrs.frozen
+class Scheme:
+    """The colours of one scheme.
+
+    Attributes:
+        colours: tell things apart; each has a contrast of 3:1 and more to the paper.
+    """
+
+    ink: str
+    paper: str
+    grid: str
+    mark: str
+    colours: Sequence[str]
+
+
+_LIGHT: Final = Scheme(
+    *("#1f2328", "#ffffff", "#e3e6ea", "#59636e"),
+    ("#0b62c4", "#b3450a", "#1a7a37", "#8a3ab0"),
+)
+_DARK: Final = Scheme(
+    *("#e6edf3", "#14181d", "#2f363d", "#9aa4af"),
+    ("#6cb6ff", "#f0883e", "#56d364", "#d2a8ff"),
+)
 
 
 @attrs.frozen
@@ -126,31 +147,45 @@ def place(chart: Chart, x: float, y: float) -> tuple[float, float]:
 
 def drawn(chart: Chart) -> str:
     """Return the picture."""
-    title = escape(chart.title)
+
+    def colours(scheme: Scheme) -> str:
+        each = enumerate(scheme.colours[n % len(scheme.colours)] for n in range(len(chart.lines)))
+        return "".join(f".l{n}{{stroke:{colour}}}" for n, colour in each)
+
+    body = [
+        *_legend(chart.lines),
+        *_axes(chart),
+        *_marks(chart),
+        *(_path(chart, n, line) for n, line in enumerate(chart.lines) if line.points),
+    ]
+    return page(chart.title, LEFT, HEIGHT, _FIXED, colours, body)
+
+
+def page(title: str, left: int, height: int, fixed: str, colours: Callable[[Scheme], str], body: Sequence[str]) -> str:
+    """Return a picture with its title, which begins at `left`, and its style.
+
+    Args:
+        fixed: rules that are the same in both schemes, with text and paper told already.
+        colours: the rules that a scheme has besides.
+        body: the elements below the title.
+    """
+
+    def rules(scheme: Scheme) -> str:
+        named = {"ink": scheme.ink, "paper": scheme.paper, "grid": scheme.grid, "mark": scheme.mark}
+        return _STYLE.format(**named) + colours(scheme)
+
+    style = f"{fixed}{rules(_LIGHT)}@media(prefers-color-scheme:dark){{{rules(_DARK)}}}"
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
-            f"<title>{title}</title>",
-            f"<style>{_style(len(chart.lines))}</style>",
-            f'<rect class="b" width="{WIDTH}" height="{HEIGHT}"/>',
-            f'<text class="t" x="{LEFT}" y="24">{title}</text>',
-            *_legend(chart.lines),
-            *_axes(chart),
-            *_marks(chart),
-            *(_path(chart, n, line) for n, line in enumerate(chart.lines) if line.points),
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
+            f"<title>{escape(title)}</title>",
+            f"<style>{style}</style>",
+            f'<rect class="b" width="{WIDTH}" height="{height}"/>',
+            f'<text class="t" x="{left}" y="24">{escape(title)}</text>',
+            *body,
             "</svg>\n",
         ]
     )
-
-
-def _style(lines: int) -> str:
-    def scheme(ink: str, paper: str, grid: str, mark: str, colours: Sequence[str]) -> str:
-        each = (_LINE.format(n=n, colour=colours[n % len(colours)]) for n in range(lines))
-        return _STYLE.format(ink=ink, paper=paper, grid=grid, mark=mark) + "".join(each)
-
-    light = scheme("#1f2328", "#ffffff", "#e3e6ea", "#59636e", _LIGHT)
-    dark = scheme("#e6edf3", "#14181d", "#2f363d", "#9aa4af", _DARK)
-    return f"{_FIXED}{light}@media(prefers-color-scheme:dark){{{dark}}}"
 
 
 def _legend(lines: Sequence[Line]) -> Iterator[str]:
