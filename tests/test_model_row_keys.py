@@ -82,6 +82,18 @@ def test_sessions_do_not_widen() -> None:
     assert column._width == 16
 
 
+def test_names_that_are_sessions_first() -> None:
+    """They widen all the same, though there is one session more in the dict with each that comes."""
+    rows = 4096
+    column = keys(rows)
+    for fd in range(rows):
+        column[fd] = (fd,)
+        if fd >= 100:
+            column[fd - 100] = b"@a-name-that-is-too-long-%d" % fd
+    assert column._width == 32
+    assert len(column._elsewhere) < rows / 8
+
+
 values = st.one_of(st.none(), st.binary(min_size=1, max_size=70), st.tuples(st.integers(0, 9)))
 
 

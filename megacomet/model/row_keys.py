@@ -48,13 +48,14 @@ class RowKeys:
     What comes out of it is equal to what was put in; a name is not the same object.
     """
 
-    __slots__ = ("_elsewhere", "_fields", "_rows", "_width")
+    __slots__ = ("_elsewhere", "_fields", "_rows", "_too_long", "_width")
 
     def __init__(self) -> None:
         self._rows = 0
         self._width = _NARROWEST
         self._fields = _zeros(mmap.PAGESIZE)
         self._elsewhere: dict[int, Any] = {}
+        self._too_long = 0  # names that went there since they were last looked through
 
     def grow(self, rows: int) -> None:
         """Have room for rows 0 to `rows` - 1."""
@@ -88,8 +89,10 @@ class RowKeys:
         else:
             fields[at] = _ELSEWHERE
             self._elsewhere[fd] = key
-            if len(self._elsewhere) > _FEW and self._width < _WIDEST and isinstance(key, bytes):
-                self._consider_widening()
+            if isinstance(key, bytes) and self._width < _WIDEST:
+                self._too_long += 1
+                if self._too_long > _FEW and 2 * self._too_long >= len(self._elsewhere):
+                    self._consider_widening()
 
     def __iter__(self) -> Iterator[Any]:
         lengths = self._fields[: self._rows * self._width : self._width]
@@ -119,9 +122,10 @@ class RowKeys:
         return [key for (key,) in struct.iter_unpack(f"{width}p", fields)] + more
 
     def _consider_widening(self) -> None:
-        """Widen all fields when that is worth it. Entries are looked through each time their number has doubled."""
+        """Widen all fields when that is worth it. So many names have come that looking through all is no effort."""
+        self._too_long = 0
         here = len(self._elsewhere)
-        if here & (here - 1) or here * _PART <= len(self):
+        if here * _PART <= len(self):
             return
         wider = self._width * 2
         while wider < _WIDEST and self._too_long_for(wider) * _PART > len(self):
