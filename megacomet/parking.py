@@ -77,7 +77,6 @@ class ParkingLot:
         front: to be set before anything else is called.
         accepted: connections that came in by listeners.
         given_back: connections that came from somebody else who had served them.
-        turns: how often something was done.
     """
 
     _log = Logger()
@@ -95,7 +94,7 @@ class ParkingLot:
         self.rows = rows
         self.accepted = 0
         self.given_back = 0
-        self.turns = 0
+        self._turns = 0
         self._entrances = Entrances(rows.epoll, self._admit, descriptors, spare, reserve)
         self._by_state: tuple[Callable[[int], None], ...] = (
             self._ignore,  # FREE
@@ -137,7 +136,7 @@ class ParkingLot:
             except Exception:
                 self._fail(fd)
         self._entrances.serve(self.rows.open)
-        self.turns += 1
+        self._turns += 1
         self._turned()
 
     # -- what the worker wants
@@ -155,7 +154,7 @@ class ParkingLot:
                 self._due(fd)
             except Exception:
                 self._fail(fd)
-        self.turns += bool(due)
+        self._turns += bool(due)
         self._turned()
         return len(due) == DUE
 
@@ -198,6 +197,10 @@ class ParkingLot:
                 self.rows.idle(fd)
         except Exception:
             self._fail(fd)
+
+    def stirred(self) -> tuple[int, ...]:
+        """Return what stays as it is while no connection does anything, and nothing is written to one."""
+        return self._turns, self.rows.open, self.rows.sent
 
     def counts(self) -> dict[str, int]:
         """Return connections by how they came in and how they ended."""

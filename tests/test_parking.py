@@ -80,6 +80,26 @@ def test_a_request_in_the_first_segment_is_served_when_it_is_accepted(ground: Gr
     assert (ground.lot.accepted, ground.rows.open) == (1, 1)
 
 
+def test_whether_anything_happens(ground: Ground, front: Lines) -> None:
+    """A second in which nobody does anything changes nothing; a request does, what is written, an end, a deadline."""
+    fd, client = ground.pair(b"park\n")
+    seen = [ground.lot.stirred()]
+    ground.pass_s(1)
+    assert ground.lot.stirred() == seen[0]
+    front.answer(fd, b"a message\n")  # by whoever has one, in no turn of the lot
+    seen.append(ground.lot.stirred())
+    client.sendall(b"park\n")
+    ground.turn()
+    seen.append(ground.lot.stirred())
+    ground.rows.deadlines.arm(fd, 1)
+    ground.pass_s(3)
+    seen.append(ground.lot.stirred())
+    client.close()
+    ground.turn()
+    seen.append(ground.lot.stirred())
+    assert len(set(seen)) == len(seen)
+
+
 @pytest.mark.parametrize("family", [socket.AF_INET6, socket.AF_UNIX])
 def test_other_families(ground: Ground, front: Lines, tmp_path: Any, family: socket.AddressFamily) -> None:
     """IPv6 and UNIX sockets are doors like any other, refusals included."""

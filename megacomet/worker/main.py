@@ -144,7 +144,7 @@ class Worker:
 
     def stirred(self) -> object:
         """See `uplink.IWorker.stirred`."""
-        return self._lot.turns, self._lot.rows.open, self._front.draining.per_s, self._stopping
+        return self._lot.stirred(), self._front.draining.per_s, self._stopping
 
     def hold_back(self, is_behind: bool) -> None:
         """While the manager is behind nothing is read from clients, and nobody is let in."""

@@ -37,7 +37,7 @@ def everybody(browser: Browser, directory: Path, hurry: int = HURRY) -> Iterator
         hurry: how many times as fast the clients' clocks run.
     """
     with Stage(directory, hurry) as stage:
-        serve_page(stage.between, stage.library(), hurry)
+        serve_page(stage.between, stage.browser_client(), hurry)
         with tabs(browser, stage.between.url) as chromium, PythonCrew(stage.between.port, hurry) as python:
             stage.join(chromium)
             stage.join(python)

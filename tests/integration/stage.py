@@ -97,7 +97,7 @@ class Stage:
                 self.publisher.ledgers[channel].lives(epoch)
                 self._checks[client, channel] = Check(self.publisher.ledgers[channel])
 
-    def library(self) -> str:
+    def browser_client(self) -> str:
         """Return the browser's client, as the server serves it."""
         head, _, body = self.server.get("/megacomet.js").partition(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200 "), head

@@ -19,7 +19,7 @@ from tests.integration.python_crew import PythonCrew
 from tests.integration.stage import HURRY, Stage
 from tests.integration.troubles import CLOSE, EVENTS, POLL, REFUSE, WEBSOCKET, Trouble
 
-#: A page with a library of another version.
+#: A page with a client of another version.
 OTHER_PATH: Final = "/other"
 #: A transport's requests, as the proxy calls them.
 KINDS: Final = {"websocket": WEBSOCKET, "sse": EVENTS, "poll": POLL}
@@ -33,8 +33,7 @@ Object.defineProperty(navigator, "locks", { value: undefined });"""
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A server and the proxy before it; nobody listens yet."""
     with Stage(tmp_path_factory.mktemp("bad-input")) as stage:
-        library = stage.library()
-        serve_page(stage.between, library, HURRY)
+        serve_page(stage.between, stage.browser_client(), HURRY)
         yield stage
 
 
@@ -157,9 +156,9 @@ def test_asked_to_wait(context: BrowserContext, between: Between, transport: str
 def test_two_versions(context: BrowserContext, stage: Stage, between: Between) -> None:
     """Tabs of one version share a connection, one of another version has its own; each is shown everything once."""
     own = f'"{__version__}"'
-    library = stage.library()
-    assert own in library
-    serve_page(between, library.replace(own, '"0.0.1"'), HURRY, OTHER_PATH)
+    theirs = stage.browser_client()
+    assert own in theirs
+    serve_page(between, theirs.replace(own, '"0.0.1"'), HURRY, OTHER_PATH)
     tabs = [Tab(context, between, name, path) for name, path in [("a-1", PATH), ("a-2", PATH), ("a-3", OTHER_PATH)]]
     for tab in tabs:
         tab.tells("connected")
