@@ -400,7 +400,7 @@ class LinkTests(SynchronousTestCase):
 
     def hello(self) -> None:
         self.ask(link.Hello, protocol=link.PROTOCOL, number=0, pid=os.getpid(), nonce=NONCE)
-        self.assertEqual(self.manager.told, [("up", 0, os.getpid())])
+        self.assertEqual(self.links.all(), [self.downlink])
 
     def ask(self, command: Any, **values: object) -> list[Any]:
         """Return what comes of a command, by now."""

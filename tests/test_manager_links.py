@@ -27,6 +27,12 @@ RECORD = frames.encode(frames.MESSAGE, offset=1, channel=b"news", data=b"1")
 MEGABYTE = frames.encode(frames.MESSAGE, data=bytes(1024 * 1024 - frames.HEADER_BYTES))
 
 
+def _counts(waiting: int = 0, listening: bool = True, messages: int = 0, **more: int) -> bytes:
+    """Return what a worker says of itself."""
+    told = {"listening": listening, "rows": {"waiting": waiting, "streaming": 0}, "messages": messages, **more}
+    return json.dumps(told).encode()
+
+
 class LinksTestCase(SynchronousTestCase):
     """Links of a manager with two workers; `worker` is the far end of number 0 when `up` was called."""
 
@@ -98,10 +104,13 @@ class HelloTests(LinksTestCase):
         self.assertEqual((self.links.all(), self.manager.told, downlink.number), ([], [], -1))
 
     def test_a_worker_is_let_in(self) -> None:
-        """The answer says which log this is and where it stands; the server knows that the worker is up."""
+        """The answer says which log this is and where it stands; the worker is up when it has that: when it beats."""
         self.publish(b"news")
         worker, downlink, pump = self.dial()
         self.assertEqual(self.hello(worker, pump), {"epoch": b"e1", "head": 1, "keys": self.links.keys.pack()})
+        self.assertEqual(self.manager.told, [])
+        for _ in range(2):
+            self.ask(worker, pump, link.Beat, counts=_counts())
         self.assertEqual(self.manager.told, [("up", 0, PID)])
         self.assertIs(self.links.of(0), downlink)
         self.assertIsNone(self.links.of(1))
@@ -407,8 +416,7 @@ class BeatTests(LinksTestCase):
         self.up()
 
     def beat(self, waiting: int = 0, listening: bool = True, messages: int = 0, **more: int) -> Any:
-        told = {"listening": listening, "rows": {"waiting": waiting, "streaming": 0}, "messages": messages, **more}
-        counts = json.dumps(told).encode()
+        counts = _counts(waiting, listening, messages, **more)
         return self.ask(self.worker, self.pump, link.Beat, counts=counts)
 
     def test_ready_when_all_listen(self) -> None:

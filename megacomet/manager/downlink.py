@@ -32,7 +32,7 @@ class IManager(Protocol):
     """What the links need of the rest of the manager."""
 
     def worker_up(self, number: int, pid: int) -> None:
-        """A worker's link stands."""
+        """A worker's link stands, and the worker knows it."""
 
     def worker_down(self, number: int) -> None:
         """A worker's link is lost."""
@@ -197,7 +197,10 @@ class Downlink(link.LinkEnd):
     @link.Beat.responder
     def beat(self, counts: bytes) -> dict[str, object]:
         self._known()
+        is_first = not self.counts  # it knows that its link stands
         self._said(counts)
+        if is_first:
+            self._links.manager.worker_up(self.number, self.pid)
         return {"ready": self._links.ready, "workers": self._links.workers}
 
     def _said(self, counts: bytes) -> None:

@@ -121,7 +121,6 @@ class Links:
         """A worker said hello."""
         self._of[downlink.number] = downlink
         self.router.attach(downlink)
-        self.manager.worker_up(downlink.number, downlink.pid)
 
     def left(self, downlink: Downlink, unanswered: list[Token]) -> None:
         """A worker's link is lost."""

@@ -37,7 +37,7 @@ class Manager:
     # -- what the links want
 
     def worker_up(self, number: int, pid: int) -> None:
-        """A worker's link stands."""
+        """A worker's link stands, and the worker knows it."""
         self.supervisor.worker_up(number, pid)
 
     def worker_down(self, number: int) -> None:

@@ -33,7 +33,7 @@ class Vitals:
             now: the clock that they are measured by.
             cpu_s: what the process has taken of processors.
         """
-        self._pulse = Pulse(FEEL_S)
+        self._pulse = Pulse()
         self._now = now
         self._cpu_s = cpu_s
         self._call = LoopingCall(self._feel)
@@ -50,7 +50,7 @@ class Vitals:
             self._call.stop()
 
     def _feel(self) -> None:
-        self._pulse.feel(self._now(), self._cpu_s())
+        self._pulse.feel(self._now(), self._cpu_s(), FEEL_S)
 
     def counts(self) -> dict[str, float]:
         """Return the figures, see `Pulse.counts`."""
