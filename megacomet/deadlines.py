@@ -25,7 +25,8 @@ class Deadlines:
         """Start at `now`, seconds of any clock that does not go back."""
         self._slots = bytearray()
         self._far: dict[int, int] = {}
-        self._now = self._visited = math.floor(now)
+        #: the second of the last visit, up to which all were visited, and the one that deadlines are counted from
+        self._now = self._visited = self._counted = math.floor(now)
 
     def grow(self, rows: int) -> None:
         """Have room for rows 0 to `rows` - 1."""
@@ -34,10 +35,10 @@ class Deadlines:
     def arm(self, row: int, seconds: float) -> None:
         """Set the row's deadline, in place of the one it had.
 
-        The row is due at the first visit that is at least `seconds` after this call, whenever in the second between
-        two visits the call was made: so it may be up to a second late and is never early.
+        The row is due at the first visit that is at least `seconds` after this call, whenever between two visits the
+        call was made: so it may be late by the time between two visits, a second mostly, and is never early.
         """
-        second = self._now + math.ceil(seconds) + 1
+        second = self._counted + math.ceil(seconds) + 1
         if self._far:
             self._far.pop(row, None)
         if second - self._visited > _REACH:
@@ -61,7 +62,7 @@ class Deadlines:
         When as many as `most` come back there may be more: call again with the same `now`. A row that is disarmed or
         armed anew between the calls is not returned.
         """
-        self._now = max(self._now, math.floor(now))
+        self._now = self._counted = max(self._now, math.floor(now))
         # After a long pause every byte stands for a second that has passed: one round visits them all.
         self._visited = max(self._visited, self._now - _CYCLE)
         rows: list[int] = []
@@ -71,6 +72,17 @@ class Deadlines:
                 break
             self._visited += 1
         return rows
+
+    def rest(self, most: int) -> int:
+        """Return after how many seconds the next visit may come: `most`, or less when a row is due by then, at least 1.
+
+        Deadlines that are armed before that visit are counted from its second. When it comes earlier, they are not.
+        """
+        seconds = 1
+        while seconds < most and self._slots.find((self._now + seconds) % _CYCLE + 1) < 0:
+            seconds += 1
+        self._counted = self._now + seconds - 1
+        return seconds
 
     def _visit(self, second: int, rows: list[int], most: int) -> None:
         slots, slot = self._slots, second % _CYCLE + 1

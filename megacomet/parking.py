@@ -44,6 +44,10 @@ READ_BYTES: Final = 4096
 HEAR_BYTES: Final = 16 * READ_BYTES
 
 
+def _nobody_rests() -> None:
+    """Do nothing."""
+
+
 class IFront(Protocol):
     """Whoever knows what the bytes mean. Whatever it raises costs the connection and nothing else."""
 
@@ -75,6 +79,7 @@ class ParkingLot:
     Attributes:
         rows: the table.
         front: to be set before anything else is called.
+        wake: called before a turn: whoever counts its seconds, and rests, goes on.
         accepted: connections that came in by listeners.
         given_back: connections that came from somebody else who had served them.
     """
@@ -82,6 +87,7 @@ class ParkingLot:
     _log = Logger()
 
     front: IFront
+    wake: Callable[[], None]
 
     def __init__(self, rows: Rows, *, descriptors: int, spare: int = SPARE, reserve: int = RESERVE) -> None:
         """
@@ -92,6 +98,7 @@ class ParkingLot:
             reserve: see `accepting.RESERVE`.
         """
         self.rows = rows
+        self.wake = _nobody_rests
         self.accepted = 0
         self.given_back = 0
         self._turns = 0
@@ -129,6 +136,7 @@ class ParkingLot:
 
     def doRead(self) -> None:
         """Serve a batch of events. Listeners come last: a number that was freed here is not given away here."""
+        self.wake()
         kinds, by_state = self.rows.kinds, self._by_state
         for fd, _ in self.rows.epoll.poll(0, EVENTS):
             try:
@@ -142,7 +150,7 @@ class ParkingLot:
     # -- what the worker wants
 
     def tick(self, now: float) -> bool:
-        """Serve rows whose deadline has passed; to be called each second.
+        """Serve rows whose deadline has passed; to be called each second, or when `rest_s` has said.
 
         Returns:
             Whether there may be more of them: then call again with the same `now`, after others had their turn.
@@ -157,6 +165,10 @@ class ParkingLot:
         self._turns += bool(due)
         self._turned()
         return len(due) == DUE
+
+    def rest_s(self, most: int) -> int:
+        """Return after how many seconds `tick` is due again while nothing happens: at least 1, at most `most`."""
+        return self.rows.deadlines.rest(most)
 
     def listen(self, listener: socket.socket, *, flags: int = 0, is_shared: bool = False) -> None:
         """Take connections from a bound socket.

@@ -96,6 +96,35 @@ def test_a_clock_that_goes_back_does_no_harm() -> None:
     assert deadlines.due(1003, ALL) == [0]
 
 
+def test_a_rest_lasts_until_somebody_is_due() -> None:
+    """Who counts seconds may leave out those in which nobody is due, and no others."""
+    deadlines = made()
+    assert deadlines.rest(5) == 5
+    deadlines.arm(0, 2)
+    deadlines.due(1005, ALL)  # came when the rest was over: counted from there
+    assert deadlines.rest(5) == 2
+    assert deadlines.due(1007, ALL) == [0]
+    deadlines.arm(1, 600)
+    deadlines.arm(2, 1)
+    assert deadlines.rest(5) == 2
+    assert deadlines.due(1008, ALL) == []
+    assert deadlines.rest(5) == 1
+    assert deadlines.due(1009, ALL) == [2]
+    assert deadlines.rest(5) == 5
+
+
+def test_what_is_armed_in_a_rest_is_not_early() -> None:
+    """Nobody has told the second: it counts from the end of the rest, and from now on when that ends early."""
+    deadlines = made()
+    deadlines.rest(5)
+    deadlines.arm(0, 3)  # perhaps at 1004.9
+    assert [now for now in range(1001, 1020) if deadlines.due(now, ALL)] == [1008]
+    deadlines.rest(5)
+    deadlines.due(1020, ALL)  # woken
+    deadlines.arm(0, 3)
+    assert [now for now in range(1021, 1040) if deadlines.due(now, ALL)] == [1024]
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("arm"), st.integers(0, ROWS - 1), st.integers(0, 900)),

@@ -9,9 +9,9 @@ from megacomet.pulse import SECONDS, Pulse
 
 def felt(*beats: tuple[float, float]) -> dict[str, float]:
     """What is told after seconds that began then, with so much of a processor used."""
-    pulse = Pulse(1.0)
+    pulse = Pulse()
     for now, cpu_s in beats:
-        pulse.feel(now, cpu_s)
+        pulse.feel(now, cpu_s, 1.0)
     return pulse.counts()
 
 
@@ -40,3 +40,12 @@ def test_what_is_past_is_forgotten() -> None:
     beats = [(0.0, 0.0), (10.0, 9.0)]
     beats += [(10.0 + n, 9.0) for n in range(1, SECONDS + 1)]
     assert felt(*beats) == {"uptime_s": 10.0 + SECONDS, "lag_s": 0.0, "cpu_s": 9.0, "cpu_share": 0.0}
+
+
+def test_after_a_rest() -> None:
+    """Seconds that were left out are no lag, and what was used is divided by all of them."""
+    pulse = Pulse()
+    for now, cpu_s, after_s in ((0.0, 0.0, 1.0), (1.0, 0.5, 1.0), (6.25, 0.6, 5.0)):
+        pulse.feel(now, cpu_s, after_s)
+    told = pulse.counts()
+    assert (told["uptime_s"], told["lag_s"], told["cpu_share"]) == (6.25, 0.25, round(0.1 / 5.25, 4))

@@ -7,8 +7,6 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
-from itertools import count, repeat
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -28,6 +26,7 @@ from megacomet.model.session import Session
 from megacomet.slices import LONG_S, LOOK_S, SLICE_S
 from megacomet.turns import ASK_S, Turns
 from megacomet.wire import frames
+from megacomet.worker.heartbeat import Heartbeat
 from megacomet.worker.pacing import STEP_S
 from megacomet.worker.pusher import Pusher
 from megacomet.worker.uplink import REDIAL_S, TELL_S, Uplink
@@ -47,6 +46,7 @@ class Worker:
         found: the answer to what it is asked.
         answer_s: so long it takes to write one answer, in seconds of `late`.
         late: what was spent that way.
+        wakes: how often it was told that something is about to happen.
     """
 
     def __init__(self) -> None:
@@ -56,10 +56,10 @@ class Worker:
         self.broken: type[Exception] | None = None
         self.held_back = False
         self.found: Deferred[bytes] = Deferred()
-        self.stirs: Iterator[int] = count()
+        self.wakes = 0
 
-    def stirred(self) -> object:
-        return next(self.stirs)
+    def wake(self) -> None:
+        self.wakes += 1
 
     def counts(self) -> dict[str, object]:
         if self.broken is not None:
@@ -185,6 +185,8 @@ class UplinkTestCase(SynchronousTestCase):
             connect=self.connect,
             turns=self.turns,
         )
+        self.heartbeat = Heartbeat(self.reactor, lambda _: self.uplink.tick(), lambda: link.BEAT_S)
+        self.heartbeat.start()
         self.uplink.dial(self.number, PATH)
 
     def connect(self, path: str) -> socket.socket:
@@ -406,39 +408,43 @@ class LossTests(UplinkTestCase):
         self.assertEqual(len(manager.counts), 41)
         self.assertEqual(self.worker.told, [("linked",)])
 
-    def test_a_worker_in_which_nothing_happens(self) -> None:
-        """It beats now and then, so that nobody takes the other for dead; at once when something has happened."""
-        manager = self.link()
-        self.worker.stirs = repeat(0)
-        told = []
-        for _ in range(12):
-            self.second()
-            told.append(len(manager.counts) - 1)
-        self.assertEqual(told, [1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 3, 3])
-        self.worker.stirs = repeat(1)
+    def test_a_calm_link(self) -> None:
+        """Beats may be left out when all workers listen and the manager has answered all beats before the last."""
+        self.assertFalse(self.uplink.is_calm)
+        manager = self.link(ready=False)
         self.second(2)
-        self.assertEqual(len(manager.counts) - 1, 4)
-        self.assertTrue(self.uplink.up)
+        self.assertFalse(self.uplink.is_calm)
+        manager.ready = True
+        self.second(2)
+        self.assertTrue(self.uplink.is_calm)
+        never: Deferred[object] = Deferred()
+        manager.locateResponder = lambda name: lambda box: never  # type: ignore[method-assign]
+        self.second()
+        self.assertTrue(self.uplink.is_calm)
+        self.second()
+        self.assertFalse(self.uplink.is_calm)
 
-    def test_what_comes_down_the_link_is_told_of(self) -> None:
-        """A box with records is something that has happened, a head is not."""
-        manager = self.link()
-        self.worker.stirs = repeat(0)
+    def test_no_calm_while_something_is_awaited(self) -> None:
+        """Beats go on while somebody waits for what the manager has to say of pushes."""
+        self.link()
+        self.second(2)
+        self.assertTrue(self.uplink.is_calm)
+        self.pusher.ask_position(lambda _: None)
+        self.reactor.advance(0)
+        self.assertFalse(self.uplink.is_calm)
+
+    def test_what_comes_down_the_link_wakes(self) -> None:
+        """A box with records is something that happens, a head is not; the end of the link is."""
+        self.link()
         self.second()
         self.deliver(head=8)
-        self.second()
-        self.assertEqual(len(manager.counts) - 1, 1)
+        self.pump.flush()
+        self.assertEqual(self.worker.wakes, 0)
         self.deliver(message(b"news", 9), number=2, head=9)
         self.pump.flush()
-        self.second()
-        self.assertEqual(len(manager.counts) - 1, 2)
-
-    def test_a_worker_that_waits_for_the_others_beats(self) -> None:
-        """Until all listen it says every second that it does, and hears whether they do."""
-        manager = self.link(ready=False)
-        self.worker.stirs = repeat(0)
-        self.second(5)
-        self.assertEqual(len(manager.counts) - 1, 5)
+        self.assertEqual(self.worker.wakes, 1)
+        self.lose()
+        self.assertEqual(self.worker.wakes, 2)
 
     def test_readiness(self) -> None:
         """A worker knows from the last beat whether all others listen."""
@@ -1010,6 +1016,14 @@ class PaceTests(UplinkTestCase):
             self.assertEqual(len(self.worker.answers), n)
         self.pass_s(TELL_S)
         self.assertEqual(self.told()[-1], (ROWS, ROWS, 0))
+
+    def test_no_calm_before_it_is_over(self) -> None:
+        """The worker does not rest meanwhile, be it that it pauses."""
+        self.second(2)
+        self.assertFalse(self.uplink.is_calm)
+        self.pace(0, frames.WITHDRAWN)
+        self.second(2)
+        self.assertTrue(self.uplink.is_calm)
 
     def test_it_waits_for_its_turn(self) -> None:
         """While others have theirs nothing is written, and boxes are answered."""

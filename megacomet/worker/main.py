@@ -25,13 +25,12 @@ from megacomet.settings import Settings
 from megacomet.turns import Turns
 from megacomet.wire.workers import MOST_PER_S
 from megacomet.worker.front import Front
+from megacomet.worker.heartbeat import MOST_REST_S, Heartbeat
 from megacomet.worker.looking import Looking
 from megacomet.worker.pusher import Pusher
 from megacomet.worker.room import make_lot, share_of
 from megacomet.worker.uplink import Uplink
 
-#: Deadlines are whole seconds.
-TICK_S: Final = 1.0
 #: A worker that is restarted lets its connections go for so long, seconds: two rounds over all of them. Who has not
 #: asked for anything by then is closed as at a stop.
 RESTART_S: Final = 2.0
@@ -83,13 +82,13 @@ class Worker:
             reactor, self._front.hub, self, self._pusher, nonce=nonce, clock=clock, connect=connect, turns=self._turns
         )
         self._front.link = self._link
-        self._pulse = Pulse(TICK_S)
+        self._pulse = Pulse()
+        self._heartbeat = Heartbeat(reactor, self._second, self._rest_s)
+        self._lot.wake = self.wake
+        self._stirred = self._lot.stirred()
         self._looking = Looking(self._front.hub.listeners, self._lot.rows, reactor, clock=clock, unix_s=time.time)
-        self._is_open = False
-        self._held_back = False
-        self._restarting = False
-        self._stopping = False
-        self._ended = False
+        self._is_open = self._held_back = False
+        self._restarting = self._stopping = self._ended = False
 
     def start(self, number: int, listeners: list[Listener], link_path: str) -> None:
         """Let clients queue, then dial: when the link stands, the manager knows that this worker listens.
@@ -108,7 +107,7 @@ class Worker:
         for listener in listeners:
             listener.socket.listen(BACKLOG)
         self._own = open_descriptors() + 1  # the link is to come
-        self._every_second()  # what was built in the zygote has its time
+        self._heartbeat.start()  # what was built in the zygote has its time
         self._link.dial(number, link_path)
 
     def linked(self) -> None:
@@ -119,14 +118,25 @@ class Worker:
         for listener in self._listeners:
             self._lot.listen(listener.socket, flags=ENTRANCE if listener.classic else 0, is_shared=listener.shared)
 
-    def _every_second(self) -> None:
-        self._reactor.callLater(TICK_S, self._every_second)
+    def _second(self, after_s: float) -> None:
         now = self._clock()
-        self._pulse.feel(now, time.process_time())
+        self._pulse.feel(now, time.process_time(), after_s)
         try:
             self._front.tick(now)
         except Exception:
             self._log.failure("the work of a second failed")
+        self._link.tick()
+
+    def _rest_s(self) -> float:
+        is_ending = self._stopping or self._restarting or self._front.draining.per_s
+        before, self._stirred = self._stirred, self._lot.stirred()
+        if is_ending or self._stirred != before or not self._link.is_calm:
+            return link.BEAT_S
+        return self._lot.rest_s(MOST_REST_S)
+
+    def wake(self) -> None:
+        """Something is about to happen: see `Heartbeat.wake`."""
+        self._heartbeat.wake()
 
     # -- what the link wants
 
@@ -142,10 +152,6 @@ class Worker:
             **self._front.counts(),
         }
 
-    def stirred(self) -> object:
-        """See `uplink.IWorker.stirred`."""
-        return self._lot.stirred(), self._front.draining.per_s, self._stopping
-
     def hold_back(self, is_behind: bool) -> None:
         """While the manager is behind nothing is read from clients, and nobody is let in."""
         if is_behind != self._held_back:
@@ -157,6 +163,7 @@ class Worker:
 
     def take_back(self, fd: int, unread: bytes) -> None:
         """Serve a connection that the manager gives back."""
+        self.wake()
         self._front.take_back(fd, unread)
 
     def restart(self) -> None:
@@ -166,6 +173,7 @@ class Worker:
         """
         if self._stopping or self._restarting:
             return
+        self.wake()
         self._restarting = True
         stop_s = self._settings.stop_s
         self._log.info("restarting: {n} connections go", n=self._lot.rows.open)
@@ -181,6 +189,7 @@ class Worker:
         """Listen no more, answer everybody, end; at the latest when the time of a stop is over."""
         if self._stopping:
             return
+        self.wake()
         self._stopping = True
         self._log.info("ending: {n} connections are answered and closed", n=self._lot.rows.open)
         self._reactor.callLater(self._settings.stop_s, self._end)
@@ -194,6 +203,7 @@ class Worker:
         """
         if self._stopping or self._restarting:
             raise LinkRefused("it is ending")
+        self.wake()
         if per_s:
             self._log.info("drained: {n} connections go, {per_s} a second", n=self._lot.rows.open, per_s=per_s)
             self._front.draining.begin(per_s)
@@ -219,6 +229,7 @@ class Worker:
 
     def discard(self) -> None:
         """Hang up, and close what is this worker's own; it was not one that clients have known."""
+        self._heartbeat.stop()
         self._link.hang_up()
         self._reactor.removeReader(self._lot)
         self._lot.rows.epoll.close()

@@ -88,6 +88,11 @@ class Pusher:
     def up(self) -> bool:
         return self._end is not None
 
+    @property
+    def is_asking(self) -> bool:
+        """Whether it waits for what the manager has to say."""
+        return bool(self._asked or self._under_way)
+
     def linked(self, end: IEnd, epoch: bytes, head: int, keys: bytes) -> None:
         """The link stands."""
         self._end = end

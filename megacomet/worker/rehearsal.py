@@ -128,15 +128,21 @@ class _Manager(link.LinkEnd):
         answer.addErrback(lambda _: None)  # the last one's is that the link has ended
 
 
-class _Stage:
-    """A worker, its manager and its clients, in a reactor of their own."""
+class Stage:
+    """A worker, its manager and its clients, in a reactor and a time of their own.
+
+    Attributes:
+        reactor: the worker's.
+        now: its time, seconds.
+        door: on which it listens.
+    """
 
     def __init__(self) -> None:
         self._late = LateReactor()
-        self._reactor: Any = self._late.reactor
+        self.reactor: Any = self._late.reactor
         self._late.open()
-        self._now = 0.0
-        self._reactor.seconds = lambda: self._now
+        self.now = 0.0
+        self.reactor.seconds = lambda: self.now
         ours, theirs = socket.socketpair()
         self._manager = _Manager()
         factory = ServerFactory()
@@ -144,62 +150,64 @@ class _Stage:
         for end in (ours, theirs):
             end.setblocking(False)
         with theirs:
-            self._reactor.adoptStreamConnection(theirs.fileno(), socket.AF_UNIX, factory)
+            self.reactor.adoptStreamConnection(theirs.fileno(), socket.AF_UNIX, factory)
         self._worker = Worker(
-            self._reactor, _SETTINGS, workers=1, nonce=b"", clock=lambda: self._now, connect=lambda _: ours
+            self.reactor, _SETTINGS, workers=1, nonce=b"", clock=lambda: self.now, connect=lambda _: ours
         )
-        self._door = socket.socket(socket.AF_UNIX)
-        self._door.bind("")  # a name that no file has, and nobody else (unix(7), autobind)
-        self._door.setblocking(False)
+        self.door = socket.socket(socket.AF_UNIX)
+        self.door.bind("")  # a name that no file has, and nobody else (unix(7), autobind)
+        self.door.setblocking(False)
 
     def play(self) -> int:
         """Let clients of each kind come, be told something, and go; returns how many were told it."""
-        self._begin()
+        self.begin()
         told = sum(self._round((client,), (EVERYONE,)) for client in CLIENTS)
         return told + sum(self._round(CLIENTS, (b"news", b"@sue")) for _ in range(1, ROUNDS))
 
     def play_first(self) -> None:
         """Only begin, and let the most frequent clients come."""
-        self._begin()
+        self.begin()
         self._round(CLIENTS[:FREQUENT], (EVERYONE,))
 
-    def _begin(self) -> None:
-        self._reactor.startRunning(installSignalHandlers=False)
-        self._worker.start(0, [Listener(self._door, classic=False, shared=False)], "")
-        self._go_on()
+    def begin(self) -> None:
+        """Start the worker."""
+        self.reactor.startRunning(installSignalHandlers=False)
+        self._worker.start(0, [Listener(self.door, classic=False, shared=False)], "")
+        self.go_on()
 
-    def _go_on(self) -> None:
-        for _ in range(TURNS):
-            self._now += TURN_S
-            self._reactor.runUntilCurrent()
-            self._reactor.doPoll(0)
+    def go_on(self, turns: int = TURNS) -> None:
+        """Let time pass."""
+        for _ in range(turns):
+            self.now += TURN_S
+            self.reactor.runUntilCurrent()
+            self.reactor.doPoll(0)
 
     def _round(self, requests: tuple[bytes, ...], channels: tuple[bytes, ...]) -> int:
         with contextlib.ExitStack() as clients:
             connections = [clients.enter_context(socket.socket(socket.AF_UNIX)) for _ in requests]
             for connection, request in zip(connections, requests, strict=True):
-                connection.connect(self._door.getsockname())
+                connection.connect(self.door.getsockname())
                 connection.setblocking(False)
                 connection.sendall(request)
-            self._go_on()
+            self.go_on()
             self._manager.tell(channels)
-            self._go_on()
+            self.go_on()
             self._manager.tell(channels)
-            self._go_on()
+            self.go_on()
             for connection, request in zip(connections, requests, strict=True):
                 if _UPGRADE in request:
                     connection.sendall(_TYPED)
-            self._go_on()
+            self.go_on()
             told = sum(b"1" in _received(connection).partition(b"\r\n\r\n")[2] for connection in connections)
-        self._go_on()
+        self.go_on()
         return told
 
     def close(self) -> None:
         """Close everything."""
         self._worker.discard()
-        self._go_on()
+        self.go_on()
         self._late.close()
-        self._door.close()
+        self.door.close()
 
 
 def _received(connection: socket.socket) -> bytes:
@@ -217,8 +225,8 @@ def rehearse() -> int:
     Returns:
         how many clients were told a message, or what became of theirs; `ROUNDS` of each of the `CLIENTS`.
     """
-    with contextlib.closing(_Stage()) as stage:
+    with contextlib.closing(Stage()) as stage:
         told = stage.play()
-    with contextlib.closing(_Stage()) as stage:
+    with contextlib.closing(Stage()) as stage:
         stage.play_first()
     return told

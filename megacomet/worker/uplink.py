@@ -32,7 +32,6 @@ from megacomet.turns import Turns
 from megacomet.worker.meters import Meters
 from megacomet.worker.pacing import Pacing
 from megacomet.worker.pusher import Pusher
-from megacomet.worker.quiet import Quiet
 from megacomet.worker.uplink_end import UplinkEnd
 
 #: What connections come and go is told to the manager at most so often, seconds, and not before it has taken what was
@@ -53,8 +52,8 @@ class IWorker(Protocol):
     def counts(self) -> dict[str, object]:
         """Return what the manager is told every second; must be JSON."""
 
-    def stirred(self) -> object:
-        """Return what is equal to what it was before while nothing has happened that `counts` would tell."""
+    def wake(self) -> None:
+        """Something is about to happen: the work of a second may have been left out until now."""
 
     def take_back(self, fd: int, unread: bytes) -> None:
         """Serve a connection that the manager gives back; the descriptor is the worker's from now on."""
@@ -133,7 +132,7 @@ class Uplink:
         self._protocol: UplinkEnd | None = None
         self._turn: IDelayedCall | None = None
         self._lonely_beats = self._unanswered_beats = 0
-        self._quiet = Quiet()
+        self._is_calm = False
         self._told_at = -inf
         self._path = ""
         self._connect = connect
@@ -141,7 +140,6 @@ class Uplink:
         self._factory = ServerFactory()  # as Twisted calls what is adopted
         self._factory.protocol = lambda: UplinkEnd(self)
         self._redial: IDelayedCall | None = None
-        self._beat: IDelayedCall | None = None
         self._hung_up: Deferred[None] | None = None
         self._was_up = self._is_gathering = False
         implementedBy(UplinkEnd)  # made when first asked for: rather here, for all workers, than in each
@@ -154,18 +152,12 @@ class Uplink:
             path: of the socket.
         """
         self._number, self._path = number, path
-        self._beat = self.reactor.callLater(link.BEAT_S, self._every_second)
         self._dial_now()
 
     def hang_up(self) -> Deferred[None]:
-        """Tell what is still to be told, close the link behind it, and dial no more.
-
-        Returns:
-            what fires when the connection has ended.
-        """
-        for call in (self._redial, self._beat):
-            if call is not None and call.active():
-                call.cancel()
+        """Tell what is still to be told, close the link behind it, and dial no more; fires when it has ended."""
+        if self._redial is not None and self._redial.active():
+            self._redial.cancel()
         self._flush()
         if self._protocol is None:
             self._hung_up = succeed(None)
@@ -222,6 +214,7 @@ class Uplink:
             return
         was_up, self.up, self.ready, self._protocol = self.up, False, False, None
         if was_up:
+            self.worker.wake()
             self._lonely_beats = self._unanswered_beats = 0
             self.worker.hold_back(False)
             self._hub.unlinked()
@@ -241,16 +234,24 @@ class Uplink:
 
     # -- every second
 
-    def _every_second(self) -> None:
-        self._beat = self.reactor.callLater(link.BEAT_S, self._every_second)
+    @property
+    def is_calm(self) -> bool:
+        """Whether nobody would miss the beats of the next seconds while nothing happens here."""
+        is_busy = self._hub.busy or self._hub.spreading.is_paced or self.pusher.is_asking
+        return self._is_calm and not is_busy
+
+    def tick(self) -> None:
+        """A second has passed: beat, or look for the manager."""
+        if self._hung_up is not None or self._number < 0:
+            return
         try:
             self._tick()
         except Exception:
             self._log.failure("the beat of the link failed")
-            self._beat.cancel()
             self.worker.orphaned()
 
     def _tick(self) -> None:
+        self._is_calm = self.ready and not self._unanswered_beats
         protocol = self._protocol
         if not self.up or protocol is None:
             self._lonely_beats += 1
@@ -262,8 +263,6 @@ class Uplink:
         if protocol.silent_beats > link.SILENCE_BEATS:
             self._log.warn("the manager was silent for {n} s: dialling again", n=link.SILENCE_BEATS)
             link.transport_of(protocol).abortConnection()
-            return
-        if self._quiet.may_pass(self.worker.stirred() if self.ready and not self._unanswered_beats else None):
             return
         beat = protocol.callRemote(link.Beat, counts=self._counts())
         beat.addCallback(self._answered_beat)
@@ -286,10 +285,10 @@ class Uplink:
 
     def deliver(self, box: Box) -> None:
         """A box came: work it off in this turn and the next ones."""
+        if box.blob:
+            self.worker.wake()
         behind = self._hub.has_boxes and self._turn is not None  # a turn has one slice, however many boxes came at once
         self._hub.received(box)
-        if box.blob:
-            self._quiet.disturb()
         if not behind:
             self._work(lambda: False)
 
