@@ -1,9 +1,12 @@
 """The link between a worker and the manager: AMP commands over a UNIX socket, and what both ends must agree on.
 
-The worker dials. Down the link everything is one ordered stream of boxes (`Deliver`), numbered from 1, each answered
-when it was worked off. Up the link go the worker's listeners (`Want`), its beats, and descriptors to adopt. What the
-values hold is defined in `megacomet.wire.frames`. Beside them go the pushes that a worker has decoded, and down what
-became of them, in boxes that are no commands: `LinkEnd.send_pushes`, with the values of `megacomet.wire.pushed`.
+The worker dials. Down the link everything is one ordered stream of boxes (`DELIVER`), numbered from 1, each answered
+when it was worked off (`WORKED`). Up the link go the worker's listeners (`Want`), its beats, and descriptors to adopt.
+What the values hold is defined in `megacomet.wire.frames`. Beside them go the pushes that a worker has decoded, and
+down what became of them (`PUSHES`), with the values of `megacomet.wire.pushed`.
+
+What goes with each message is no command: AMP looks up, decodes and answers commands for 30 us at both ends, and such
+boxes cannot be sent as rarely as others. It is a box with one value, sent in this turn (`LinkEnd.send_value`).
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final, cast
 
 from twisted.internet.interfaces import ITransport
@@ -22,7 +26,7 @@ from twisted.python.failure import Failure
 from megacomet.errors import MegaCometError
 
 #: A worker of another version than the manager's is not let in.
-PROTOCOL: Final = 8
+PROTOCOL: Final = 9
 #: Each end sends something so often, seconds.
 BEAT_S: Final = 1.0
 #: An end that was silent for so many of our own beats is given up. Beats are counted and not seconds, so that an end
@@ -44,8 +48,12 @@ PAGES_BYTES: Final = 2 * 1024 * 1024
 #: A worker that is asked what it has answers within this time, or whoever wants to know is told that it does not.
 LOOK_S: Final = 2.0
 
+#: The boxes that are no commands, by the name of their value.
+PUSHES: Final = b"pushes"
+DELIVER: Final = b"deliver"
+WORKED: Final = b"worked"
+
 _PART_BYTES: Final = 0xFFFF
-_PUSHES: Final = b"pushes"
 _LENGTH: Final = struct.Struct("!H").pack
 
 
@@ -72,10 +80,14 @@ class Blob(amp.Argument):
 
 
 class LinkEnd(amp.AMP):
-    """`amp.AMP` as it is, but for two lines of the log at each connection, with the names of classes in them.
+    """`amp.AMP`, and boxes that are no commands.
 
-    Both methods leave out AMP's own, which does nothing besides; who has these connections says what there is to say.
+    What it leaves out are two lines of the log at each connection, with the names of classes in them: two methods do
+    not call AMP's own, which does nothing besides; who has these connections says what there is to say.
     """
+
+    #: by the name of its value, the method that takes such a box; a box of commands never begins with one of them
+    takes: ClassVar[Mapping[bytes, str]] = {}
 
     def makeConnection(self, transport: ITransport) -> None:
         amp.BinaryBoxProtocol.makeConnection(self, transport)
@@ -88,32 +100,26 @@ class LinkEnd(amp.AMP):
             os.close(self._descriptors.popitem()[1])
         self.transport = None
 
-    def send_pushes(self, value: bytes) -> None:
-        """Send a box of pushes, or what became of some, and all that was written before it, in this turn.
-
-        It is no command. AMP looks up, decodes and answers commands for 30 us at both ends, and such boxes cannot be
-        sent as rarely as others.
-        """
-        box = [_part(_PUSHES, value[:_PART_BYTES])]
+    def send_value(self, name: bytes, value: bytes) -> None:
+        """Send a box that is no command, and all that was written before it, in this turn."""
+        box = [_part(name, value[:_PART_BYTES])]
         for n, at in enumerate(range(_PART_BYTES, len(value), _PART_BYTES), 1):
-            box.append(_part(b"%b.%d" % (_PUSHES, n), value[at : at + _PART_BYTES]))
+            box.append(_part(b"%b.%d" % (name, n), value[at : at + _PART_BYTES]))
         transport = transport_of(self)
         transport.write(b"%b\0\0" % b"".join(box))
         if not transport.disconnecting:  # else only the reactor is told that all is written, and ends the connection
             transport.doWrite()  # what does not fit, and what has failed, the reactor deals with
 
-    def pushes_received(self, value: bytes) -> None:
-        """The other end has sent pushes, or what became of some."""
-        raise NotImplementedError
-
     def ampBoxReceived(self, box: amp.AmpBox) -> None:
-        value = box.get(_PUSHES)
-        if value is None:
+        name = next(iter(box))
+        take = self.takes.get(name)
+        if take is None:
             super().ampBoxReceived(box)
-        elif len(box) == 1:
-            self.pushes_received(value)
-        else:
-            self.pushes_received(value + b"".join([box[b"%b.%d" % (_PUSHES, n)] for n in range(1, len(box))]))
+            return
+        value = box[name]
+        if len(box) > 1:
+            value += b"".join([box[b"%b.%d" % (name, n)] for n in range(1, len(box))])
+        getattr(self, take)(value)
 
 
 def _part(key: bytes, value: bytes) -> bytes:
@@ -183,24 +189,6 @@ class Adopt(amp.Command):
 
     arguments = [(b"fd", amp.Descriptor()), (b"head", Blob()), (b"peer", amp.String())]
     response: ClassVar[list[tuple[bytes, amp.Argument]]] = []
-    errors = {LinkRefused: b"REFUSED"}
-
-
-class Deliver(amp.Command):
-    """Manager to worker: a box of records; the answer, when it was worked off, has RETURNED and RECEIPT records.
-
-    `answered` is the number of the last box whose answer the manager had read when the first record was made.
-    `accepted_us` is when that was, microseconds of CLOCK_MONOTONIC; 0: it has no records.
-    """
-
-    arguments = [
-        (b"number", amp.Integer()),
-        (b"head", amp.Integer()),
-        (b"answered", amp.Integer()),
-        (b"accepted_us", amp.Integer()),
-        (b"records", Blob()),
-    ]
-    response = [(b"results", Blob())]
     errors = {LinkRefused: b"REFUSED"}
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import socket
 import struct
-from typing import Any
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -109,18 +109,21 @@ class WorkerEnd(link.LinkEnd):
 
     Attributes:
         boxes: (number, head, answered, records) of each box that came.
-        accepted_us: of each box, when its oldest record was put on the stream.
+        accepted_s: of each box, when its oldest record was put on the stream.
+        waiting: how many boxes are not answered.
         asked: each question with the answer that the manager waits for.
         keys: what it was told of the API's keys.
         told: what became of pushes, how many of their boxes were worked off, and where the log stood.
     """
 
+    takes: ClassVar = {link.DELIVER: "delivered", link.PUSHES: "pushes_received"}
+
     def __init__(self) -> None:
         super().__init__()
         self.asked: list[tuple[bytes, Deferred[dict[str, bytes]]]] = []
         self.boxes: list[tuple[int, int, int, list[frames.Frame]]] = []
-        self.accepted_us: list[int] = []
-        self.waiting: list[Deferred[dict[str, bytes]]] = []
+        self.accepted_s: list[float] = []
+        self.waiting = 0
         self.given: list[tuple[int, bytes]] = []
         self.stopped = 0
         self.drained: list[int] = []
@@ -128,19 +131,16 @@ class WorkerEnd(link.LinkEnd):
         self.told: list[tuple[bytes, int, int]] = []
         self.refuses = False
 
-    @link.Deliver.responder
-    def deliver(
-        self, number: int, head: int, answered: int, accepted_us: int, records: bytes
-    ) -> Deferred[dict[str, bytes]]:
+    def delivered(self, value: bytes) -> None:
+        number, head, answered, accepted_s, records = frames.decode_box(value)
         self.boxes.append((number, head, answered, list(frames.decode(records))))
-        self.accepted_us.append(accepted_us)
-        answer: Deferred[dict[str, bytes]] = Deferred()
-        self.waiting.append(answer)
-        return answer
+        self.accepted_s.append(accepted_s)
+        self.waiting += 1
 
     def answer(self, *results: bytes) -> None:
         """Answer the oldest box."""
-        self.waiting.pop(0).callback({"results": b"".join(results)})
+        self.waiting -= 1
+        self.send_value(link.WORKED, b"".join(results))
 
     @link.Keys.responder
     def take_keys(self, keys: bytes) -> dict[str, object]:

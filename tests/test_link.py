@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from twisted.internet.defer import Deferred
@@ -27,20 +27,20 @@ def value_of(length: int) -> bytes:
 
 
 class Echo(amp.AMP):
-    """A worker that gives every box back as its results."""
+    """A worker that answers every question with itself."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.came: list[tuple[int, int, int, bytes]] = []
+        self.came: list[bytes] = []
 
-    @link.Deliver.responder
-    def deliver(self, number: int, head: int, answered: int, accepted_us: int, records: bytes) -> dict[str, object]:
-        self.came.append((number, head, answered, records))
-        return {"results": records}
+    @link.Look.responder
+    def look(self, question: bytes) -> dict[str, object]:
+        self.came.append(question)
+        return {"answer": question}
 
     @link.Want.responder
     def want(self, records: bytes) -> dict[str, object]:
-        self.came.append((0, 0, 0, records))
+        self.came.append(records)
         return {}
 
     @link.Stop.responder
@@ -67,16 +67,16 @@ class LinkTests(SynchronousTestCase):
         for length in LENGTHS:
             with self.subTest(length=length):
                 value = value_of(length)
-                self.call(link.Deliver, number=1, head=2, answered=3, accepted_us=4, records=value)
-                self.assertEqual(self.outcome, [{"results": value}])
-                self.assertEqual(self.far.came.pop(), (1, 2, 3, value))
+                self.call(link.Look, question=value)
+                self.assertEqual(self.outcome, [{"answer": value}])
+                self.assertEqual(self.far.came.pop(), value)
 
     def test_values_do_not_mix(self) -> None:
         """A long value leaves nothing behind for the short one that follows it."""
         self.near.callRemote(link.Want, records=value_of(3 * PART))
         self.near.callRemote(link.Want, records=b"short")
         self.pump.flush()
-        self.assertEqual([came[3] for came in self.far.came], [value_of(3 * PART), b"short"])
+        self.assertEqual(self.far.came, [value_of(3 * PART), b"short"])
 
     def test_a_refusal_says_why(self) -> None:
         """What the other end does not take fails with the reason that it gave; the link goes on."""
@@ -84,8 +84,8 @@ class LinkTests(SynchronousTestCase):
         (failure,) = self.outcome
         failure.trap(link.LinkRefused)
         self.assertEqual(failure.getErrorMessage(), "has work to do")
-        self.call(link.Deliver, number=1, head=0, answered=0, accepted_us=0, records=b"")
-        self.assertEqual(self.outcome, [{"results": b""}])
+        self.call(link.Look, question=b"")
+        self.assertEqual(self.outcome, [{"answer": b""}])
 
     def test_the_transport_of_an_end(self) -> None:
         """An end's transport is its connection."""
@@ -125,13 +125,19 @@ class Slow(link.LinkEnd):
 class Taker(link.LinkEnd):
     """An end that keeps what it is sent."""
 
+    takes: ClassVar = {link.PUSHES: "pushes_received", link.DELIVER: "delivered"}
+
     def __init__(self) -> None:
         super().__init__()
         self.came: list[bytes] = []
+        self.boxes: list[bytes] = []
         self.stopped = 0
 
     def pushes_received(self, value: bytes) -> None:
         self.came.append(value)
+
+    def delivered(self, value: bytes) -> None:
+        self.boxes.append(value)
 
     @link.Stop.responder
     def stop(self) -> dict[str, object]:
@@ -209,12 +215,13 @@ class LinkEndTests(SynchronousTestCase):
         near.callRemote(link.Stop).addErrback(lambda _: None)
         self.assertEqual(wire.sent, b"")
         for length in LENGTHS:
-            near.send_pushes(value_of(length))
+            near.send_value(link.PUSHES, value_of(length))
             self.assertEqual(wire.written, b"")
+        near.send_value(link.DELIVER, b"box")
         far.dataReceived(wire.sent)
         self.assertEqual([len(each) for each in far.came], LENGTHS)
         self.assertEqual(far.came[-1], value_of(LENGTHS[-1]))
-        self.assertEqual(far.stopped, 1)
+        self.assertEqual((far.boxes, far.stopped), ([b"box"], 1))
 
     def test_sent_now_before_the_end(self) -> None:
         """A connection that is to end when all is written is left to the reactor: else nobody would end it."""
@@ -223,7 +230,7 @@ class LinkEndTests(SynchronousTestCase):
         wire = Wire()
         near.transport = wire
         wire.disconnecting = True
-        near.send_pushes(b"abc")
+        near.send_value(link.PUSHES, b"abc")
         self.assertEqual(wire.sent, b"")
         self.assertIn(b"abc", wire.written)
 

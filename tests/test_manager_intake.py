@@ -411,7 +411,7 @@ class LinkTests(SynchronousTestCase):
 
     def publish(self, pushes: bytes) -> None:
         """Let a box come."""
-        self.worker.send_pushes(pushes)
+        self.worker.send_value(link.PUSHES, pushes)
         self.pump.flush()
 
     def test_published(self) -> None:
@@ -429,6 +429,28 @@ class LinkTests(SynchronousTestCase):
         self.router.publish(Publication(b"a", b"1"), 0.0, lambda _: None)
         self.publish(b"")
         self.assertEqual(self.worker.told, [(b"", 1, 1)])
+
+    def test_clients_come_first(self) -> None:
+        """What was pushed is on its way to those who wait before its publisher is told, once a turn."""
+        self.hello()
+        self.ask(link.Want, records=frames.encode(frames.WANT, channel=b"a"))
+        came: list[str] = []
+        self.worker.delivered = lambda value: came.append("box")  # type: ignore[method-assign]
+        self.worker.pushes_received = lambda value: came.append("told")  # type: ignore[method-assign]
+        for number in (1, 2):
+            self.worker.send_value(link.PUSHES, encoded(number, push_to(b"a"), LINKS_KEY))
+        self.pump.flush()
+        self.assertEqual(came, ["box", "told"])
+
+    def test_boxes_of_one_turn_are_told_together(self) -> None:
+        """How many were worked off is told with what became of their pushes."""
+        self.hello()
+        for number in (1, 2):
+            self.worker.send_value(link.PUSHES, encoded(number, push_to(b"a"), LINKS_KEY))
+        self.pump.flush()
+        ((told, boxes, head),) = self.worker.told
+        self.assertEqual([n for n, _, _ in decode_told(told, lambda number: (b"a",))], [1, 2])
+        self.assertEqual((boxes, head), (2, 2))
 
     def test_told_later(self) -> None:
         """What is known later comes by itself, with where the log stands."""
@@ -466,7 +488,7 @@ class LinkTests(SynchronousTestCase):
     def test_a_lost_link(self) -> None:
         """What was taken is published, and the answer goes nowhere."""
         self.hello()
-        self.worker.send_pushes(encoded(1, push_to(*MANY), LINKS_KEY))
+        self.worker.send_value(link.PUSHES, encoded(1, push_to(*MANY), LINKS_KEY))
         self.pump.pump(advanceClock=False)
         self.assertEqual(self.router.head, SLICE)
         link.transport_of(self.worker).loseConnection()

@@ -293,17 +293,29 @@ class BoxTests(LinksTestCase):
         self.pump.flush()
         self.assertEqual(counts, [5])
 
-    def test_a_box_that_fails_ends_the_link(self) -> None:
-        """A worker that cannot work off a box is not trusted any longer; what it had is taken back."""
+    def test_an_answer_of_nonsense_ends_the_link(self) -> None:
+        """A worker whose answer to a box cannot be read is not trusted any longer; what it had is taken back."""
         self.want(SUE)
         self.publish(SUE)
         self.pump.flush()
-        self.worker.waiting.pop().errback(ValueError("no"))
+        self.worker.answer(b"no")
         self.pump.flush()
         self.assertEqual(self.manager.told[-1], ("down", 0))
         self.assertEqual(len(self.router._store.waiting(SUE, 0)), 1)
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
-        self.flushLoggedErrors(amp.UnknownRemoteError)
+
+    def test_an_answer_to_nothing_ends_the_link(self) -> None:
+        """A worker that answers a box more often than once is thrown out, and one that has not said hello."""
+        self.worker.answer()
+        self.pump.flush()
+        self.assertEqual(self.manager.told[-1], ("down", 0))
+        (failure,) = self.flushLoggedErrors(ValueError)
+        self.assertEqual(failure.getErrorMessage(), "it was not sent a box")
+        stranger, downlink, pump = self.dial()
+        stranger.answer()
+        pump.flush()
+        self.assertEqual(len(self.flushLoggedErrors(link.LinkRefused)), 1)
+        self.assertIsNone(downlink.transport)
 
     def test_records_of_no_worker_end_the_link(self) -> None:
         """A worker that sends what it has no business to send is thrown out."""
@@ -319,9 +331,6 @@ class BoxTests(LinksTestCase):
 class AcceptedTests(LinksTestCase):
     """When what is in a box was put on the stream."""
 
-    def accepted_s(self) -> list[float]:
-        return [us / 1e6 for us in self.worker.accepted_us]
-
     def test_the_time_of_a_turn(self) -> None:
         """A box tells when its oldest record came; one that only has the head tells nothing."""
         self.clock.advance(100)
@@ -334,12 +343,12 @@ class AcceptedTests(LinksTestCase):
         self.publish(b"news")
         self.clock.advance(0.5)
         self.pump.flush()
-        self.assertEqual(self.accepted_s(), [100, 101])
+        self.assertEqual(self.worker.accepted_s, [100, 101])
         for _ in range(2):
             self.worker.answer()
         self.publish(b"nobody hears")
         self.second(2)
-        self.assertEqual(self.accepted_s(), [100, 101, 0])
+        self.assertEqual(self.worker.accepted_s, [100, 101, 0])
 
     def test_what_has_to_wait(self) -> None:
         """What is gathered while the worker is busy is as old as its oldest record, not as the flight before it."""
@@ -352,7 +361,7 @@ class AcceptedTests(LinksTestCase):
             self.pump.flush()
         self.worker.answer()
         self.pump.flush()
-        self.assertEqual(self.accepted_s(), [*range(link.BOXES_IN_FLIGHT), link.BOXES_IN_FLIGHT])
+        self.assertEqual(self.worker.accepted_s, [*range(link.BOXES_IN_FLIGHT), link.BOXES_IN_FLIGHT])
         self.assertEqual(len(self.worker.boxes[-1][3]), 2)
 
 

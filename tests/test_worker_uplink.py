@@ -7,7 +7,8 @@ import os
 import signal
 import socket
 import tempfile
-from typing import Any
+from collections import deque
+from typing import Any, ClassVar
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -110,13 +111,15 @@ class Worker:
         return 0, fds  # all of them polls
 
 
-class ManagerEnd(amp.AMP):
+class ManagerEnd(link.LinkEnd):
     """A manager's end of which the test says how it behaves.
 
     Attributes:
         refusing: names of the commands that it refuses.
         records: what each `Want` brought.
     """
+
+    takes: ClassVar = {link.WORKED: "worked_off"}
 
     def __init__(self) -> None:
         super().__init__()
@@ -127,6 +130,17 @@ class ManagerEnd(amp.AMP):
         self.refusing: set[str] = set()
         self.ready = True
         self.hello_answer: Deferred[dict[str, object]] | None = None
+        self.outcomes: deque[list[bytes]] = deque()
+
+    def deliver(self, number: int, head: int, records: bytes, accepted_s: float = 0.0) -> list[bytes]:
+        """Send a box; its answer comes into the list."""
+        outcome: list[bytes] = []
+        self.outcomes.append(outcome)
+        self.send_value(link.DELIVER, frames.encode_box(number, head, 0, accepted_s, records))
+        return outcome
+
+    def worked_off(self, results: bytes) -> None:
+        self.outcomes.popleft().append(results)
 
     def _may(self, what: str) -> None:
         if what in self.refusing:
@@ -211,14 +225,9 @@ class UplinkTestCase(SynchronousTestCase):
         self.pump.flush()
         return self.manager
 
-    def deliver(self, *records: bytes, number: int = 1, head: int = 8) -> list[Any]:
-        """Send a box; what becomes of it is in the list that is returned."""
-        outcome: list[Any] = []
-        sent = self.manager.callRemote(
-            link.Deliver, number=number, head=head, answered=0, accepted_us=0, records=b"".join(records)
-        )
-        sent.addBoth(outcome.append)
-        return outcome
+    def deliver(self, *records: bytes, number: int = 1, head: int = 8) -> list[bytes]:
+        """Send a box; its answer comes into the list that is returned."""
+        return self.manager.deliver(number, head, b"".join(records))
 
     def second(self, seconds: int = 1) -> None:
         for _ in range(seconds):
@@ -503,7 +512,7 @@ class LossTests(UplinkTestCase):
         never: Deferred[object] = Deferred()
         manager.locateResponder = lambda name: lambda box: never  # type: ignore[method-assign]
         outcome: list[Any] = []
-        self.uplink.adopt(5, b"", b"").addBoth(outcome.append)
+        self.uplink.adopt(os.open(os.devnull, os.O_RDONLY), b"", b"").addBoth(outcome.append)
         self.pump.flush()
         self.assertEqual(outcome, [])
         self.lose()
@@ -523,14 +532,14 @@ class BoxTests(UplinkTestCase):
         outcome = self.deliver(message(SUE))
         self.pump.flush()
         self.assertEqual(self.worker.answers, [(3, [(SUE, b"e1-8", b"1")], b"e1-8")])
-        self.assertEqual(outcome, [{"results": b""}])
+        self.assertEqual(outcome, [b""])
         self.assertEqual(self.hub.head, 8)
 
     def test_returned(self) -> None:
         """A message that finds nobody goes back in the answer of its box."""
         outcome = self.deliver(message(SUE))
         self.pump.flush()
-        self.assertEqual(outcome, [{"results": frames.encode(frames.RETURNED, flags=frames.ABSENT)}])
+        self.assertEqual(outcome, [frames.encode(frames.RETURNED, flags=frames.ABSENT)])
 
     def test_a_slice_at_a_time(self) -> None:
         """A long box is worked off in slices, and others have their turn in between; its answer comes at the end."""
@@ -548,20 +557,19 @@ class BoxTests(UplinkTestCase):
         self.assertEqual((len(self.worker.answers), first), (2, []))
         self.pump.flush()
         self.assertEqual(len(self.worker.answers), 6)
-        self.assertEqual((first, second), ([{"results": b""}], [{"results": b""}]))
+        self.assertEqual((first, second), ([b""], [b""]))
 
     def test_leaving_is_told_before_the_answer(self) -> None:
         """The manager hears who left by a box before it hears that the box was worked off."""
         self.hub.park_mailbox(3, SUE)
         self.uplink.touch()
         self.pump.flush()
-        heard: list[str] = []
-        self.deliver(message(SUE)).append("sent")
-        self.manager.callRemote(link.Deliver, number=2, head=9, answered=0, accepted_us=0, records=b"").addBoth(
-            lambda _: heard.append(str(kinds(self.manager.records[-1])))
-        )
+        heard: list[list[tuple[int, bytes]]] = []
+        self.manager.worked_off = lambda _: heard.append(kinds(self.manager.records[-1]))  # type: ignore[method-assign]
+        self.deliver(message(SUE))
+        self.deliver(number=2, head=9)
         self.pump.flush()
-        self.assertEqual(heard, [str([(frames.LEAVE, SUE)])])
+        self.assertEqual(heard, [[(frames.LEAVE, SUE)]] * 2)
 
     def test_one_value_a_turn(self) -> None:
         """All that happens in one turn is told at its end, in one value."""
@@ -668,15 +676,18 @@ class BoxTests(UplinkTestCase):
 
     def test_a_box_of_nonsense(self) -> None:
         """A box with a record that is none for a worker ends the link."""
-        (failure,) = self.nonsense()
-        failure.trap(amp.UnknownRemoteError)
+        self.assertEqual(self.deliver(frames.encode(frames.WANT, channel=SUE)), [])
+        self.pump.flush()
         self.assertEqual(len(self.flushLoggedErrors(ValueError)), 1)
         self.assertFalse(self.uplink.up)
 
-    def nonsense(self) -> list[Any]:
-        outcome = self.deliver(frames.encode(frames.WANT, channel=SUE))
+    def test_a_box_that_is_cut_off(self) -> None:
+        """A box that is too short to be one ends the link, too."""
+        self.manager.send_value(link.DELIVER, b"short")
         self.pump.flush()
-        return outcome
+        (failure,) = self.flushLoggedErrors(ValueError)
+        self.assertEqual(failure.getErrorMessage(), "a box of the link is cut off in its header")
+        self.assertFalse(self.uplink.up)
 
 
 class HandOverTests(UplinkTestCase):
@@ -694,8 +705,7 @@ class HandOverTests(UplinkTestCase):
         self.reactor.advance(2.5)
         message = frames.encode(frames.MESSAGE, offset=8, channel=b"news", data=b"1")
         for records in (message * 3, b""):
-            sent = {"number": 1, "head": 8, "answered": 0, "accepted_us": 500_000, "records": records}
-            self.manager.callRemote(link.Deliver, **sent)
+            self.manager.deliver(1, 8, records, accepted_s=0.5)
             self.pump.flush()
         latency = self.uplink.meters.latency
         self.assertEqual((sum(latency.counts), latency.sum_s), (3, 6.0))
@@ -1035,7 +1045,7 @@ class PaceTests(UplinkTestCase):
         self.assertEqual(self.worker.answers, [])
         outcome = self.deliver(message(b"@3", 9), number=3)
         self.pump.flush()
-        self.assertEqual(outcome, [{"results": frames.encode(frames.RETURNED, number=0, flags=frames.ABSENT)}])
+        self.assertEqual(outcome, [frames.encode(frames.RETURNED, number=0, flags=frames.ABSENT)])
         self.assertEqual([messages[0][1] for _, messages, _ in self.worker.answers], [b"e1-8"])
         self.assertTrue(other.does(b"g"))
         self.turns.doRead()
@@ -1047,7 +1057,7 @@ class PaceTests(UplinkTestCase):
         self.pace(20)
         self.pass_s(STEP_S * 1.01)
         outcome = self.pace(0, frames.WITHDRAWN)
-        self.assertEqual((outcome, self.told()[-1]), ([{"results": b""}], (ROWS, 1, ROWS - 1)))
+        self.assertEqual((outcome, self.told()[-1]), ([b""], (ROWS, 1, ROWS - 1)))
         self.pass_s(60)
         self.assertEqual(len(self.worker.answers), 1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from msgspec.structs import astuple
 from twisted.internet.protocol import connectionDone
@@ -37,6 +37,8 @@ class Uplink:
 class ManagerEnd(link.LinkEnd):
     """A manager's end that keeps boxes."""
 
+    takes: ClassVar = {link.PUSHES: "pushes_received"}
+
     def __init__(self) -> None:
         super().__init__()
         self.boxes: list[bytes] = []
@@ -66,7 +68,7 @@ class PushTests(SynchronousTestCase):
     def tell(self, told: bytes, boxes: int = 1, head: int = 1) -> list[str]:
         """Let the manager tell; return the lines of ours in the log."""
         with capturedLogs() as logs:
-            self.manager.send_pushes(encode_verdict(boxes, head, told))
+            self.manager.send_value(link.PUSHES, encode_verdict(boxes, head, told))
             self.pump.flush()
         return [str(formatEvent(event)) for event in logs if event["log_namespace"].startswith("megacomet.")]
 

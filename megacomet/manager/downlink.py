@@ -7,7 +7,7 @@ import socket
 import struct
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import attrs
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -23,6 +23,7 @@ from megacomet.model.keys import Keys
 from megacomet.model.receipts import WRITTEN, Token, outcomes
 from megacomet.model.router import Router
 from megacomet.publishing.publisher import Publisher
+from megacomet.wire import frames
 from megacomet.wire.pushed import encode_verdict
 
 _PEER = struct.Struct("3i")  # struct ucred of unix(7): pid, uid, gid
@@ -117,6 +118,7 @@ class Downlink(link.LinkEnd):
         counts: what it said of itself at its last beat.
     """
 
+    takes: ClassVar = {link.PUSHES: "pushes_received", link.WORKED: "worked_off"}
     _log = Logger()
 
     def __init__(self, links: ILinks) -> None:
@@ -138,6 +140,8 @@ class Downlink(link.LinkEnd):
         self._sent_at = links.clock()
         self._silent_beats = 0
         self._turn: IDelayedCall | None = None
+        self._told: list[bytes] = []
+        self._told_boxes = 0
 
     # -- the connection
 
@@ -187,6 +191,7 @@ class Downlink(link.LinkEnd):
         return {}
 
     def pushes_received(self, value: bytes) -> None:
+        """The worker has decoded pushes."""
         try:
             self._known()
             self._intake.take(value)
@@ -266,24 +271,24 @@ class Downlink(link.LinkEnd):
         self._sent_at = self._links.clock()
         flight = Flight(self._boxes, tokens)
         self._flights.append(flight)
-        answer = self.callRemote(
-            link.Deliver,
-            number=self._boxes,
-            head=self._head,
-            answered=answered,
-            accepted_us=int(accepted_s * 1e6),
-            records=b"".join(records),
-        )
-        answer.addCallback(self._worked_off, flight)
-        answer.addErrback(self._failed)
+        value = frames.encode_box(self._boxes, self._head, answered, accepted_s, b"".join(records))
+        self.send_value(link.DELIVER, value)
 
-    def _worked_off(self, answer: dict[str, bytes], flight: Flight) -> None:
-        """A box was worked off: settle its records, send on."""
-        if not self._flights:  # the link was lost with this answer in it
-            return
-        self._flights.remove(flight)
+    def worked_off(self, results: bytes) -> None:
+        """A box was worked off, the oldest that was under way: settle its records, send on."""
+        try:
+            self._worked_off(results)
+        except Exception:
+            self._log.failure("worker {number} answered a box with what cannot be read", number=self.number)
+            self._abort()
+
+    def _worked_off(self, results: bytes) -> None:
+        self._known()
+        if not self._flights:
+            raise ValueError("it was not sent a box")
+        found = outcomes(results)  # what cannot be read is of no flight: what that had goes back when the link ends
+        flight = self._flights.popleft()
         self._answered = flight.number
-        found = outcomes(answer["results"])
         now = self._links.clock()
         for index, token in flight.tokens.items():
             self._links.router.settled(self, token, found.get(index, WRITTEN), now)
@@ -305,8 +310,17 @@ class Downlink(link.LinkEnd):
             self._abort()
 
     def _tell(self, told: bytes, boxes: int) -> None:
-        """Tell what became of pushes."""
-        self.send_pushes(encode_verdict(boxes, self._links.router.head, told))
+        """Tell what became of pushes, at the end of this turn: what was pushed goes first, that clients wait for."""
+        self._told.append(told)
+        self._told_boxes += boxes
+        if len(self._told) == 1:
+            self._links.reactor.callLater(0, self._tell_all)
+
+    def _tell_all(self) -> None:
+        told, self._told = b"".join(self._told), []
+        boxes, self._told_boxes = self._told_boxes, 0
+        if self.transport is not None:
+            self.send_value(link.PUSHES, encode_verdict(boxes, self._links.router.head, told))
 
     def tell_keys(self) -> None:
         """Tell the keys that the API takes."""

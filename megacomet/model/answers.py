@@ -38,7 +38,7 @@ class Box(NamedTuple):
     """What came down the link at once.
 
     Attributes:
-        number, head, answered: see `megacomet.link.Deliver`.
+        number, head, answered: see `megacomet.wire.frames`.
         blob: the records.
         accepted_s: when the manager accepted the oldest message in it, seconds of a clock that all processes have; 0:
             it is not known.

@@ -1,7 +1,11 @@
 """The records that travel inside the boxes of the link, packed into one value each way.
 
-A box costs 20-30 microseconds, so it carries a batch; inside the batch a record is this header, the channel and the
-data:
+A box costs some microseconds, so it carries a batch. Down, the value begins with
+
+    number of the box (8) head of the log (8) number of the last box whose answer the manager had read when the first
+    record was made (8) when that was, seconds of CLOCK_MONOTONIC, 0: it has no records (8, a double)
+
+Inside the batch a record is this header, the channel and the data:
 
     kind (1) flags (1) number (4) offset (8) channel length (2) data length (4), big-endian
 
@@ -88,6 +92,7 @@ PACE_S: Final = 1000
 _HEADER: Final = struct.Struct(">BBIQHI")
 HEADER_BYTES: Final = _HEADER.size
 _PROGRESS: Final = struct.Struct(">II")
+_BOX: Final = struct.Struct(">QQQd")
 
 
 class Frame(NamedTuple):
@@ -126,6 +131,22 @@ def decode(blob: bytes) -> Iterator[Frame]:
             raise ValueError("a record of the link is cut off in its body")
         yield make((kind, flags, number, offset, blob[at + size : middle], blob[middle:after]))
         at = after
+
+
+def encode_box(number: int, head: int, answered: int, accepted_s: float, records: bytes) -> bytes:
+    """Return the value of a box of the down stream."""
+    return _BOX.pack(number, head, answered, accepted_s) + records
+
+
+def decode_box(value: bytes) -> tuple[int, int, int, float, bytes]:
+    """Return what `encode_box` was given.
+
+    Raises:
+        ValueError: the value is too short.
+    """
+    if len(value) < _BOX.size:
+        raise ValueError("a box of the link is cut off in its header")
+    return *_BOX.unpack_from(value), value[_BOX.size :]
 
 
 class Progress(NamedTuple):

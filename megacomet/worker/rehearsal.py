@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from twisted.internet.protocol import ServerFactory
 
@@ -81,6 +81,8 @@ _TYPED: Final = _masked(websocket.TEXT, b'{"op":"ping","id":1}') + _masked(webso
 class _Manager(link.LinkEnd):
     """The other end of the link: it knows what a worker is told, and nothing else."""
 
+    takes: ClassVar = {link.PUSHES: "pushes_received", link.WORKED: "worked_off"}
+
     def __init__(self) -> None:
         super().__init__()
         self._boxes = 0
@@ -104,11 +106,12 @@ class _Manager(link.LinkEnd):
         return {}
 
     def pushes_received(self, pushes: bytes) -> None:
+        """Tell that all were published."""
         told = [
             encode_told(sent.number, [PushResult(target, b"1-1", "sent") for target in sent.push.targets], None)
             for sent in decode_pushes(pushes)
         ]
-        self.send_pushes(encode_verdict(1, 0, b"".join(told)))
+        self.send_value(link.PUSHES, encode_verdict(1, 0, b"".join(told)))
 
     def tell(self, channels: tuple[bytes, ...]) -> None:
         """Send the pages that were asked for, then a message to each of the channels."""
@@ -117,15 +120,11 @@ class _Manager(link.LinkEnd):
         messages = [
             frames.encode(frames.MESSAGE, offset=self._boxes, channel=channel, data=b"1") for channel in channels
         ]
-        answer = self.callRemote(
-            link.Deliver,
-            number=self._boxes,
-            head=self._boxes,
-            answered=self._boxes - 1,
-            accepted_us=1,
-            records=b"".join(pages + messages),
-        )
-        answer.addErrback(lambda _: None)  # the last one's is that the link has ended
+        records = b"".join(pages + messages)
+        self.send_value(link.DELIVER, frames.encode_box(self._boxes, self._boxes, self._boxes - 1, 1.0, records))
+
+    def worked_off(self, results: bytes) -> None:
+        """A box was worked off."""
 
 
 class Stage:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.protocol import connectionDone
@@ -13,6 +12,7 @@ from twisted.python.failure import Failure
 
 from megacomet import link
 from megacomet.model.answers import Box
+from megacomet.wire import frames
 from megacomet.wire.pushed import decode_verdict
 from megacomet.worker.pusher import Pusher
 
@@ -57,12 +57,12 @@ class IUplink(Protocol):
 class UplinkEnd(link.LinkEnd):
     """One connection to the manager."""
 
+    takes: ClassVar = {link.DELIVER: "delivered", link.PUSHES: "pushes_received"}
     _log = Logger()
 
     def __init__(self, uplink: IUplink) -> None:
         super().__init__()
         self._uplink = uplink
-        self._answers: deque[Deferred[dict[str, bytes]]] = deque()
         self.silent_beats = 0
         self.untaken = 0
 
@@ -71,7 +71,6 @@ class UplinkEnd(link.LinkEnd):
         self._uplink.dialled(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._answers.clear()
         self._uplink.lost(self)  # before what waits for an answer hears of it, lest it try again on this link
         super().connectionLost(reason)
 
@@ -79,24 +78,25 @@ class UplinkEnd(link.LinkEnd):
         self.silent_beats = 0
         super().dataReceived(data)
 
-    @link.Deliver.responder
-    def deliver(
-        self, number: int, head: int, answered: int, accepted_us: int, records: bytes
-    ) -> Deferred[dict[str, bytes]]:
-        answer: Deferred[dict[str, bytes]] = Deferred()
-        self._answers.append(answer)
-        self._uplink.deliver(Box(number, head, answered, records, accepted_us / 1e6, self._uplink.clock()))
-        return answer
+    def delivered(self, value: bytes) -> None:
+        """A box of the down stream came."""
+        try:
+            number, head, answered, accepted_s, records = frames.decode_box(value)
+            self._uplink.deliver(Box(number, head, answered, records, accepted_s, self._uplink.clock()))
+        except Exception:
+            self._log.failure("a box of the manager cannot be worked off; dialling again")
+            link.transport_of(self).abortConnection()
 
     def publish(self, pushes: bytes) -> None:
         """Send a box of pushes; `Pusher.told` hears what became of them."""
-        self.send_pushes(pushes)
+        self.send_value(link.PUSHES, pushes)
 
     def worked_off(self, results: bytes) -> None:
         """The oldest box without an answer was worked off."""
-        self._answers.popleft().callback({"results": results})
+        self.send_value(link.WORKED, results)
 
     def pushes_received(self, value: bytes) -> None:
+        """The manager told what became of pushes."""
         try:
             boxes, head, told = decode_verdict(value)
             self._uplink.pusher.told(told, boxes, head)
