@@ -12,6 +12,7 @@ import pytest
 from megacomet.cli import doctor, main
 from megacomet.cli.doctor_text import lines
 from megacomet.cli.local import Local, Process
+from megacomet.doctor import ksm
 from megacomet.doctor.changes import JOURNAL, LIMITS, SYSCTLS
 from megacomet.doctor.report import make_report
 from tests.fake_server import bare_environment
@@ -58,7 +59,7 @@ def test_something_is_low(machine: Machine, run: Run, capsys: pytest.CaptureFixt
     machine.set(net__core__somaxconn=128)
     assert run("--capacity", "1000000") == 1
     out = capsys.readouterr().out
-    assert out.startswith("1,000,000 connections on 54 workers: 1 of 28 checks is low\n\n! net.core.somaxconn: 128")
+    assert out.startswith("1,000,000 connections on 54 workers: 1 of 29 checks is low\n\n! net.core.somaxconn: 128")
     assert "  -> sysctl -w net.core.somaxconn=260\n" in out
 
 
@@ -87,6 +88,17 @@ def test_text(machine: Machine) -> None:
     assert "net.core.somaxconn: not known (unknown)" in text
     assert "How many fit is not known" in text
     assert "Nothing has run short since the machine started" in text
+
+
+def test_advice(machine: Machine, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is only advised has its line with --long; nothing is low because of it, and --fix leaves it alone."""
+    assert run("--capacity", "1000000", "--long") == 0
+    assert capsys.readouterr().out.count("\n  -> echo 1 > /sys/kernel/mm/ksm/run\n") == 1
+    assert run("--capacity", "1000000") == 0
+    assert "->" not in capsys.readouterr().out
+    assert run("--capacity", "1000000", "--fix") == 0
+    assert capsys.readouterr().out == "There is nothing to write\n"
+    assert machine.read(ksm.RUN) == "0\n"
 
 
 def test_json(machine: Machine, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from megacomet.api.audit import FILE_NAME as AUDIT_LOG
 from megacomet.binding import MOST_SHARERS
+from megacomet.doctor import ksm
 from megacomet.listeners import BACKLOG
 from megacomet.manager.supervisor import REAP_S
 from megacomet.rlimits import connections_for, workers_for
@@ -212,6 +213,16 @@ def test_every_kernel_setting_has_its_reason() -> None:
     lines = read("sysctl.d/60-megacomet.conf").splitlines()
     for before, line in pairwise(lines):
         assert not line or line.startswith("#") or before.startswith("# ")
+
+
+# -- equal pages
+
+
+def test_equal_pages() -> None:
+    """What the doctor advises is what the file does at each boot; faster only for who asks for it."""
+    assert without_comments("tmpfiles.d/megacomet-ksm.conf") == [["w", f"/{ksm.RUN}", "-", "-", "-", "-", "1"]]
+    asked = [line[1:].split() for line in read("tmpfiles.d/megacomet-ksm.conf").splitlines() if line.startswith("#w")]
+    assert asked == [["w", f"/{ksm.KSM}/pages_to_scan", "-", "-", "-", "-", "2000"]]
 
 
 # -- the page

@@ -48,7 +48,7 @@ const CHECKS = [
   { key: "name", label: "Check", cell: (row) => html`<span><span class="mono settings-name">${row.name}</span> <${State} tone=${TONES[row.state] ?? ""}>${row.state}</${State}></span>` },
   { key: "value", label: "Value", cell: (row) => html`<span class="mono">${row.value || UNKNOWN}</span>` },
   { key: "needs", label: "Needed", cell: (row) => html`<span class="mono">${row.needs || UNKNOWN}</span>` },
-  { key: "why", label: "Why", wide: true, cell: (row) => html`<span class="settings-meaning">${row.why} <span class="muted">${row.source}</span>${isLow(row) && html`<br /><span class="mono">${row.change}</span>`}</span>` },
+  { key: "why", label: "Why", wide: true, cell: (row) => html`<span class="settings-meaning">${row.why} <span class="muted">${row.source}</span>${row.change && html`<br /><span class="mono">${row.change}</span>`}</span>` },
 ];
 
 function Traces({ data: { traces, kernel_log: isRead } }) {

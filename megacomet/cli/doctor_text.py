@@ -60,7 +60,7 @@ def _in_full(finding: Finding) -> Iterator[str]:
     mark = "! " if finding.is_low else ""
     yield safe(f"{mark}{finding.name}: {value}{needs} ({finding.state})")
     yield from _wrapped(f"{finding.why} ({finding.source})")
-    if finding.change and finding.is_low:
+    if finding.change:
         yield safe(f"{_INDENT}-> {finding.change}")
 
 

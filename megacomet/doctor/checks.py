@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from megacomet.doctor import descriptors, memory, ports, queues, tcp
+from megacomet.doctor import descriptors, ksm, memory, ports, queues, tcp
 from megacomet.doctor.finding import Aim, Finding
 from megacomet.doctor.readings import Files
 
@@ -20,7 +20,7 @@ CHECKS: Final[dict[str, tuple[Callable[[Files, Aim], Finding], ...]]] = {
     "Ports": (ports.port_range, ports.reserved_ports),
     "Memory and processors": (
         *(memory.memory, memory.group_memory, memory.min_free, memory.swappiness, memory.overcommit),
-        *(memory.locked, memory.group_processes, memory.processors, memory.clock),
+        *(memory.locked, ksm.merging, memory.group_processes, memory.processors, memory.clock),
     ),
 }
 

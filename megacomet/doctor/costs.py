@@ -40,6 +40,14 @@ RING_BYTES: Final = 16 * 1024
 #: each worker, 42.4 MB for the manager (2026-11-28, with 2 and with 6 workers).
 COMMIT_BYTES: Final = 28_400_000
 MANAGER_COMMIT_BYTES: Final = 42_400_000
+#: What the server takes less for each worker but one where the kernel merges equal pages (KSM): 311 MB with 54 workers
+#: and nothing connected, 204 when they were merged ("Where a worker's own pages are" in the results, 2026-11-28).
+MERGED_BYTES: Final = (311_000_000 - 204_000_000) // (54 - 1)
+#: The kernel takes so much for each page that it looks at (ksm.rst, of 64 bits); it was 25 MB for those 54 workers.
+MERGED_ITEM_BYTES: Final = 64
+MERGED_PAGES: Final = 25_000_000 // MERGED_ITEM_BYTES // 54
+#: They were merged when it had been through all of them so often.
+MERGED_PASSES: Final = 2
 #: A ping and its answer, in processor time: `python -m bench pings`, the slower of two runs.
 PING_S: Final = 22.0e-6
 #: Connections that came in a second: `python -m bench million`, a million parked in 35.5 s, the faster of two runs.

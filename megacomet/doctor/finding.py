@@ -69,7 +69,7 @@ class Finding:
         state: one of `STATES`.
         why: why so much is needed, or why nothing is.
         source: where that is from.
-        change: the line that changes it; "" where there is none.
+        change: the line that changes it; "" where there is none. What is fine may have one too, as advice.
         sysctls: what `changes` writes, by name.
         descriptors: the hard limit of open files that `changes` writes; 0: none.
         most: connections that this bound lets in; None: it bounds none, or is not known.

@@ -24,7 +24,7 @@ class DoctorCheck(Struct, frozen=True):
         state: `low` stands in the way, and so does what is `not changeable here`.
         why: why so much is needed, or nothing.
         source: where that is from.
-        change: the line that changes it; empty: there is none.
+        change: the line that changes it; empty: there is none. What is fine may have one too, as advice.
         most: connections that this bound lets in; null: it bounds none, or is not known.
     """
 
