@@ -176,6 +176,7 @@ class FakeDoctor:
             "fine": False,
             "checks": [check],
             "kernel_log": True,
+            "later": {"losses": [], "unread": [{"path": "/etc/sysctl.d/99-local.conf", "why": "closed to this user"}]},
             "forecast": {**told, "first_bound": "memory"},
             "traces": [trace],
         }

@@ -13,7 +13,8 @@ from megacomet.cli import doctor, main
 from megacomet.cli.doctor_text import lines
 from megacomet.cli.local import Local, Process
 from megacomet.doctor import ksm
-from megacomet.doctor.changes import JOURNAL, LIMITS, SYSCTLS
+from megacomet.doctor.changes import JOURNAL, LIMITS
+from megacomet.doctor.etc_files import SYSCTLS
 from megacomet.doctor.report import make_report
 from tests.fake_server import bare_environment
 from tests.machines import LIMITS as LIMITS_TEXT
@@ -108,6 +109,7 @@ def test_json(machine: Machine, run: Run, capsys: pytest.CaptureFixture[str]) ->
     told = json.loads(capsys.readouterr().out)
     assert told["fine"] is False
     assert told["connections"] == MILLION
+    assert told["later"] == {"losses": [], "unread": []}
 
 
 def test_capacity_of_the_settings(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -174,6 +176,25 @@ def test_fix(machine: Machine, run: Run, capsys: pytest.CaptureFixture[str]) -> 
     assert machine.live("net.core.somaxconn") == "128"
     assert run("--undo") == 1
     assert capsys.readouterr().err.startswith("megacomet doctor: there is nothing to undo")
+
+
+def test_what_does_not_last(machine: Machine, run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is read later takes it back: told before it is written, then in each look, also for programs."""
+    machine.set(net__core__somaxconn=128)
+    machine.write("etc/sysctl.d/99-local.conf", "net.core.somaxconn=128\n")
+    line = "! /etc/sysctl.d/99-local.conf, read later, sets net.core.somaxconn to 128: "
+    line += "that holds after the next start, not 260\n"
+    assert run("--capacity", "1000000", "--fix", "--yes") == 1
+    assert f"sysctl net.core.somaxconn: 128 -> 260\n{line}Done; " in capsys.readouterr().out
+    assert run("--capacity", "1000000", "--fix") == 1
+    assert capsys.readouterr().out == f"There is nothing to write\n{line}"
+    assert run("--capacity", "1000000") == 0
+    assert f": nothing stands in the way\n\n{line}\n" in capsys.readouterr().out
+    assert run("--capacity", "1000000", "--json") == 0
+    loss = {"path": "/etc/sysctl.d/99-local.conf", "name": "net.core.somaxconn", "value": "128", "wanted": "260"}
+    assert json.loads(capsys.readouterr().out)["later"] == {"losses": [loss], "unread": []}
+    machine.remove("etc/sysctl.d/99-local.conf")
+    assert run("--capacity", "1000000", "--fix") == 0
 
 
 def test_what_is_left_to_do(machine: Machine, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,6 @@ from megacomet.doctor.changes import (
     DROP_IN,
     JOURNAL,
     LIMITS,
-    SYSCTLS,
     Plan,
     make,
     plan,
@@ -25,6 +24,7 @@ from megacomet.doctor.changes import (
     write_whole,
 )
 from megacomet.doctor.checks import examine
+from megacomet.doctor.etc_files import SYSCTLS
 from megacomet.errors import ChangeError
 from tests.machines import LIMITS as LIMITS_TEXT
 from tests.machines import MILLION, Machine
@@ -75,6 +75,15 @@ def test_plan(machine: Machine) -> None:
     lines = list(todo.lines())
     assert lines[:3] == ["--- /dev/null", f"+++ /{SYSCTLS}", "@@ -0,0 +1,5 @@"]
     assert "sysctl vm.min_free_kbytes: 512 -> 1024" in lines
+
+
+def test_a_file_that_is_read_later(machine: Machine) -> None:
+    """What it takes back of the difference stands under it; what it sets higher is no matter."""
+    machine.write("usr/lib/sysctl.d/99-vendor.conf", "vm.min_free_kbytes = 600\nnet.core.somaxconn = 65535\n")
+    todo = planned(machine)
+    assert [(one.name, one.value, one.wanted) for one in todo.later.losses] == [("vm.min_free_kbytes", "600", "1024")]
+    *_, last = todo.lines()
+    assert last.startswith("! /usr/lib/sysctl.d/99-vendor.conf, read later, sets vm.min_free_kbytes to 600: ")
 
 
 def test_nothing_to_do(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ function Found({ data }) {
   const abouts = [...new Set(data.checks.map((check) => check.about))];
   return html`<${Figures} data=${data} low=${low} />
     ${low.length > 0 && html`<${Section} title="In the way" note=${low.length}><${Checks} label="In the way" rows=${low} /></${Section}>`}
+    <${Later} told=${data.later} />
     <${Traces} data=${data} />
     <${Section} title="Memory" note=${`of ${counted(data.connections, "connection")}`}><${Memory} told=${data.forecast} /></${Section}>
     ${abouts.map((about) => html`<${Section} key=${about} title=${about}><${Checks} label=${about} rows=${data.checks.filter((check) => check.about === about)} /></${Section}>`)}`;
@@ -49,6 +50,20 @@ const CHECKS = [
   { key: "value", label: "Value", cell: (row) => html`<span class="mono">${row.value || UNKNOWN}</span>` },
   { key: "needs", label: "Needed", cell: (row) => html`<span class="mono">${row.needs || UNKNOWN}</span>` },
   { key: "why", label: "Why", wide: true, cell: (row) => html`<span class="settings-meaning">${row.why} <span class="muted">${row.source}</span>${row.change && html`<br /><span class="mono">${row.change}</span>`}</span>` },
+];
+
+function Later({ told: { losses, unread } }) {
+  const rows = [...losses, ...unread];
+  return rows.length > 0 && html`<${Section} title="Lost at the next start" note="by files of sysctl.d that are read later than what --fix writes">
+    <div class="settings"><${Table} label="Lost at the next start" columns=${LATER} rows=${rows} rowKey=${(row) => `${row.path} ${row.name}`} /></div>
+  </${Section}>`;
+}
+
+const LATER = [
+  { key: "path", label: "File", cell: (row) => html`<span class="mono settings-name">${row.path}</span>` },
+  { key: "name", label: "Setting", cell: (row) => html`<span class="mono">${row.name || UNKNOWN}</span>` },
+  { key: "value", label: "Set to", wide: true, cell: (row) => (row.why ? `not known: the file is ${row.why}` : html`<span class="mono">${row.value || "nothing"}</span>`) },
+  { key: "wanted", label: "Wanted", cell: (row) => html`<span class="mono">${row.wanted || UNKNOWN}</span>` },
 ];
 
 function Traces({ data: { traces, kernel_log: isRead } }) {

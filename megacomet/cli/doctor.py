@@ -98,10 +98,11 @@ def _fix(files: Files, settings: Settings, options: argparse.Namespace) -> int:
     report = _look(files, settings, options.capacity, ())
     todo = plan(files, report.all())
     rest = [finding for finding in report.low if not finding.sysctls and not finding.descriptors]
+    shown = "\n".join(map(safe, todo.lines()))
     if todo.is_empty:
-        print("There is nothing to write")
+        print("There is nothing to write", *filter(None, [shown]), sep="\n")
     else:
-        print("\n".join(map(safe, todo.lines())))
+        print(shown)
         if not (options.yes or _is_agreed()):
             print("Nothing was changed")
             return FAILED
@@ -113,7 +114,7 @@ def _fix(files: Files, settings: Settings, options: argparse.Namespace) -> int:
         print("systemd: systemctl daemon-reload, then restart the server")
     for finding in rest:
         print(safe(f"Not written, for you to do: {finding.name}: {finding.change}"))
-    return FAILED if rest else FINE
+    return FAILED if rest or todo.later.losses else FINE
 
 
 def _is_agreed() -> bool:

@@ -28,6 +28,9 @@ def lines(report: Report, is_long: bool) -> Iterator[str]:
     for finding in report.low:
         yield ""
         yield from _in_full(finding)
+    for line in report.later.lines():
+        yield ""
+        yield safe(f"! {line}")
     yield ""
     yield from _checks(report)
     if is_long:

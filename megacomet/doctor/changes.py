@@ -26,12 +26,12 @@ from typing import Any, Final
 import attrs
 
 from megacomet.doctor.descriptors import UNITS, has_unit
-from megacomet.doctor.etc_files import drop_in, limit_of_unit, limits_file, sysctl_file
-from megacomet.doctor.finding import Finding
+from megacomet.doctor.etc_files import SYSCTLS, drop_in, limit_of_unit, limits_file, sysctl_file
+from megacomet.doctor.finding import Finding, sysctls_of
+from megacomet.doctor.later import Later, look_later
 from megacomet.doctor.readings import Files, sysctl_path
 from megacomet.errors import ChangeError
 
-SYSCTLS: Final = "etc/sysctl.d/60-megacomet.conf"
 LIMITS: Final = "etc/security/limits.d/60-megacomet.conf"
 DROP_IN: Final = "etc/systemd/system/megacomet.service.d/60-megacomet.conf"
 TARGETS: Final = (SYSCTLS, LIMITS, DROP_IN)
@@ -48,11 +48,13 @@ class Plan:
         before: the files as they are; None: there is none.
         after: the same as they would be.
         live: sysctls by name, with value now (None: not known) and then.
+        later: what takes it back at the next start.
     """
 
     before: Mapping[str, str | None]
     after: Mapping[str, str]
     live: Mapping[str, tuple[str | None, str]]
+    later: Later = attrs.field(factory=Later)
 
     @property
     def is_empty(self) -> bool:
@@ -68,17 +70,17 @@ class Plan:
         for name, (old_value, new_value) in self.live.items():
             shown = "(not known)" if old_value is None else old_value or "(nothing)"
             yield f"sysctl {name}: {shown} -> {new_value}"
+        yield from (f"! {line}" for line in self.later.lines())
 
 
 def plan(files: Files, findings: Iterable[Finding]) -> Plan:
     """Work out what changes what is low; what an earlier --fix has written stays."""
     found = list(findings)
-    wanted: dict[str, str] = {}
-    for finding in found:
-        wanted.update(finding.sysctls)
+    wanted = sysctls_of(found)
     limit = max((finding.descriptors for finding in found), default=0)
     before = {path: _former(files.root / path) for path in TARGETS}
     after: dict[str, str] = {}
+    later = look_later(files, before[SYSCTLS], wanted)
     if wanted:
         wanted, after[SYSCTLS] = sysctl_file(before[SYSCTLS], wanted)
     if limit:
@@ -87,7 +89,7 @@ def plan(files: Files, findings: Iterable[Finding]) -> Plan:
             after[DROP_IN] = drop_in(before[DROP_IN], limit)
         after[LIMITS] = limits_file(before[LIMITS], limit)
     live = {name: (_live(files, name), value) for name, value in wanted.items()}
-    return Plan({path: before[path] for path in after}, after, live)
+    return Plan({path: before[path] for path in after}, after, live, later)
 
 
 def _former(path: Path) -> str | None:

@@ -6,12 +6,17 @@ Numbers only grow: what stands there and is more than what is needed stays.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+SYSCTLS: Final = "etc/sysctl.d/60-megacomet.conf"
 HEAD: Final = "# Written by megacomet doctor --fix; megacomet doctor --undo takes it back.\n"
 #: With - in front nobody complains where there is no such sysctl.
 _SYSCTL_LINE: Final = re.compile(r"\s*(-?)\s*([^\s=#;]+)\s*=\s*(.*?)\s*").fullmatch
+#: No value: nobody is to set it, see sysctl.d(5).
+_SYSCTL_OUT: Final = re.compile(r"\s*-\s*([^\s=#;]+)\s*").fullmatch
+#: As systemd ends lines.
+_LINE_ENDS: Final = re.compile(r"[\n\r\0]+")
 _LIMIT_LINE: Final = re.compile(r"\s*(\*|root)\s+hard\s+nofile\s+(\S+)\s*(?:#.*)?").fullmatch
 _UNIT_LINE: Final = re.compile(r"^\s*LimitNOFILE\s*=(?:[0-9]{1,20}:)?([0-9]{1,20}|infinity)[ \t]*$", re.M | re.A)
 #: Sysctls of a module that may not be loaded.
@@ -45,10 +50,25 @@ def sysctl_file(text: str | None, wanted: Mapping[str, str]) -> tuple[dict[str, 
     return values, "".join(f"{line}\n" for line in lines)
 
 
+def assigned(text: str | None) -> dict[str, str]:
+    """Return what a file of sysctl.d sets, by name; "": it lets nobody set it. The last line of a name counts."""
+    return dict(_assignments(text or ""))
+
+
+def _assignments(text: str) -> Iterator[tuple[str, str]]:
+    for line in _LINE_ENDS.split(text):
+        if match := _SYSCTL_LINE(line):
+            yield _dotted(match[2]), match[3]
+        elif match := _SYSCTL_OUT(line):
+            yield _dotted(match[1]), ""
+
+
 def _dotted(name: str) -> str:
     """Return the name of a sysctl as we write it: net/core/somaxconn is one too, see sysctl.d(5)."""
     first = re.search("[./]", name)
-    return name.translate({ord("/"): ".", ord("."): "/"}) if first and first[0] == "/" else name
+    if first is None or first[0] == ".":
+        return name
+    return "/".join(filter(None, name.split("/"))).translate({ord("/"): ".", ord("."): "/"})
 
 
 def limits_file(text: str | None, limit: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import attrs
@@ -95,6 +95,11 @@ class Finding:
         """Return what JSON tells of it."""
         names = ("name", "value", "needs", "state", "why", "source", "change", "most")
         return {name: getattr(self, name) for name in names}
+
+
+def sysctls_of(findings: Iterable[Finding]) -> dict[str, str]:
+    """Return what `changes` writes of all of them, by name."""
+    return {name: value for finding in findings for name, value in finding.sysctls.items()}
 
 
 def grouped(number: int) -> str:

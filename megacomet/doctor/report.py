@@ -10,8 +10,10 @@ import attrs
 from megacomet.doctor.checks import examine
 from megacomet.doctor.costs import room_of, workers_of
 from megacomet.doctor.descriptors import hard_limit
-from megacomet.doctor.finding import Aim, Finding, Held
+from megacomet.doctor.etc_files import SYSCTLS
+from megacomet.doctor.finding import Aim, Finding, Held, sysctls_of
 from megacomet.doctor.forecast import Forecast, forecast
+from megacomet.doctor.later import Later, look_later
 from megacomet.doctor.readings import Files
 from megacomet.doctor.traces import Trace, find
 from megacomet.settings import Settings
@@ -27,6 +29,7 @@ class Report:
         forecast: what it takes.
         traces: what has run short.
         log_is_read: whether the kernel's log was.
+        later: what takes back at the next start what `--fix` writes, or has written.
     """
 
     aim: Aim
@@ -34,6 +37,7 @@ class Report:
     forecast: Forecast
     traces: Sequence[Trace]
     log_is_read: bool
+    later: Later
 
     def all(self) -> Iterator[Finding]:
         """Yield all findings."""
@@ -55,6 +59,7 @@ class Report:
             "forecast": self.forecast.as_object(),
             "traces": [trace.as_object() for trace in self.traces],
             "kernel_log": self.log_is_read,
+            "later": self.later.as_object(),
         }
 
 
@@ -99,4 +104,5 @@ def make_report(files: Files, aim: Aim, log: Sequence[str] | None) -> Report:
     findings = examine(files, aim)
     everything = [finding for group in findings.values() for finding in group]
     told = forecast(files, aim, everything)
-    return Report(aim, findings, told, list(find(files, log, aim.process)), log is not None)
+    later = look_later(files, files.text(SYSCTLS), sysctls_of(everything))
+    return Report(aim, findings, told, list(find(files, log, aim.process)), log is not None, later)

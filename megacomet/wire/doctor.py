@@ -85,6 +85,46 @@ class DoctorTrace(Struct, frozen=True):
     last: str
 
 
+class DoctorLoss(Struct, frozen=True):
+    """A line of a file that is read later and takes back, at the next start, what `--fix` has set.
+
+    Attributes:
+        path: of the file.
+        name: of the sysctl.
+        value: that it gets; empty: none, and the kernel's own value holds.
+        wanted: that it should have.
+    """
+
+    path: str
+    name: str
+    value: str
+    wanted: str
+
+
+class DoctorUnread(Struct, frozen=True):
+    """A file that is read later, and closed here: what it sets is not known.
+
+    Attributes:
+        path: of the file.
+        why: the reason.
+    """
+
+    path: str
+    why: str
+
+
+class DoctorLater(Struct, frozen=True):
+    """What the files of sysctl.d that are read after /etc/sysctl.d/60-megacomet.conf make of it.
+
+    Attributes:
+        losses: what is taken back.
+        unread: files of which that is not known.
+    """
+
+    losses: list[DoctorLoss]
+    unread: list[DoctorUnread]
+
+
 class DoctorReport(Struct, frozen=True):
     """What this machine allows, for so many connections.
 
@@ -96,6 +136,7 @@ class DoctorReport(Struct, frozen=True):
         forecast: of the memory.
         traces: what has run short.
         kernel_log: whether the kernel's log could be read.
+        later: what does not last beyond the next start of the machine.
     """
 
     connections: _Whole
@@ -105,6 +146,7 @@ class DoctorReport(Struct, frozen=True):
     forecast: DoctorForecast
     traces: list[DoctorTrace]
     kernel_log: bool
+    later: DoctorLater
 
 
 def doctor_json(told: Mapping[str, Any]) -> bytes:
