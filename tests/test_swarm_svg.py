@@ -153,6 +153,16 @@ def test_contrast(scheme: int) -> None:
     assert min(contrast(colour, paper[1]) for colour in colours) >= 3
 
 
+def test_many_lines() -> None:
+    """No two of sixteen lines have both the colour and the dashes of each other."""
+    lines = [Line(str(n), [(0, 0), (1, 1)]) for n in range(16)]
+    svg = drawn(Chart("t", linear_axis("s", 1), linear_axis("y", 1), lines))
+    colours = re.findall(r"\.l\d+\{stroke:(#\w{6})\}", svg.split("@media")[0])
+    shown = [one for one in ElementTree.fromstring(svg).iter(f"{SVG}path") if "l" in one.get("d", "")]
+    looks = {(colours[int(one.get("class", "l0")[1:])], one.get("stroke-dasharray")) for one in shown}
+    assert len(shown) == len(looks) == 16
+
+
 def test_moments_that_lie_together() -> None:
     """Names of moments that are close together stand in two rows, and one at the end does not leave the picture."""
     made = Chart("t", linear_axis("s", 100), linear_axis("y", 1), [], [("kill", 50), ("broadcast", 52), ("end", 100)])

@@ -19,7 +19,7 @@ LEFT: Final = 84
 RIGHT: Final = WIDTH - 20
 TOP: Final = 88
 BOTTOM: Final = HEIGHT - 48
-#: Lines are told apart by colour and by dashes.
+#: Lines are told apart by colour and by dashes; when the colours begin anew, each comes with the next dashes.
 _DASHES: Final = ("", "7 4", "2 3", "10 3 2 3")
 _STYLE: Final = (
     "text{{font:12px system-ui,sans-serif;fill:{ink}}}.t{{font-size:16px;font-weight:600}}"
@@ -248,5 +248,5 @@ def _written(tenths: int) -> str:
 
 
 def _dash(number: int) -> str:
-    dash = _DASHES[number % len(_DASHES)]
+    dash = _DASHES[(number + number // len(_DASHES)) % len(_DASHES)]
     return f' stroke-dasharray="{dash}"' if dash else ""
