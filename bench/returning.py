@@ -14,16 +14,15 @@ from typing import Any, Final
 import attrs
 
 from bench.figures import Figure, at_least, at_most
-from bench.standing import ACCEPTED, MEMORY, ROWS, is_exact
-from megacomet.swarm.series import Series
+from bench.standing import is_exact
+from megacomet.swarm.series import Points, Series
+from megacomet.swarm.soak import ACCEPTED, MEMORY, ROWS
 
 MEMORY_BYTES: Final = 2_000_000
 #: The part of the time that is looked at: the last three quarters, 15 minutes of 20.
 WINDOW: Final = 0.75
 #: A gap may be told because another channel with the same checksum of the name has lost something.
 NEEDLESS_SHARE: Final = 0.02
-
-Points = Sequence[tuple[float, float]]
 
 
 def slope(points: Points) -> float:

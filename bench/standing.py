@@ -11,21 +11,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bench import measure
 from bench.processes import Server
+from megacomet.swarm.soak import ACCEPTED, DIRECTORY, MEMORY, ROWS, STORED
 
-#: Names of figures begin so, by process: bytes without the pages of files, bytes with them, numbers of descriptors.
-MEMORY: Final = "memory of "
+#: Names of figures begin so, by process, beside `MEMORY`: bytes with the pages of files, numbers of descriptors.
 PSS: Final = "PSS of "
 DESCRIPTORS: Final = "descriptors of "
-ROWS: Final = "rows (open connections)"
-#: What has come in since the server's start.
-ACCEPTED: Final = "connections accepted"
 #: Gauges, summed over workers and transports.
 _GAUGES: Final = {
     "megacomet_open_connections": ROWS,
     "megacomet_connections": "connections that wait",
     "megacomet_subscribed_channels": "channels listened to, in the workers",
-    "megacomet_directory_entries": "entries of the directory",
-    "megacomet_store_messages": "messages of the store",
+    "megacomet_directory_entries": DIRECTORY,
+    "megacomet_store_messages": STORED,
     "megacomet_store_channels": "channels of the store",
     "megacomet_store_bytes": "bytes of the store",
     "megacomet_clients_backlog_bytes": "bytes that clients are owed",

@@ -9,8 +9,9 @@ import pytest
 
 from bench import returning
 from bench.figures import Figure
-from bench.standing import ACCEPTED, DESCRIPTORS, MEMORY, PSS, is_exact, told
+from bench.standing import DESCRIPTORS, PSS, is_exact, told
 from megacomet.swarm.series import Series
+from megacomet.swarm.soak import ACCEPTED, MEMORY
 
 MANAGER, WORKER = MEMORY + "manager", MEMORY + "worker 0"
 REST = {

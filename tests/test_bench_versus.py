@@ -1,17 +1,16 @@
-"""The comparison with others: its figures, the table and the charts that are made of their JSON."""
+"""The comparison with others: its figures, the table that is made of their JSON, and the command."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from xml.etree import ElementTree
 
 import attrs
 import pytest
 
 from bench.versus.__main__ import main
-from bench.versus.charts import charts
-from bench.versus.measures import MEASURES, comparison, figures, table, written
+from bench.versus.measures import figures, table
+from megacomet.swarm.comparison import MEASURES, comparison
 
 ROUND = {measure.key: 10.0 for measure in MEASURES}
 
@@ -29,16 +28,6 @@ def test_figures_are_medians() -> None:
     assert figures("ws", "Nchan", []) == []
 
 
-def test_comparison() -> None:
-    """What stands in the JSON is found again by transport, measure and peer; other benchmarks' figures are not."""
-    both = [*told({"p99": 3.0}), *told({"p99": 2.0}, peer="aiohttp"), *told({}, transport="sse")]
-    found = comparison([*both, {"key": "", "value": 7}, {"key": "ws/what/aiohttp", "value": 8}])
-    assert found["ws"]["p99"] == {"MegaComet": 3.0, "aiohttp": 2.0}
-    assert list(found) == ["ws", "sse"]
-    with pytest.raises(ValueError, match="no figures"):
-        comparison([{"key": "", "value": 7}])
-
-
 def test_table() -> None:
     """The best of a row is in bold, whether less is better or more; who has no figure has an empty cell."""
     some = told({"memory": 300, "pushes": 9_000.0}) + told({"memory": 12_000, "pushes": 33_333.3}, peer="Nchan")
@@ -50,27 +39,6 @@ def test_table() -> None:
         "| memory per idle connection | 300 B | 12,000 B | **10.0 B** |",
     ]
     assert "| pushes to one client each | 9,000/s | **33,333/s** |  |" in lines
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.4567, "0.46"), (9.99, "9.99"), (9.996, "10.0"), (99.94, "99.9"), (99.96, "100"), (1e6, "1,000,000")],
-)
-def test_written(value: float, text: str) -> None:
-    """A figure has three digits, or all that stand before the point."""
-    assert written(value) == text
-
-
-def test_charts() -> None:
-    """A chart of each transport, with every peer; the scale is logarithmic where figures lie far apart."""
-    some = told({"memory": 300, "p50": 1.0}) + told({"memory": 42_000, "p50": 2.0}, peer="Pushpin")
-    drawn = charts(comparison([*some, *told({}, transport="sse")]))
-    assert list(drawn) == ["versus-ws", "versus-sse"]
-    texts = [each.text for each in ElementTree.fromstring(drawn["versus-ws"]).iter("{http://www.w3.org/2000/svg}text")]
-    assert "memory per idle connection, B " in texts
-    assert texts.count("Pushpin") == texts.count("MegaComet") == 6
-    assert {"100", "1,000", "10,000", "100,000"} <= set(texts)
-    assert len(drawn["versus-ws"]) < 20_000
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,7 +84,7 @@ PURE_IN_ROOMS: Final = (
     *("megacomet.client.event_stream", "megacomet.client.feed", "megacomet.client.items", "megacomet.client.objects"),
     *("megacomet.client.pushing", "megacomet.client.rules", "megacomet.client.shelf", "megacomet.client.ways"),
     *("megacomet.swarm.charts", "megacomet.swarm.fitting", "megacomet.swarm.measures", "megacomet.swarm.series"),
-    *("megacomet.swarm.bars", "megacomet.swarm.svg"),
+    *("megacomet.swarm.bars", "megacomet.swarm.comparison", "megacomet.swarm.soak", "megacomet.swarm.svg"),
 )
 #: On these floors every package is a role or a door of its own, and knows nothing of its neighbours.
 FLOORS_OF_ROLES: Final = (4, 5, USERS_FLOOR)

@@ -9,14 +9,16 @@ from xml.etree import ElementTree
 
 import pytest
 
-from megacomet.swarm.charts import arrived, charts, connections, latency, memory, per_second, ramp
+from megacomet.swarm.charts import arrived, charts, charts_of, connections, latency, memory, ramp
 from megacomet.swarm.histogram import Histogram
 from megacomet.swarm.main import main
 from megacomet.swarm.measures import COLUMNS, Measures
 from megacomet.swarm.report import Report
 from megacomet.swarm.series import MOST, Series
+from megacomet.swarm.soak import ACCEPTED, DIRECTORY, MEMORY, ROWS, STORED
 
 NAMES = ["connections", "memory", "ramp", "latency"]
+SOAK = ["soak-memory", "soak-connections", "soak-connects"]
 
 
 def series(rows: int = 60) -> Series:
@@ -33,6 +35,12 @@ def histogram(*durations_ms: float) -> Histogram:
     for duration in durations_ms:
         made.record(int(duration * 1e6))
     return made
+
+
+#: What is no run's over time, and no soak's.
+OTHERS = Series(("seconds", "a"))
+OTHERS.add(0.0, 1)
+OTHERS.add(1.0, 1)
 
 
 def measures(**more: Any) -> Measures:
@@ -58,6 +66,18 @@ def test_all_of_them() -> None:
     assert list(drawn) == NAMES
     for svg in drawn.values():
         assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def test_told_apart() -> None:
+    """A run's report, a soak's samples and a comparison's figures each have their charts, by what stands in them."""
+    figure = {"key": "sse/memory/MegaComet", "value": 300.0}
+    soak = Series(("seconds", MEMORY + "manager", ROWS, DIRECTORY, STORED, ACCEPTED))
+    for n in range(2):
+        soak.add(4.0 * n, *(0.0 for _ in soak.columns[1:]))
+    assert charts_of(report().to_json()) == charts(report())
+    assert list(charts_of({"figures": [figure]})) == ["versus-sse"]
+    # A soak writes its figures as well.
+    assert list(charts_of({"series": soak.to_json(), "figures": [figure]})) == [*SOAK]
 
 
 def test_small() -> None:
@@ -106,21 +126,6 @@ def test_ramp() -> None:
     assert made.lines[0].points == [(float(n), 1000.0) for n in range(16)]
 
 
-@pytest.mark.parametrize(
-    ("points", "rates"),
-    [
-        ([], []),
-        ([(0.0, 0.0)], []),
-        ([(0.0, 0.0), (0.5, 100.0)], [(0.0, 200.0), (0.5, 200.0)]),
-        ([(0.0, 0.0), (0.5, 100.0), (1.0, 300.0), (3.0, 300.0)], [(0.0, 300.0), (1.0, 0.0), (3.0, 0.0)]),
-        ([(0.0, 0.0), (0.0, 5.0)], []),
-    ],
-)
-def test_per_second(points: list[tuple[float, float]], rates: list[tuple[float, float]]) -> None:
-    """Each rate is over a second at least, or what there is."""
-    assert per_second(points, 100.0) == rates
-
-
 def test_latency() -> None:
     """Which part had arrived after how long, up to all of it."""
     points = arrived(histogram(1, 2, 3, 400))
@@ -143,19 +148,28 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "not a report"),
-        ("{}", "not a report"),
-        ("[]", "not a report"),
+        ("", "Expecting value"),
+        ("[]", "no object of JSON"),
+        ("{}", "neither a run's report (no 'version') nor a soak's samples (no 'series') nor"),
         ('{"version": 2}', "a report of version 2, not 4"),
+        ('{"version": 4}', "'clients' is missing"),
         (json.dumps(report(measures=None).to_json()), "it is no report of a whole run"),
+        (json.dumps(report(measures=measures(series=OTHERS)).to_json()), "a series without 'connected'"),
+        ('{"series": {"columns": ["seconds"]}}', "'rows' is missing"),
+        ('{"series": {"columns": ["seconds"], "rows": []}}', "its series has fewer than two samples"),
+        (json.dumps({"series": OTHERS.to_json()}), "its series has no column 'memory of ' and a process"),
+        (json.dumps({"series": series().to_json()}), "its series has no column 'memory of ' and a process"),
+        ('{"figures": [{"value": 1}]}', "'key' is missing"),
+        ('{"figures": [{"key": "", "value": 1}]}', "it has no figures of the benchmark versus"),
+        ('{"figures": [{"key": "ws/p50/a", "value": NaN}]}', "ws/p50/a: no number: nan"),
     ],
 )
-def test_no_report(text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that is none is named."""
+def test_nothing_to_draw(text: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file of which nothing can be drawn is named, with what is missing."""
     (tmp_path / "run.json").write_text(text)
     assert main(["--charts", str(tmp_path / "run.json"), str(tmp_path / "charts")]) == 2
     err = capsys.readouterr().err
-    assert f"{tmp_path}/run.json: " in err
+    assert err.startswith(f"megacomet swarm: {tmp_path}/run.json: there is nothing to draw: ")
     assert told in err
 
 

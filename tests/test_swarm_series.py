@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megacomet.swarm.series import MOST, STEP_S, Series
+from megacomet.swarm.series import MOST, STEP_S, Series, per_second, scaled
 
 
 def filled(seconds: float, step_s: float = 0.05) -> Series:
@@ -59,6 +59,8 @@ def test_column() -> None:
     assert series.column("b") == [(1.0, 5)]
     with pytest.raises(ValueError, match="2 figures for 3 columns"):
         series.add(2.0, 1)
+    with pytest.raises(ValueError, match="a series without 'c'"):
+        series.column("c")
 
 
 @pytest.mark.parametrize(
@@ -69,3 +71,23 @@ def test_no_series(rows: Any) -> None:
     """What is none is refused."""
     with pytest.raises((ValueError, TypeError)):
         Series.from_json({"columns": ["seconds", "value"], "rows": rows})
+
+
+@pytest.mark.parametrize(
+    ("points", "rates"),
+    [
+        ([], []),
+        ([(0.0, 0.0)], []),
+        ([(0.0, 0.0), (0.5, 100.0)], [(0.0, 200.0), (0.5, 200.0)]),
+        ([(0.0, 0.0), (0.5, 100.0), (1.0, 300.0), (3.0, 300.0)], [(0.0, 300.0), (1.0, 0.0), (3.0, 0.0)]),
+        ([(0.0, 0.0), (0.0, 5.0)], []),
+    ],
+)
+def test_per_second(points: list[tuple[float, float]], rates: list[tuple[float, float]]) -> None:
+    """Each rate is over a second at least, or what there is."""
+    assert per_second(points, 100.0) == rates
+
+
+def test_other_unit() -> None:
+    """Bytes become megabytes, at the same times."""
+    assert scaled([(0.0, 5e6), (2.0, 7e6)], 1e6) == [(0.0, 5.0), (2.0, 7.0)]

@@ -29,6 +29,7 @@ from bench.figures import Figure, Options
 from bench.versus import measures
 from bench.versus.peers import PEERS, Peer, brought, most_clients
 from bench.versus.rounds import Round, undisturbed_round
+from megacomet.swarm.comparison import TRANSPORTS
 
 CLIENTS = 10_000
 
@@ -44,7 +45,7 @@ def run(options: Options) -> list[Figure]:
     if clients > most_clients():
         raise RuntimeError(f"{clients:,} connections are more than one process may have: at most {most_clients():,}")
     figures = []
-    for transport in (options.transport,) if options.transport else measures.TRANSPORTS:
+    for transport in (options.transport,) if options.transport else TRANSPORTS:
         sides = [peer for peer in PEERS if transport in peer.paths]
         rounds: dict[str, list[Round]] = {peer.name: [] for peer in sides}
         for n in range(options.pairs):
@@ -70,5 +71,5 @@ def _undisturbed(transport: str, name: str, rounds: list[Round], wanted: int) ->
     good = sum(not each.faults for each in rounds)
     faults = "; ".join(fault for each in rounds for fault in each.faults)
     others = "others took " + " ".join(f"{each.others:.0%}" for each in rounds) + " of the processors"
-    title = f"{measures.TRANSPORTS[transport]}, {name}: rounds without a fault"
+    title = f"{TRANSPORTS[transport]}, {name}: rounds without a fault"
     return Figure(title, good, f"of {wanted}", "all", good == wanted, f"{others}; {faults}" if faults else others)

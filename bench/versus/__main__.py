@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench.versus.charts import charts
-from bench.versus.measures import Comparison, comparison, table
+from bench.versus.measures import table
+from megacomet.swarm.comparison import Comparison, charts, comparison
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -1,48 +1,12 @@
-"""Owns what is measured of each peer and how it is told: figures, and the table that is made of them. No processes."""
+"""Owns how a comparison is told: the figures of each peer, and the table that is made of them. No processes."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
-
-import attrs
+from collections.abc import Mapping, Sequence
 
 from bench.figures import Figure
-
-#: As they are told.
-TRANSPORTS: Final = {"ws": "WebSocket", "sse": "SSE"}
-
-
-@attrs.frozen
-class Measure:
-    """One thing that is measured.
-
-    Attributes:
-        key: its name in a round's results.
-        less: less of it is better.
-    """
-
-    key: str
-    title: str
-    unit: str
-    less: bool = False
-
-
-MEASURES: Final = (
-    Measure("memory", "memory per idle connection", "B", less=True),
-    Measure("empty", "memory with nothing connected", "MB", less=True),
-    Measure("connects", "connects", "/s"),
-    Measure("connect_cpu", "CPU of the server a connect", "µs", less=True),
-    Measure("deliveries", "deliveries of a message to all", "/s"),
-    Measure("delivery_cpu", "CPU of the server a delivery", "µs", less=True),
-    Measure("pushes", "pushes to one client each", "/s"),
-    Measure("push_cpu", "CPU of the server a push", "µs", less=True),
-    Measure("p50", "from push to delivery, p50", "ms", less=True),
-    Measure("p99", "from push to delivery, p99", "ms", less=True),
-)
-#: Figures by transport, measure and peer.
-Comparison = dict[str, dict[str, dict[str, float]]]
+from megacomet.swarm.comparison import MEASURES, TRANSPORTS, written
 
 
 def figures(transport: str, peer: str, rounds: Sequence[Mapping[str, float]]) -> list[Figure]:
@@ -56,24 +20,6 @@ def figures(transport: str, peer: str, rounds: Sequence[Mapping[str, float]]) ->
         detail = " ".join(map(written, values))
         key = f"{transport}/{measure.key}/{peer}"
         found.append(Figure(name, statistics.median(values), measure.unit, detail=detail, key=key))
-    return found
-
-
-def comparison(told: Iterable[Mapping[str, Any]]) -> Comparison:
-    """Return what figures say, as they stand in the JSON of a run; figures of something else are left out.
-
-    Raises:
-        ValueError: there is none.
-    """
-    found: Comparison = {}
-    keys = {measure.key for measure in MEASURES}
-    for figure in told:
-        transport, _, rest = str(figure["key"]).partition("/")
-        key, _, peer = rest.partition("/")
-        if transport in TRANSPORTS and key in keys and peer:
-            found.setdefault(transport, {}).setdefault(key, {})[peer] = float(figure["value"])
-    if not found:
-        raise ValueError("it has no figures of the benchmark versus")
     return found
 
 
@@ -94,10 +40,3 @@ def _cell(value: float | None, best: float, unit: str) -> str:
         return ""
     number = written(value) + ("" if unit.startswith("/") else " ") + unit
     return f"**{number}**" if value == best else number
-
-
-def written(value: float) -> str:
-    """Return a figure with three digits or all that it has before the point."""
-    if abs(value) >= 99.95:
-        return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 9.995 else f"{value:.2f}"

@@ -29,7 +29,7 @@ _LONGEST_S = 120.0
 
 @attrs.frozen
 class Round:
-    """What a round gave, by `measures.MEASURES`; beside it what must not be.
+    """What a round gave, by `comparison.MEASURES`; beside it what must not be.
 
     Attributes:
         faults: what the load clients complained of, messages that did not come among it.

@@ -1,19 +1,42 @@
-"""Owns which charts there are of a whole run, and what each shows: out of its report. No files, no clock."""
+"""Owns which charts there are of which JSON, and what those of a whole run show. No files, no clock."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
+from megacomet.swarm import comparison, soak
 from megacomet.swarm.histogram import Histogram
 from megacomet.swarm.measures import Measures
 from megacomet.swarm.report import Report
+from megacomet.swarm.series import Series, highest, per_second, scaled
 from megacomet.swarm.svg import Chart, Line, drawn, linear_axis, logarithmic_axis
 
 _SECONDS: Final = "seconds since the first client"
 _MB: Final = 1e6
 #: What is shorter than this is drawn at the edge of a chart of latencies.
 _SHORTEST_MS: Final = 0.1
+
+
+def charts_of(plain: Any) -> dict[str, str]:
+    """Return the charts, by name, as SVG, of what was written down: a run's report, a comparison or a soak.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: it is none of them, or nothing can be drawn of it.
+    """
+    if not isinstance(plain, dict):
+        raise ValueError("no object of JSON")
+    if "version" in plain:
+        found = charts(Report.from_json(plain))
+        if not found:
+            raise ValueError("nothing was measured over time: it is no report of a whole run")
+        return found
+    if "series" in plain:
+        return soak.charts(Series.from_json(plain["series"]))
+    if "figures" in plain:
+        return comparison.charts(comparison.comparison(plain["figures"]))
+    raise ValueError(
+        "neither a run's report (no 'version') nor a soak's samples (no 'series') nor a comparison (no 'figures')"
+    )
 
 
 def charts(report: Report) -> dict[str, str]:
@@ -32,7 +55,7 @@ def connections(report: Report, measures: Measures) -> Chart:
     return Chart(
         f"{report.connected:,} connections over time",
         linear_axis(_SECONDS, _end(measures)),
-        linear_axis("clients", _highest(connected, waiting)),
+        linear_axis("clients", highest(connected, waiting)),
         [Line("have connected", connected), Line("wait for messages", waiting)],
         _stages(measures),
     )
@@ -41,12 +64,12 @@ def connections(report: Report, measures: Measures) -> Chart:
 def memory(report: Report, measures: Measures) -> Chart:
     """Return memory over time."""
     names = {"server": "server (PSS)", "kernel": "kernel: slab and sockets", "load": "load client (PSS)"}
-    lines = [Line(told, _scaled(measures.series.column(name), _MB)) for name, told in names.items()]
+    lines = [Line(told, scaled(measures.series.column(name), _MB)) for name, told in names.items()]
     lines = [line for line in lines if line.points]
     return Chart(
         f"Memory of {report.connected:,} connections over time",
         linear_axis(_SECONDS, _end(measures)),
-        linear_axis("MB (1,000,000 bytes)", _highest(*(line.points for line in lines))),
+        linear_axis("MB (1,000,000 bytes)", highest(*(line.points for line in lines))),
         lines,
         _stages(measures),
     )
@@ -58,7 +81,7 @@ def ramp(report: Report, measures: Measures) -> Chart:
     return Chart(
         f"Ramp: {report.connected:,} connections in {report.connect_s:,.1f} s",
         linear_axis(_SECONDS, max((x for x, _ in rates), default=1.0)),
-        linear_axis("connects a second", _highest(rates)),
+        linear_axis("connects a second", highest(rates)),
         [Line("connects a second", rates, steps=True)],
     )
 
@@ -83,26 +106,6 @@ def latency(report: Report) -> Chart | None:
     )
 
 
-def per_second(points: Sequence[tuple[float, float]], until_s: float) -> list[tuple[float, float]]:
-    """Return the rise of a count by the second, each figure at the begin of its time; the last one ends the line.
-
-    Args:
-        points: (seconds, count), in the order of time.
-        until_s: what comes later is left out, but for the point that reaches it.
-    """
-    found: list[tuple[float, float]] = []
-    (since, before), *rest = points or [(0.0, 0.0)]
-    for seconds, count in rest:
-        if seconds - since < 1.0 and (seconds, count) != rest[-1]:
-            continue
-        if seconds > since:
-            found.append((since, (count - before) / (seconds - since)))
-        since, before = seconds, count
-        if seconds >= until_s:
-            break
-    return [*found, (since, found[-1][1])] if found else []
-
-
 def arrived(histogram: Histogram) -> list[tuple[float, float]]:
     """Return how many percent had arrived after how many ms."""
     found, seen = [], 0
@@ -117,13 +120,5 @@ def _stages(measures: Measures) -> list[tuple[str, float]]:
     return [(name, at) for name, at in measures.stages if at > _end(measures) / 100]
 
 
-def _scaled(points: Sequence[tuple[float, float]], unit: float) -> list[tuple[float, float]]:
-    return [(x, y / unit) for x, y in points]
-
-
 def _end(measures: Measures) -> float:
     return max(measures.series.rows[-1][0] or 0.0, *(seconds for _, seconds in measures.stages), 1.0)
-
-
-def _highest(*lines: Sequence[tuple[float, float]]) -> float:
-    return max((y for points in lines for _, y in points), default=1.0)

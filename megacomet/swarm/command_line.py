@@ -90,7 +90,13 @@ def _add_outcome(a: Callable[..., Any]) -> None:
         help="be the K-th of N machines, with its share",
     )
     a("--merge", nargs="+", default=[], metavar="FILE", help="only add up the --json reports of the parts")
-    a("--charts", nargs=2, default=[], metavar=("FILE", "FOLDER"), help="only draw the charts of a --json report")
+    a(
+        "--charts",
+        nargs=2,
+        default=[],
+        metavar=("FILE", "FOLDER"),
+        help="only draw the charts of a whole run's report, of a soak's samples or of a comparison's figures",
+    )
 
 
 def _count(text: str) -> int:

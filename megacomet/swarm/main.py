@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 from megacomet.swarm import survey
-from megacomet.swarm.charts import charts
+from megacomet.swarm.charts import charts_of
 from megacomet.swarm.options import Options, Unusable, parse
 from megacomet.swarm.report import Report, merged
 from megacomet.swarm.run import Run
 from megacomet.swarm.whole import WholeRun
+
+_Made = TypeVar("_Made")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -29,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _report(options: Options) -> Report:
     if options.merge:
-        return merged(map(_read, options.merge))
+        return merged(_read(name, "not a report", Report.from_json) for name in options.merge)
     if not options.whole:
         return Run(options).run()
     options = survey.fitted(options)
@@ -59,18 +62,26 @@ def _tell(report: Report, options: Options) -> int:
     return 1 if report.problems() else 0
 
 
-def _read(name: str) -> Report:
+def _read(name: str, otherwise: str, make: Callable[[Any], _Made]) -> _Made:
+    """Return what is made of the JSON in a file.
+
+    Args:
+        otherwise: what is told before the reason when that fails.
+
+    Raises:
+        Unusable: it cannot be; the text names the file, and what is missing.
+    """
     try:
-        return Report.from_json(json.loads(Path(name).read_text(encoding="utf-8")))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
-        raise Unusable(f"{name}: not a report: {e}") from None
+        return make(json.loads(Path(name).read_text("utf-8")))
+    except KeyError as e:
+        raise Unusable(f"{name}: {otherwise}: {e} is missing") from None
+    except (OSError, ValueError, TypeError, AttributeError) as e:
+        raise Unusable(f"{name}: {otherwise}: {e}") from None
 
 
 def _draw(name: str, folder: str) -> int:
-    """Write the charts of a report, and tell their names."""
-    drawn = charts(_read(name))
-    if not drawn:
-        raise Unusable(f"{name}: nothing was measured over time: it is no report of a whole run")
+    """Write the charts of a file, and tell their names."""
+    drawn = _read(name, "there is nothing to draw", charts_of)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
         for title, svg in drawn.items():

@@ -1,7 +1,8 @@
-"""Owns what a run looked like over time: rows of figures, as many as a chart can show. No clock."""
+"""Owns what a run looked like over time: rows of figures, as many as a chart can show, and points of them. No clock."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -9,6 +10,9 @@ from typing import Any, Final
 MOST: Final = 600
 #: Two a second at first: a ramp of ten seconds has a shape then.
 STEP_S: Final = 0.5
+
+#: (seconds, value), in the order of time.
+Points = Sequence[tuple[float, float]]
 
 
 class Series:
@@ -43,7 +47,13 @@ class Series:
         self._next = (row[0] or 0.0) + self.step_s
 
     def column(self, name: str) -> list[tuple[float, float]]:
-        """Return the points of one column, those that are known."""
+        """Return the points of one column, those that are known.
+
+        Raises:
+            ValueError: there is no such column.
+        """
+        if name not in self.columns:
+            raise ValueError(f"a series without {name!r}")
         at = self.columns.index(name)
         return [(row[0] or 0.0, value) for row in self.rows if (value := row[at]) is not None]
 
@@ -60,7 +70,7 @@ class Series:
         """
         made = cls([str(name) for name in plain["columns"]])
         for row in plain["rows"]:
-            if len(row) != len(made.columns) or not all(value is None or _is_number(value) for value in row):
+            if len(row) != len(made.columns) or not all(value is None or is_number(value) for value in row):
                 raise ValueError(f"no row of a series: {row!r:.80}")
             if row[0] is None or (made.rows and row[0] < (made.rows[-1][0] or 0.0)):
                 raise ValueError(f"a series goes back in time: {row!r:.80}")
@@ -68,5 +78,36 @@ class Series:
         return made
 
 
-def _is_number(value: Any) -> bool:
+def per_second(points: Points, until_s: float = math.inf) -> list[tuple[float, float]]:
+    """Return the rise of a count by the second, each figure at the begin of its time; the last one ends the line.
+
+    Args:
+        points: of the count.
+        until_s: what comes later is left out, but for the point that reaches it.
+    """
+    found: list[tuple[float, float]] = []
+    (since, before), *rest = points or [(0.0, 0.0)]
+    for seconds, count in rest:
+        if seconds - since < 1.0 and (seconds, count) != rest[-1]:
+            continue
+        if seconds > since:
+            found.append((since, (count - before) / (seconds - since)))
+        since, before = seconds, count
+        if seconds >= until_s:
+            break
+    return [*found, (since, found[-1][1])] if found else []
+
+
+def scaled(points: Points, unit: float) -> list[tuple[float, float]]:
+    """Return the points, their values in another unit."""
+    return [(x, y / unit) for x, y in points]
+
+
+def highest(*lines: Points) -> float:
+    """Return the largest value of all of them, 1.0 when there is none."""
+    return max((y for points in lines for _, y in points), default=1.0)
+
+
+def is_number(value: Any) -> bool:
+    """Return whether it is a number that can be drawn."""
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18
