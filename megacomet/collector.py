@@ -30,6 +30,8 @@ _EMPTY_BYTES: Final = sys.getsizeof(b"")
 _filling: list[object] = []
 #: What is larger than Python's blocks is malloc's; what is larger than this has pages of its own (M_MMAP_THRESHOLD).
 _CHUNK_BYTES: Final = range(512, 128 * 1024)
+#: Less than this between what is in use is not worth a look at all of it.
+TRIM_BYTES: Final = 1_000_000
 
 
 def freeze() -> None:
@@ -88,8 +90,10 @@ class _Mallinfo(ctypes.Structure):
     )
 
 
+_libc: Final = ctypes.CDLL(None)
 #: One for all calls: to look it up makes objects, and would fill what is measured.
-_mallinfo: Final = getattr(ctypes.CDLL(None), "mallinfo2", None)
+_mallinfo: Final = getattr(_libc, "mallinfo2", None)
+_malloc_trim: Final = getattr(_libc, "malloc_trim", None)
 if _mallinfo is not None:
     _mallinfo.restype = _Mallinfo
 
@@ -100,3 +104,15 @@ def free_chunk_bytes() -> int:
         return 0
     told = _mallinfo()
     return int(told.free - told.top)
+
+
+def trim() -> bool:
+    """Give back to the system the pages on which malloc has nothing in use; tells whether it looked for them.
+
+    By itself it gives back only what is behind all that is in use, and one small object stands there for ever: where
+    thousands come and go, what they took once would stay, and more with each time that they did (malloc_trim(3)).
+    """
+    if _malloc_trim is None or free_chunk_bytes() < TRIM_BYTES:
+        return False
+    _malloc_trim(0)
+    return True

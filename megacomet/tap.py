@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Final, NoReturn
 
 import attrs
+from twisted.application.internet import TimerService
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.error import CannotListenError
@@ -56,6 +57,8 @@ from megacomet.zygote import Birth
 BACKLOG: Final = 1024
 #: Of the time of a stop, what is left for ourselves when the workers had theirs.
 WORKERS_PART: Final = 0.8
+#: So often the manager gives back what it does not need any more, seconds.
+TRIM_S: Final = 60.0
 
 
 class Server(MultiService):
@@ -79,6 +82,9 @@ class Server(MultiService):
             uid, gid: who will run the server; None: who starts it.
         """
         super().__init__()
+        trimming = TimerService(TRIM_S, collector.trim)
+        trimming.clock = reactor
+        trimming.setServiceParent(self)
         self._settings = settings
         self._sources = sources
         self._reactor = reactor

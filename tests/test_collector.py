@@ -70,3 +70,23 @@ def test_what_is_forked_has_no_large_holes():
     """New objects of thousands of bytes do not go between the old ones either."""
     told = subprocess.run([sys.executable, "-c", CHUNKS], capture_output=True, text=True, check=True)
     assert (told.stdout, told.stderr) == ("0\n", "")
+
+
+#: Most of what a process has taken is free, but the last of it is in use.
+TRIMMED = """
+from megacomet import collector
+from megacomet.manager.memory import pss_of
+import os
+
+objects = [bytes(4_000) for _ in range(20_000)]
+last = objects[-1]
+objects = None
+before = pss_of(os.getpid())
+print(collector.trim(), before - pss_of(os.getpid()) > 70_000_000)
+"""
+
+
+def test_what_nobody_uses_is_given_back():
+    """Memory that was needed for a moment is the system's again, be it that something behind it is still in use."""
+    told = subprocess.run([sys.executable, "-c", TRIMMED], capture_output=True, text=True, check=True)
+    assert (told.stdout, told.stderr) == ("True True\n", "")
