@@ -111,7 +111,7 @@ class LinkEnd(amp.AMP):
             transport.doWrite()  # what does not fit, and what has failed, the reactor deals with
 
     def ampBoxReceived(self, box: amp.AmpBox) -> None:
-        name = next(iter(box))
+        name = next(iter(box), b"")
         take = self.takes.get(name)
         if take is None:
             super().ampBoxReceived(box)

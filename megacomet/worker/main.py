@@ -84,7 +84,7 @@ class Worker:
         self._front.link = self._link
         self._pulse = Pulse()
         self._heartbeat = Heartbeat(reactor, self._second, self._rest_s)
-        self._lot.wake = self.wake
+        self._lot.wake = self._heartbeat.wake
         self._stirred = self._lot.stirred()
         self._looking = Looking(self._front.hub.listeners, self._lot.rows, reactor, clock=clock, unix_s=time.time)
         self._is_open = self._held_back = False
