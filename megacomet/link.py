@@ -177,7 +177,7 @@ class Keys(amp.Command):
 
 
 class Beat(amp.Command):
-    """Worker to manager, every second: its counts as JSON; the answer says how the whole server stands."""
+    """Worker to manager, every second or after a rest: its counts as JSON; the answer says how the server stands."""
 
     arguments = [(b"counts", Blob())]
     response = [(b"ready", amp.Boolean()), (b"workers", amp.Integer())]
