@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from twisted.internet.defer import Deferred
 
-from megacomet.client.items import CONNECTED, CONNECTING, DISCONNECTED, POLL, SSE, WEBSOCKET, Change
-from megacomet.client.objects import Lost, Position
+from megacomet.client.items import CONNECTED, CONNECTING, DISCONNECTED, POLL, SSE, WEBSOCKET, Change, Message
+from megacomet.client.objects import Gone, Lost, Position
 from megacomet.client.rules import Ending
 from megacomet.client.shelf import MOST_HELD, MOST_HELD_BYTES
 from tests.client_doubles import World
@@ -278,6 +278,23 @@ class TestUp:
             socket.ear.heard()
             world.clock.advance(1)
         assert (world.last.transport, world.last.wanted.channels) == (SSE, ("news", "sport"))
+
+    @pytest.mark.parametrize("told", [(Gone(("news",), "f-3"),), (Gone(("news",), ""), Message("news", "f-3", 3))])
+    def test_a_gap_meanwhile(self, told: tuple[Gone | Message, ...]) -> None:
+        """A gap is told once: what is tried from before it, and would tell of it too, is tried again from behind it."""
+        world = self.lowered()
+        poll = world.last
+        poll.brings(1)
+        self.keep(world, 60)
+        tried = world.last
+        assert (tried.transport, tried.wanted.since) == (WEBSOCKET, "e-1")
+        poll.says(*told, Position("f-3"))
+        assert (tried.is_closed, world.last.transport, world.last.wanted.since) == (True, WEBSOCKET, "f-3")
+        tried.says(Position("e-1"), Lost("news", "f-3"))
+        world.last.stands("f-3")
+        assert (poll.is_closed, len(world.gaps())) == (True, 1)
+        world.last.says(Message("news", "f-4", 4))
+        assert (world.numbers(), world.listening.position) == ([4], "f-4")
 
     def test_the_old_one_ends(self) -> None:
         """The one that stands breaks while the better one is opened: it begins from the top of what works."""

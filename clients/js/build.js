@@ -10,7 +10,7 @@ import { minify } from "terser";
 
 const HERE = import.meta.dirname;
 const { version } = JSON.parse(await readFile(join(HERE, "package.json"), "utf8"));
-const HEAD = `/*! MegaComet ${version}, MIT license. To be read: clients/js/src of MegaComet's source. */`;
+const HEAD = `/*! MegaComet ${version}, MIT license. Source: clients/js/src of MegaComet. */`;
 
 const MODULE = 'export * from "./index.js";';
 const SCRIPT = 'import { MegaComet, VERSION } from "./index.js"; globalThis.MegaComet = Object.assign(MegaComet, { VERSION });';

@@ -52,6 +52,7 @@ class Leg:
         opened_s: since when; before, since when it is tried.
         heard_s: when the last bytes came.
         has_brought: whether a message came by it.
+        has_missed: whether it has told of a gap since the link last asked.
         is_paused: whether it is not read.
         has_complained: whether it has said something that is not understood.
     """
@@ -60,7 +61,7 @@ class Leg:
         self.transport = transport
         self.wanted = wanted
         self.hears = set(wanted.channels)
-        self.is_open = self.has_brought = self.is_paused = self.has_complained = False
+        self.is_open = self.has_brought = self.has_missed = self.is_paused = self.has_complained = False
         self.opened_s = self.heard_s = clock.seconds()
         self._whole: Whole | None = whole
         self._feed = feed
@@ -138,6 +139,7 @@ class Leg:
         elif type(value) is Position:
             self._feed.position(value.position)
         elif isinstance(value, Lost | Gone):
+            self.has_missed = True
             self._feed.gap(value)
         else:
             whole.leg_answered(value)

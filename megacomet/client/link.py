@@ -222,6 +222,9 @@ class Link:
 
     def leg_read(self, leg: Leg) -> None:
         """A leg has told what was read."""
+        if leg.has_missed:
+            leg.has_missed = False
+            self._open_beside_anew()
         self.owner.came()
         if self.feed.is_full and leg.is_open and not self._is_closed:  # what opens is read up to its position
             leg.pause()
@@ -263,6 +266,13 @@ class Link:
         self.feed.overlap()
         self._beside = leg = self._new_leg(transport)
         leg.open(self._ways[transport])
+
+    def _open_beside_anew(self) -> None:
+        """After a gap: what is opened beside was asked for from before it, and would tell of it again."""
+        beside = self._beside
+        if beside is not None:
+            self._drop_beside()
+            self._open_beside(beside.transport)
 
     def _beside_failed(self, ending: Ending) -> None:
         leg, self._beside = self._beside, None

@@ -137,8 +137,11 @@ export class Link {
   hear(object) {
     const { op, code, message, position } = object;
     if (op === "message") this.#channels.message(object);
-    else if (op === "gap") this.#channels.gap(object);
-    else if (this.#publications.answered(object)) return;
+    else if (op === "gap") {
+      this.#channels.gap(object);
+      // What is opened beside was asked for from before it, and would tell of it again.
+      if (this.#beside) this.#try(this.#beside.level, this.#until);
+    } else if (this.#publications.answered(object)) return;
     else if (op === "error") this.#tell({ type: "error", code, message });
     else this.#channels.stand(position);
   }
@@ -176,8 +179,10 @@ export class Link {
     this.#line.open();
   }
 
-  // Opens a line beside the one that counts: the first one that works from one level down to another.
+  // Opens a line beside the one that counts, in place of one that is there: the first one that works from one level down
+  // to another.
   #try(from, until) {
+    this.#drop();
     this.#unclimb?.();
     this.#until = until;
     this.#channels.ids.isKeeping = true;
@@ -224,9 +229,7 @@ export class Link {
       const line = this.#line;
       this.#renewing = null;
       if (!line?.isOpen) return this.wake();
-      const { level } = this.#beside ?? line;
-      this.#drop();
-      this.#try(level, line.level);
+      this.#try((this.#beside ?? line).level, line.level);
     });
   }
 

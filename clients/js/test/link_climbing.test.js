@@ -76,6 +76,21 @@ test("It takes over with its first position; what both bring is told once, in or
   assert.equal(world.timers, 1);
 });
 
+test("A gap is told once: what is tried from before it, and would tell of it too, is tried again from behind it.", async () => {
+  const world = await fallenToEvents();
+  const [stream] = world.requests;
+  await pingedFor(world, MINUTE, stream);
+  const early = world.socket;
+  stream.write(sse.gap(["news"], "f-3"));
+  await settle();
+  assert.deepEqual([world.sockets.length, early.state, world.socket.since], [3, "closed", "f-3"]);
+  early.tell({ op: "position", position: "e-5" }, { op: "gap", channel: "news", position: "f-3" });
+  world.socket.open("f-3");
+  world.socket.tell(message("news", "f-4", 4));
+  assert.deepEqual(world.told("gap"), [{ type: "gap", channels: ["news"], position: "f-3" }]);
+  assert.deepEqual([stream.isOver, world.data, world.link.position], [true, [4], "f-4"]);
+});
+
 test("However much came by the one before the other took over, all of it is known.", async () => {
   const world = await fallenToEvents();
   const [stream] = world.requests;
