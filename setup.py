@@ -52,7 +52,7 @@ setup(
     package_dir={"": "."},
     # twisted/ and twisted/plugins/ have no __init__.py (they belong to Twisted), so find_packages does not see them.
     packages=[*find_packages(include=["megacomet", "megacomet.*"]), "twisted.plugins"],
-    package_data={"megacomet": ["py.typed"]},
+    package_data={"megacomet": ["py.typed", "worker/interned.txt"]},
     cmdclass={"build_py": BuildPy},
     python_requires=">=3.11",
     install_requires=[

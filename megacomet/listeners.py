@@ -105,12 +105,10 @@ class Listeners:
                 with contextlib.suppress(OSError):
                     os.unlink(address.path)
 
-    def keep_only(self, number: int) -> None:
-        """Close what other workers have; called in a new worker."""
+    def descriptors_of_others(self, number: int) -> list[int]:
+        """Return the descriptors of what a worker does not listen on."""
         mine = {id(each.socket) for each in self.of(number)}
-        for each in self._unique():
-            if id(each) not in mine:
-                each.close()
+        return [each.fileno() for each in self._unique() if id(each) not in mine]
 
     def pack(self) -> tuple[list[dict[str, Any]], list[int]]:
         """Return a layout of plain data, and the descriptors that it refers to by their place in the list."""

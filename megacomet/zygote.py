@@ -38,6 +38,7 @@ from typing import Any, Final
 import attrs
 
 from megacomet import collector, merging
+from megacomet.forking import fork, sigterm
 from megacomet.listeners import Listener, Listeners
 from megacomet.proctitle import set_title
 from megacomet.settings import Settings, from_json
@@ -243,32 +244,34 @@ class Zygote:
             return
         sys.stdout.flush()
         sys.stderr.flush()
+        listeners, closed = self._listeners.of(number), self._not_for(number)
         try:
-            pid = os.fork()
+            pid = fork()
         except OSError as e:
             self._tell(self._supervisor, {"event": "failed", "worker": number, "why": f"fork: {e.strerror}"})
             return
         if pid == 0:
-            self._become(number)  # does not return
+            self._become(number, listeners, closed)  # does not return
         pidfd = os.pidfd_open(pid)
         self._pids[number], self._pidfds[pidfd] = pid, number
         self._poll.register(pidfd, select.POLLIN)
         self._tell(self._supervisor, {"event": "forked", "worker": number, "pid": pid})
 
-    def _become(self, number: int) -> None:
-        """Be the worker; the stack of the zygote below is never returned to."""
+    def _not_for(self, number: int) -> list[int]:
+        """Return the descriptors that a worker is not to have."""
+        peers = [peer.connection.fileno() for peer in self._peers.values()]
+        return [self._control.fileno(), *peers, *self._pidfds, *self._listeners.descriptors_of_others(number)]
+
+    def _become(self, number: int, listeners: list[Listener], closed: list[int]) -> None:
+        """Be the worker; the stack of the zygote below is never returned to, and what it holds never used again."""
         status = 70
         try:
-            self._control.close()
-            for peer in self._peers.values():
-                peer.connection.close()
-            for pidfd in self._pidfds:
-                os.close(pidfd)
-            self._listeners.keep_only(number)
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            sigterm.then = sigterm.end
+            for fd in closed:
+                os.close(fd)
             set_title(f"worker {number}")
             gc.enable()
-            status = self._run(number, self._listeners.of(number))
+            status = self._run(number, listeners)
         except SystemExit as e:
             status = e.code if isinstance(e.code, int) else 1
         except BaseException:
@@ -327,8 +330,9 @@ def _open_files() -> dict[int, str]:
 def main(prepare: Prepare) -> None:
     """Be a zygote: read the birth document, serve, end. All that workers need has been imported by the caller."""
     gc.disable()
-    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    sigterm.install()
     set_title("zygote")
     merging.agree()
     os.nice(NICER)

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import json
 import os
 import select
+import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from megacomet.forking import LateEpoll, Reactor
+from megacomet import forking
+from megacomet.forking import LateEpoll, LateReactor, Reactor
 
 #: A process makes a reactor, and two forks of it use it: each tells what it saw.
 TWO_FORKS = """
 import json, os, sys
-from megacomet.forking import LateReactor
+from megacomet.forking import LateReactor, fork
 
 late = LateReactor()
 assert "twisted.internet.reactor" not in sys.modules
 before = [os.readlink(f"/proc/self/fd/{fd}") for fd in range(64) if os.path.lexists(f"/proc/self/fd/{fd}")]
 for number in range(2):
     read, write = os.pipe()
-    if os.fork() == 0:
+    if fork() == 0:
         late.install()
         from twisted.internet import reactor
         told = {"same": reactor is late.reactor, "before": before, "woken": False}
@@ -46,6 +51,49 @@ for number in range(2):
     os.close(write)
     print(os.read(read, 65536).decode())
     assert os.wait()[1] == 0
+"""
+
+#: A process with one thread: how its forks end, and what they write.
+FORKS = """
+import json, os, random, signal
+from megacomet.forking import fork, sigterm
+
+def forked(call):
+    read, write = os.pipe()
+    pid = fork()
+    if pid == 0:
+        os.dup2(write, 1)
+        try:
+            call()
+        finally:
+            os._exit(7)
+    os.close(write)
+    _, status = os.waitpid(pid, 0)
+    return os.waitstatus_to_exitcode(status), os.read(read, 100).decode()
+
+def draws():
+    os.write(1, f"{os.getpid()} {random.random()}".encode())
+
+def ignores():
+    sigterm.install()
+    signal.raise_signal(signal.SIGTERM)
+    os.write(1, b"here")
+
+def ends():
+    ignores()
+    sigterm.then = sigterm.end
+    signal.raise_signal(signal.SIGTERM)
+    os.write(1, b" still")
+
+def obeys():
+    ignores()
+    sigterm.then = lambda: os.write(1, b" called")
+    signal.raise_signal(signal.SIGTERM)
+
+random.seed(1)
+told = {call.__name__: forked(call) for call in (ignores, ends, obeys)}
+told["draws"] = [forked(draws), forked(draws), (7, f"{os.getpid()} {random.random()}")]
+print(json.dumps(told))
 """
 
 
@@ -169,3 +217,47 @@ def test_a_reactor_for_each_fork() -> None:
         assert told.pop("before").count("anon_inode:[eventpoll]") == 0
         assert told == {"same": True, "woken": True, "readers": 1}
     assert len(done.stdout.splitlines()) == 2
+
+
+@pytest.fixture(scope="module")
+def forks() -> dict[str, Any]:
+    """What `FORKS` tells."""
+    done = subprocess.run([sys.executable, "-c", FORKS], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_fork(forks: dict[str, Any]) -> None:
+    """Children are other processes, and draw other random numbers than their parent and each other."""
+    assert [code for code, _ in forks["draws"]] == [7, 7, 7]
+    pids, numbers = zip(*(text.split() for _, text in forks["draws"]), strict=True)
+    assert len(set(pids)) == len(set(numbers)) == 3
+
+
+def test_sigterm(forks: dict[str, Any]) -> None:
+    """A process that has the handler ignores SIGTERM; a fork ends by it, or does what it says."""
+    assert forks["ignores"] == [7, "here"]
+    assert forks["ends"] == [-signal.SIGTERM, "here"]
+    assert forks["obeys"] == [7, "here called"]
+
+
+def test_no_fork(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is none, the reason is told."""
+
+    def refused() -> int:
+        ctypes.set_errno(errno.EAGAIN)
+        return -1
+
+    monkeypatch.setattr(forking, "_libc_fork", refused)
+    with pytest.raises(BlockingIOError, match="Resource temporarily unavailable"):
+        forking.fork()
+
+
+def test_a_reactor_that_is_closed_leaves_no_descriptor() -> None:
+    """Neither the epoll set's place nor those of the waker."""
+    before = os.listdir("/proc/self/fd")
+    late = LateReactor()
+    late.open()
+    late.close()
+    assert os.listdir("/proc/self/fd") == before

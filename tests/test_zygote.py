@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from megacomet.forking import sigterm
 from megacomet.listeners import Address, Listener, Listeners
 from megacomet.manager.takeover import take_over
 from megacomet.settings import Settings, to_json
@@ -22,7 +23,7 @@ from megacomet.zygote import Birth, Run, Zygote
 
 WAIT_S = 30.0
 SETTINGS = Settings(stop_s=1, state_dir="/nowhere")
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+IGNORED = (signal.SIGINT, signal.SIGHUP)
 
 
 def waits(number: int, listeners: list[Listener]) -> int:
@@ -48,8 +49,9 @@ class Running:
         self.pid = os.fork()
         if self.pid == 0:
             with contextlib.suppress(BaseException):
-                for number in SIGNALS:
+                for number in IGNORED:
                     signal.signal(number, signal.SIG_IGN)
+                sigterm.install()
                 Zygote(birth, SETTINGS, control, self.listeners, run).serve()
             os._exit(0)
         self.pidfd = os.pidfd_open(self.pid)
@@ -192,7 +194,8 @@ def test_what_a_worker_is_given(start: Start, tmp_path: Path) -> None:
             "number": number,
             "listeners": [os.fstat(listener.socket.fileno()).st_ino for listener in listeners],
             "open": list(open_files()),
-            "signals": [signal.getsignal(number) == signal.SIG_DFL for number in SIGNALS],
+            "ignored": [signal.getsignal(number) == signal.SIG_IGN for number in IGNORED],
+            "ends": sigterm.then == sigterm.end,
         }
         out.write_text(json.dumps(told))
         return 0
@@ -210,7 +213,7 @@ def test_what_a_worker_is_given(start: Start, tmp_path: Path) -> None:
     assert f"socket:[{inodes[1]}]" in told["open"]
     assert f"socket:[{inodes[0]}]" not in told["open"]
     assert told["open"].count("anon_inode:[pidfd]") <= ours.count("anon_inode:[pidfd]")
-    assert told["signals"] == [True, False, False]
+    assert (told["ignored"], told["ends"]) == ([True, True], True)
 
 
 def open_files() -> Iterator[str]:

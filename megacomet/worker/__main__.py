@@ -1,7 +1,12 @@
 """`python -m megacomet.worker`: the zygote of the workers. Whatever a worker imports is imported here, once for all."""
 
-import encodings.idna
-import sys
+# Before anything else, so that they stand together.
+from megacomet.worker.interned import intern_all
+
+_names = intern_all()
+
+import encodings.idna  # noqa: E402
+import sys  # noqa: E402
 
 # A worker has no use for Twisted's TLS, and OpenSSL with all that it imports is 8 MB: Twisted does without when it is
 # not to be had.

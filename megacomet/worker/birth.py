@@ -6,14 +6,13 @@ All of it is built in the zygote, once; a fork of it only starts (see `megacomet
 from __future__ import annotations
 
 import gc
-import signal
 from typing import Final
 
 from twisted.logger import Logger, globalLogBeginner
 
 from megacomet.browser_client import shipped_client
 from megacomet.collector import THRESHOLDS, fill_holes
-from megacomet.forking import LateReactor
+from megacomet.forking import LateReactor, sigterm
 from megacomet.listeners import Listener
 from megacomet.locality import move_together, ran_during
 from megacomet.logs import ZYGOTE, PipeObserver, worker_name
@@ -38,19 +37,23 @@ def prepare(birth: Birth, settings: Settings) -> Run:
     ran = ran_during(rehearse_once)
     fill_holes()
     move_together(ran)
-    rehearse_once()  # code that was moved is not adapted yet
     late = LateReactor()
     reactor = late.reactor
     worker = Worker(
         reactor, settings, workers=birth.workers, nonce=bytes.fromhex(birth.nonce), browser_client=shipped_client()
     )
 
+    rehearse_once()  # code that was moved is not adapted yet, and what lookups remember is to be of what runs
+
+    def restart() -> None:
+        reactor.callFromThread(worker.restart)
+
     def run(number: int, listeners: list[Listener]) -> int:
         observer.process = worker_name(number)
         late.install()
         gc.set_threshold(*THRESHOLDS)  # frozen it was before the fork
         worker.start(number, listeners, birth.link_path)
-        signal.signal(signal.SIGTERM, lambda _number, _frame: reactor.callFromThread(worker.restart))
+        sigterm.then = restart
         reactor.run(installSignalHandlers=False)
         return 0
 
