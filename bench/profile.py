@@ -1,8 +1,8 @@
 """Where the server spends its CPU time: while it accepts long-polls, SSE streams or WebSockets, while it delivers a
-batch or broadcasts, while it takes single pushes (`push`: to parked clients, `pushes`: to nobody) or batches to nobody,
-while clients come and go.
+batch or broadcasts, while all who poll get a message and ask again (`everyone`), while it takes single pushes (`push`:
+to parked clients, `pushes`: to nobody) or batches to nobody, while clients come and go.
 
-    python -m bench.profile accept|open-sse|open-ws|batch|fanout-sse|fanout-ws|push|pushes|batch-publish|churn
+    python -m bench.profile accept|open-sse|open-ws|batch|everyone|fanout-sse|fanout-ws|push|pushes|batch-publish|churn
                             [--clients N] [--workers W]
 
 Before pushes and batches to nobody are sampled the histories are filled; their clients are connections. The kernel
@@ -107,6 +107,7 @@ def _to_nobody(channels: int, run_load: Callable[..., AbstractContextManager[Loa
 WORK = {
     "accept": _accept,
     "batch": _swarm("--hold", "10", "--settle", "4", "--batch"),
+    "everyone": _swarm("--hold", "1", "--settle", "4", "--everyone"),
     "push": _swarm("--hold", "5", "--settle", "4", "--push-connections", "16", "--push-rate", "0"),
     "open-sse": _opened("sse"),
     "open-ws": _opened("ws"),

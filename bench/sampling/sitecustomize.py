@@ -6,7 +6,6 @@ signal is handled between two steps of the interpreter, so what the kernel took 
 
 import os
 import signal
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -38,21 +37,14 @@ def _write(number, frame):
     Path(os.environ["SAMPLES_DIR"], f"{name}.{os.getpid()}").write_text("".join(lines))
     _own.clear()
     _under.clear()
+    _start()
 
 
 def _start():
-    signal.signal(signal.SIGPROF, _sample)
-    signal.signal(signal.SIGUSR2, _write)
     signal.setitimer(signal.ITIMER_PROF, _INTERVAL_S, _INTERVAL_S)
 
 
-def _forked():
-    # Only the zygote's children stay what they are; the timer of others would outlive their exec and kill them.
-    if "megacomet.worker.main" in sys.modules:
-        _own.clear()
-        _under.clear()
-        _start()
-
-
-os.register_at_fork(after_in_child=_forked)
+# Forks have the handlers, and no timer: theirs begins with the first signal, which comes before what is to be sampled.
+signal.signal(signal.SIGPROF, _sample)
+signal.signal(signal.SIGUSR2, _write)
 _start()

@@ -70,9 +70,9 @@ def test_zygote_holds_no_reactor(server: Server) -> None:
     assert report["epolls"] == 0
     assert report["threads"] == 1
     assert not {"klein", "twisted.web", "treq", "werkzeug"} & set(report["modules"])
-    # Standard ones, control socket, two listeners, two pidfds, the manager's connection and ours, the places of the two
-    # epoll sets and of the waker's pipe that its forks make, and the turns that they share, with the count of those that
-    # are free.
+    # Standard ones, control socket, two listeners, two pidfds, the manager's connection and ours, the places of two
+    # epoll sets and of the waker's pipe that its forks make, and the turns that they share, with the count of those
+    # that are free.
     assert len(report["descriptors"]) == 3 + 1 + 2 + 2 + 2 + 2 + 2 + 2
 
 
