@@ -192,6 +192,22 @@ def test_what_is_more_stays(machine: Machine) -> None:
     assert machine.read(SYSCTLS) == before
 
 
+@pytest.mark.parametrize(
+    ("stands", "becomes"),
+    [
+        *(("07000", "7000"), ("015531", "7001"), ("015527", "7000"), ("0x1b58", "7000"), ("0X1B59", "7001")),
+        *(("08000", "7000"), ("9000x", "7000"), ("+9000", "7000"), ("9_000", "7000"), ("9" * 20, "7000")),
+    ],
+)
+def test_numbers_as_the_kernel_reads_them(machine: Machine, stands: str, becomes: str) -> None:
+    """A 0 in front means to the base of 8, 0x to that of 16; what the kernel refuses is no more than what is needed."""
+    machine.write(SYSCTLS, f"net.core.somaxconn = {stands}\n")
+    todo = planned(machine)
+    assert todo.live["net.core.somaxconn"] == ("128", becomes)
+    assert todo.after[SYSCTLS].splitlines()[0] == f"net.core.somaxconn = {becomes}"
+    assert f"-net.core.somaxconn = {stands}" in list(todo.lines())
+
+
 def test_a_drop_in_that_is_there(machine: Machine) -> None:
     """Its limit is raised, what else it says stays."""
     machine.write("etc/systemd/system/megacomet.service", "[Service]\nLimitNOFILE=2000\n")

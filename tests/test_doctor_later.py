@@ -135,7 +135,13 @@ def test_nobody_sets_it(machine: Machine, line: str) -> None:
         ("net.ipv4.tcp_mem", "100 200 300", "900 900", True),
         ("net.ipv4.tcp_migrate_req", "0", "0", False),
         (NAME, "260", "0261", True),
-        (NAME, "260", "0x9999", True),
+        (NAME, "260", "0403", True),
+        (NAME, "260", "0404", False),
+        (NAME, "260", "0x103", True),
+        (NAME, "260", "0X104", False),
+        (NAME, "260", "0999", True),
+        ("net.ipv4.tcp_mem", "8 16 24", "010 0x10 030", False),
+        ("net.ipv4.tcp_mem", "10 16 24", "010 0x10 030", True),
         (NAME, "260", "many", True),
         (NAME, "260", "-1", True),
         (NAME, "260", "9" * 30, True),
@@ -143,12 +149,32 @@ def test_nobody_sets_it(machine: Machine, line: str) -> None:
         (RESERVED, "8000-8007,9000", "8000-8007", True),
         (RESERVED, "9000", "9001", True),
         (RESERVED, "9000", "x", True),
+        (RESERVED, "9000", "09000", True),
+        (RESERVED, "8000-8007", "017500-0x1f47", False),
+        (RESERVED, "9000", "9001-8999", True),
+        (RESERVED, "9000", "1-65536", True),
+        ("net.ipv4.tcp_congestion_control", "bbr", "bbr", False),
+        ("net.ipv4.tcp_congestion_control", "bbr", "cubic", True),
     ],
 )
 def test_enough(machine: Machine, name: str, wanted: str, value: str, is_lost: bool) -> None:
     """Numbers may be larger and lists of ports longer; what is no such thing is told."""
     machine.write("etc/sysctl.d/99-x.conf", f"{name} = {value}\n")
     assert bool(losses(machine, {name: wanted})) is is_lost
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "value"),
+    [(NAME, "260", "0999"), (NAME, "260", "many"), (RESERVED, "9000", "09000"), ("net.ipv4.tcp_mem", "1 2 3", "1 x 3")],
+)
+def test_a_number_that_is_none(machine: Machine, name: str, wanted: str, value: str) -> None:
+    """It is told, and nobody guesses what the kernel makes of it."""
+    machine.write("etc/sysctl.d/99-x.conf", f"{name} = {value}\n")
+    (line,) = look_later(machine.files, None, {name: wanted}).lines()
+    assert line == (
+        f"/etc/sysctl.d/99-x.conf, read later, sets {name} to {value}, which is no number that is understood: "
+        f"whether {wanted} holds after the next start is not known"
+    )
 
 
 def test_what_stands_in_our_file(machine: Machine) -> None:

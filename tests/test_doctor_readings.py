@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from megacomet.doctor.readings import Files, fields, kilobytes, sysctl_path
+from megacomet.doctor.readings import Files, fields, kilobytes, sysctl_number, sysctl_path
 from tests.machines import Machine
 
 
@@ -30,6 +30,23 @@ def test_numbers(machine: Machine, text: str, value: int | None) -> None:
     files = machine.files
     assert files.number("file") == value
     assert files.reason("file") == ("not known" if value is not None else f"odd: {text.strip()!r}")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("0", 0), ("00", 0), ("7", 7), ("010", 8), ("0x10", 16), ("0X1f", 31), ("00000000000000000010", 8)),
+        *(("18446744073709551615", 2**64 - 1), ("0xffffffffffffffff", 2**64 - 1)),
+        *(
+            (text, None)
+            for text in ("", "08", "0x", "0xg", "0o7", "0b1", "+5", "-1", " 5", "5 ", "5\n", "٣", "1_0", "1a")
+        ),
+        *((text, None) for text in ("18446744073709551616", "000000000000000000010")),
+    ],
+)
+def test_numbers_of_sysctls(text: str, value: int | None) -> None:
+    """As a kernel has read them that each was written to (Linux 6.18, net.core.somaxconn)."""
+    assert sysctl_number(text) == value
 
 
 def test_several_numbers(machine: Machine) -> None:

@@ -9,6 +9,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from megacomet.doctor.readings import sysctl_number
+
 SYSCTLS: Final = "etc/sysctl.d/60-megacomet.conf"
 HEAD: Final = "# Written by megacomet doctor --fix; megacomet doctor --undo takes it back.\n"
 #: With - in front nobody complains where there is no such sysctl.
@@ -21,7 +23,7 @@ _LIMIT_LINE: Final = re.compile(r"\s*(\*|root)\s+hard\s+nofile\s+(\S+)\s*(?:#.*)
 _UNIT_LINE: Final = re.compile(r"^\s*LimitNOFILE\s*=(?:[0-9]{1,20}:)?([0-9]{1,20}|infinity)[ \t]*$", re.M | re.A)
 #: Sysctls of a module that may not be loaded.
 _OPTIONAL: Final = "net.netfilter."
-#: More than a number of the kernel's has.
+#: More than a limit has.
 _DIGITS: Final = 20
 _ENDLESS: Final = 1 << 63
 
@@ -34,14 +36,16 @@ def sysctl_file(text: str | None, wanted: Mapping[str, str]) -> tuple[dict[str, 
         wanted: values by name.
 
     Returns:
-        The values, where the file has not more already, and the text with them.
+        The values, where the file has not more already, and the text with them, in decimal. What the kernel does not
+        take for a number is no more than any.
     """
     values, lines = dict(wanted), _lines(text)
     found = [(n, match) for n, match in enumerate(map(_SYSCTL_LINE, lines)) if match and _dotted(match[2]) in wanted]
     for _, match in found:
-        name, old = _dotted(match[2]), match[3]
-        if old.isascii() and old.isdecimal() and values[name].isdecimal() and len(old) <= _DIGITS:
-            values[name] = str(max(int(old), int(values[name])))
+        name = _dotted(match[2])
+        old, new = sysctl_number(match[3]), sysctl_number(values[name])
+        if old is not None and new is not None:
+            values[name] = str(max(old, new))
     for n, match in found:
         lines[n] = f"{match[1]}{match[2]} = {values[_dotted(match[2])]}"
     there = {_dotted(match[2]) for _, match in found}

@@ -17,7 +17,7 @@ import attrs
 
 from megacomet.doctor.etc_files import SYSCTLS, assigned, sysctl_file
 from megacomet.doctor.ports import RESERVED, spans
-from megacomet.doctor.readings import Files, whole
+from megacomet.doctor.readings import Files, sysctl_number
 
 #: Those before hide what has the same name in those after.
 DIRECTORIES: Final = ("etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d", "lib/sysctl.d")
@@ -56,7 +56,11 @@ class Later:
         """Yield a line for each, for people."""
         for one in self.losses:
             what = f"sets {one.name} to {one.value}" if one.value else f"lets nobody set {one.name}"
-            yield f"{one.path}, read later, {what}: that holds after the next start, not {one.wanted}"
+            holds = f"that holds after the next start, not {one.wanted}"
+            if one.value and _parts(one.name, one.wanted) and not _parts(one.name, one.value):
+                what += ", which is no number that is understood"
+                holds = f"whether {one.wanted} holds after the next start is not known"
+            yield f"{one.path}, read later, {what}: {holds}"
         for path, why in self.unread.items():
             yield f"{path}, read later, is {why}: what it sets is not known"
 
@@ -110,18 +114,19 @@ def _after(files: Files, path: str) -> list[str]:
 
 def _is_enough(one: Loss) -> bool:
     """Whether what is set is not less than what is wanted: numbers may be larger, lists of ports longer."""
+    if one.value.split() == one.wanted.split():
+        return True
+    have, need = _parts(one.name, one.value), _parts(one.name, one.wanted)
+    if not have or not need:
+        return False
     if one.name == RESERVED:
-        have, need = spans(one.value), spans(one.wanted)
-        if have is None or need is None:
-            return False
         return all(any(a <= port <= b for a, b in have) for c, d in need for port in range(c, d + 1))
-    has, needs = one.value.split(), one.wanted.split()
-    pairs = [(_number(a), _number(b)) for a, b in zip(has, needs, strict=False)]
-    return has == needs or (
-        len(has) == len(needs) and all(a is not None and b is not None and a >= b for a, b in pairs)
-    )
+    return len(have) == len(need) and all(has >= needs for (has, _), (needs, _) in zip(have, need, strict=True))
 
 
-def _number(text: str) -> int | None:
-    """Return a whole number; None: it is none, or one to the base of 8 or 16 to the kernel, as 0261 is."""
-    return None if text.startswith("0") and text != "0" else whole(text)
+def _parts(name: str, value: str) -> list[tuple[int, int]] | None:
+    """Return a value's numbers as spans, of a number alone from and to it; None or none: there is one that is not."""
+    if name == RESERVED:
+        return spans(value)
+    numbers = [sysctl_number(word) for word in value.split()]
+    return [(each, each) for each in numbers if each is not None] if None not in numbers else None

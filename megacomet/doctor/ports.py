@@ -8,7 +8,7 @@ from typing import Final
 
 from megacomet.addresses import HTTP, HTTPS, address_of_endpoint
 from megacomet.doctor.finding import IP_SYSCTL, Aim, Finding, fine, low_sysctl, unknown
-from megacomet.doctor.readings import Files
+from megacomet.doctor.readings import Files, sysctl_number
 from megacomet.settings import Settings
 
 #: The original's doors, see `megacomet.binding.CLASSIC_PORTS`; a test compares them.
@@ -23,7 +23,8 @@ _RESERVED_WHY: Final = (
     "A port of the server within {first}-{last} may be another's when it starts, since the kernel gives those to who "
     "connects from here; reserved ones it does not."
 )
-_SPAN: Final = re.compile(r"([0-9]{1,5})(?:-([0-9]{1,5}))?").fullmatch
+_SPAN: Final = re.compile(r"(\w+)(?:-(\w+))?", re.A).fullmatch
+_LAST: Final = 65535
 
 
 def ports_of(settings: Settings) -> Iterator[int]:
@@ -38,13 +39,14 @@ def ports_of(settings: Settings) -> Iterator[int]:
 
 
 def spans(text: str) -> list[tuple[int, int]] | None:
-    """Take `8000-8007,9000` apart; None: it is none such. Nothing is a list too."""
+    """Take `8000-8007,9000` apart as the kernel does; None: it is none such. Nothing is a list too."""
     found = []
     for part in filter(None, (word.strip() for word in text.strip().split(","))):
         match = _SPAN(part)
-        if match is None:
+        first, last = (sysctl_number(match[1]), sysctl_number(match[2] or match[1])) if match else (None, None)
+        if first is None or last is None or not first <= last <= _LAST:
             return None
-        found.append((int(match[1]), int(match[2] or match[1])))
+        found.append((first, last))
     return found
 
 

@@ -16,6 +16,9 @@ MOST_BYTES: Final = 8 * 1024 * 1024
 _PIECE_BYTES: Final = 64 * 1024
 _WHOLE: Final = re.compile(r"-?[0-9]{1,20}").fullmatch
 _NATURAL: Final = re.compile(r"[0-9]{1,20}").fullmatch
+#: As proc_get_long of the kernel reads it: to the base that its begin tells, and 20 characters at most.
+_SYSCTL: Final = re.compile(r"(?=.{1,20}\Z)(?:0x([0-9a-f]+)|(0[0-7]*)|([1-9][0-9]*))", re.A | re.I).fullmatch
+_SYSCTL_END: Final = 1 << 64
 #: What of an odd text is told.
 _SHOWN: Final = 40
 #: What a container's runtime leaves for who looks.
@@ -144,3 +147,16 @@ def whole(text: str | None) -> int | None:
     """Return a whole number that is not negative; None: it is none such ("max"), or larger than any of the kernel's."""
     found = _NATURAL((text or "").strip())
     return int(found[0]) if found is not None else None
+
+
+def sysctl_number(text: str) -> int | None:
+    """Return a number that is set as a sysctl, as the kernel reads it: 010 is 8, and 0x10 is 16.
+
+    Returns:
+        None: it is none, or a negative one, and nobody knows what becomes of it: the kernel refuses 08.
+    """
+    found = _SYSCTL(text)
+    if found is None:
+        return None
+    number = next(int(digits, base) for digits, base in zip(found.groups(), (16, 8, 10), strict=True) if digits)
+    return number if number < _SYSCTL_END else None
