@@ -42,6 +42,15 @@ def test_bars() -> None:
     assert [float(each.get("width", "")) for each in bars] == [round(length(group(), f), 1) for _, f, _ in FIGURES]
 
 
+def test_names_that_xml_does_not_have() -> None:
+    """Whatever stands in all places, the picture is one."""
+    bad = "a\0\x1b\ud800\ufffeb"
+    svg = drawn(bad, [Group(bad, [(bad, 1.0, bad)], linear_axis("", 1, lambda _: bad), bad)], bad)
+    shown = "a\ufffd\ufffd\ufffd\ufffdb"
+    told = [each.text for name in ("title", "text", "tspan") for each in elements(svg, name)]
+    assert set(told) == {shown, f"{shown} "}
+
+
 def test_groups() -> None:
     """Groups stand side by side, two in a row, and nothing leaves the picture."""
     svg = drawn("t", [group(), group(logarithmic=True), group()], "theirs")

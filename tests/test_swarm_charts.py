@@ -145,6 +145,24 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert all(Path(name).read_text("utf-8").startswith("<svg ") for name in told)
 
 
+def test_names_that_xml_does_not_have(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever a run's stages, a soak's processes and a comparison's peers are called: the picture is one."""
+    odd = "".join(map(chr, range(0x20))) + "\ud800\ufffe"
+    soak = Series(("seconds", f"{MEMORY}1{odd}", f"{MEMORY}2{odd}", ROWS, DIRECTORY, STORED, ACCEPTED))
+    for n in range(2):
+        soak.add(4.0 * n, *(0.0 for _ in soak.columns[1:]))
+    files = {
+        "run": report(measures=measures(stages=((odd, 15.0),))).to_json(),
+        "soak": {"series": soak.to_json()},
+        "versus": {"figures": [{"key": f"ws/memory/{odd}", "value": 1.0}]},
+    }
+    for name, plain in files.items():
+        (tmp_path / name).write_text(json.dumps(plain))
+        assert main(["--charts", str(tmp_path / name), str(tmp_path / "charts")]) == 0
+        for path in capsys.readouterr().out.splitlines():
+            assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [

@@ -108,6 +108,21 @@ def test_escaping(name: str) -> None:
     assert name in texts(drawn(chart(name=name)))
 
 
+@pytest.mark.parametrize("odd", [*map(chr, (*range(0x20), 0xD800, 0xDBFF, 0xDC00, 0xDFFF, 0xFFFE, 0xFFFF))])
+def test_characters_that_xml_does_not_have(odd: str) -> None:
+    """They stand in JSON, and the picture is one all the same: each is shown as what cannot be shown."""
+    name = f"a{odd}b"
+    made = Chart(name, linear_axis(name, 1), linear_axis(name, 1), [Line(name, [(0, 0)])], [(name, 0.5)])
+    shown = {"\t": "\t", "\n": "\n", "\r": "\n"}.get(odd, "\ufffd")  # who reads XML makes one end of line of all
+    assert texts(drawn(made)).count(f"a{shown}b") == 5
+
+
+@pytest.mark.parametrize("known", ["\x20", "\x7f", "\x85", "\ud7ff", "\ue000", "\ufffd", "\U00010000", "\U0010ffff"])
+def test_characters_that_xml_has(known: str) -> None:
+    """They stay as they are."""
+    assert f"a{known}b" in texts(drawn(chart(name=f"a{known}b")))
+
+
 def test_markup_in_all_places() -> None:
     """Title, axes, lines and moments are escaped."""
     bad = '<script>alert("&")</script>'

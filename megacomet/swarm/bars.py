@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from typing import Final
-from xml.sax.saxutils import escape
 
 import attrs
 
-from megacomet.swarm.svg import WIDTH, Axis, Scheme, page
+from megacomet.swarm.svg import WIDTH, Axis, Scheme, escaped, page
 
 _MARGIN: Final = 20
 _TOP: Final = 44
@@ -76,18 +75,18 @@ def length(group: Group, figure: float) -> float:
 def _group(group: Group, x: int, y: int, marked: str) -> Iterator[str]:
     left, above = x + _NAMES, y + _HEADING
     below = above + len(group.bars) * _BAR
-    note = f' <tspan class="n">{escape(group.note)}</tspan>' if group.note else ""
-    yield f'<text class="h" x="{x}" y="{y + 16}">{escape(group.title)}{note}</text>'
+    note = f' <tspan class="n">{escaped(group.note)}</tspan>' if group.note else ""
+    yield f'<text class="h" x="{x}" y="{y + 16}">{escaped(group.title)}{note}</text>'
     for value in _shown(group):
         at = left + length(group, value)
         yield f'<path class="g" d="M{at:.1f} {above}V{below}"/>'
-        text = escape(group.axis.show(value))
+        text = escaped(group.axis.show(value))
         yield f'<text class="s" x="{at:.1f}" y="{below + 14}" text-anchor="middle">{text}</text>'
     for n, (name, figure, written) in enumerate(group.bars):
         top, wide = above + n * _BAR, length(group, figure)
-        yield f'<text x="{left - 8}" y="{top + 14}" text-anchor="end">{escape(name)}</text>'
+        yield f'<text x="{left - 8}" y="{top + 14}" text-anchor="end">{escaped(name)}</text>'
         yield f'<rect class="f{int(name == marked)}" x="{left}" y="{top + 3}" width="{wide:.1f}" height="{_BAR - 6}"/>'
-        yield f'<text x="{left + wide + 6:.1f}" y="{top + 14}">{escape(written)}</text>'
+        yield f'<text x="{left + wide + 6:.1f}" y="{top + 14}">{escaped(written)}</text>'
     yield f'<path class="a" d="M{left} {above}V{below}"/>'
 
 

@@ -6,9 +6,10 @@ No script, no font and no picture is loaded; the colours follow `prefers-color-s
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
-from xml.sax.saxutils import escape
+from xml.sax import saxutils
 
 import attrs
 
@@ -26,6 +27,8 @@ _STYLE: Final = (
     ".b{{fill:{paper}}}.g{{stroke:{grid};stroke-width:1}}.a{{stroke:{ink};stroke-width:1}}"
     ".m{{stroke:{mark};stroke-width:1;stroke-dasharray:2 4}}.s{{fill:{mark};font-size:11px}}"
 )
+#: No XML 1.0 has these, not as references either.
+_NO_XML: Final = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _FIXED: Final = "[class^=l]{fill:none;stroke-width:2;stroke-linejoin:round}"
 
 
@@ -178,21 +181,26 @@ def page(title: str, left: int, height: int, fixed: str, colours: Callable[[Sche
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
-            f"<title>{escape(title)}</title>",
+            f"<title>{escaped(title)}</title>",
             f"<style>{style}</style>",
             f'<rect class="b" width="{WIDTH}" height="{height}"/>',
-            f'<text class="t" x="{left}" y="24">{escape(title)}</text>',
+            f'<text class="t" x="{left}" y="24">{escaped(title)}</text>',
             *body,
             "</svg>\n",
         ]
     )
 
 
+def escaped(text: str) -> str:
+    """Return text as it stands in an element: what XML cannot have is U+FFFD there, as for who shows odd bytes."""
+    return saxutils.escape(_NO_XML.sub("\ufffd", text))
+
+
 def _legend(lines: Sequence[Line]) -> Iterator[str]:
     x = LEFT
     for n, line in enumerate(lines):
         yield f'<path class="l{n}"{_dash(n)} d="M{x} 44h26"/>'
-        yield f'<text x="{x + 32}" y="48">{escape(line.name)}</text>'
+        yield f'<text x="{x + 32}" y="48">{escaped(line.name)}</text>'
         x += 32 + int(6.4 * len(line.name)) + 18
 
 
@@ -200,16 +208,16 @@ def _axes(chart: Chart) -> Iterator[str]:
     for value in chart.y.ticks():
         _, y = place(chart, 0, value)
         yield f'<path class="g" d="M{LEFT} {y:.1f}H{RIGHT}"/>'
-        yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(chart.y.show(value))}</text>'
+        yield f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escaped(chart.y.show(value))}</text>'
     for value in chart.x.ticks():
         x, _ = place(chart, value, 0)
         yield f'<path class="a" d="M{x:.1f} {BOTTOM}v5"/>'
-        yield f'<text x="{x:.1f}" y="{BOTTOM + 19}" text-anchor="middle">{escape(chart.x.show(value))}</text>'
+        yield f'<text x="{x:.1f}" y="{BOTTOM + 19}" text-anchor="middle">{escaped(chart.x.show(value))}</text>'
     yield f'<path class="a" d="M{LEFT} {BOTTOM}H{RIGHT}"/>'
-    yield f'<text x="{(LEFT + RIGHT) // 2}" y="{HEIGHT - 10}" text-anchor="middle">{escape(chart.x.label)}</text>'
+    yield f'<text x="{(LEFT + RIGHT) // 2}" y="{HEIGHT - 10}" text-anchor="middle">{escaped(chart.x.label)}</text>'
     yield (
         f'<text x="14" y="{(TOP + BOTTOM) // 2}" text-anchor="middle" '
-        f'transform="rotate(-90 14 {(TOP + BOTTOM) // 2})">{escape(chart.y.label)}</text>'
+        f'transform="rotate(-90 14 {(TOP + BOTTOM) // 2})">{escaped(chart.y.label)}</text>'
     )
 
 
@@ -223,7 +231,7 @@ def _marks(chart: Chart) -> Iterator[str]:
         anchor = "end" if x + width > RIGHT else "start"
         free[row] = x + width
         yield f'<path class="m" d="M{x:.1f} {TOP}V{BOTTOM}"/>'
-        yield f'<text class="s" x="{x:.1f}" y="{TOP - 6 - 13 * row}" text-anchor="{anchor}">{escape(name)}</text>'
+        yield f'<text class="s" x="{x:.1f}" y="{TOP - 6 - 13 * row}" text-anchor="{anchor}">{escaped(name)}</text>'
 
 
 def _path(chart: Chart, number: int, line: Line) -> str:
