@@ -199,7 +199,7 @@ class UplinkTestCase(SynchronousTestCase):
             connect=self.connect,
             turns=self.turns,
         )
-        self.heartbeat = Heartbeat(self.reactor, lambda _: self.uplink.tick(), lambda: link.BEAT_S)
+        self.heartbeat = Heartbeat(self.reactor, lambda _: self.uplink.tick(), lambda: link.BEAT_S, lambda _: None)
         self.heartbeat.start()
         self.uplink.dial(self.number, PATH)
 

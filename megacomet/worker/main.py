@@ -83,7 +83,7 @@ class Worker:
         )
         self._front.link = self._link
         self._pulse = Pulse()
-        self._heartbeat = Heartbeat(reactor, self._second, self._rest_s)
+        self._heartbeat = Heartbeat(reactor, self._second, self._rest_s, self._tick)
         self._lot.wake = self._heartbeat.wake
         self._stirred = self._lot.stirred()
         self._looking = Looking(self._front.hub.listeners, self._lot.rows, reactor, clock=clock, unix_s=time.time)
@@ -119,13 +119,15 @@ class Worker:
             self._lot.listen(listener.socket, flags=ENTRANCE if listener.classic else 0, is_shared=listener.shared)
 
     def _second(self, after_s: float) -> None:
-        now = self._clock()
-        self._pulse.feel(now, time.process_time(), after_s)
+        self._pulse.feel(self._clock(), time.process_time(), after_s)
+        self._tick(0.0)
+        self._link.tick()
+
+    def _tick(self, ago_s: float) -> None:
         try:
-            self._front.tick(now)
+            self._front.tick(self._clock() - ago_s)
         except Exception:
             self._log.failure("the work of a second failed")
-        self._link.tick()
 
     def _rest_s(self) -> float:
         is_ending = self._stopping or self._restarting or self._front.draining.per_s
