@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from megacomet.model.due import WINDOW, Due, Fanout, Paced, marks
 from megacomet.model.entries import Entry
@@ -74,7 +74,7 @@ def test_fanouts_and_few() -> None:
 
 
 def paced(offset: int, *rows: int, size: int = 300) -> Paced:
-    own = attrs.evolve(entry(offset), result=Result(0, counts={0: 0}))
+    own = replace(entry(offset), result=Result(0, counts={0: 0}))
     return Paced(own, marks(rows, size), connections=len(rows))
 
 

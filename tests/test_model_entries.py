@@ -23,6 +23,14 @@ def test_entry_of() -> None:
     assert entry_of(b"e", 2, frame).result is NO_RESULT
 
 
+def test_each_is_itself() -> None:
+    """Two messages of the same content are two, whatever is done with them."""
+    one, other = entries(1, 1)
+    assert one == one
+    assert one != other
+    assert len({one, other}) == 2
+
+
 @pytest.mark.parametrize("since", [b"", b"oldest", b"e-3", b"f-3", b"e-99"])
 def test_nothing_was_missed(since: bytes) -> None:
     """The newest position and nothing else."""

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import attrs
+import msgspec
 
 from megacomet.model.position import OLDEST, format_position, parse_since
 from megacomet.model.results import NO_RESULT, Result
 from megacomet.wire import frames
 
 
-@attrs.define(eq=False)
-class Entry:
-    """One message, one object for all rows that get it.
+class Entry(msgspec.Struct, eq=False, gc=False):
+    """One message, one object for all rows that get it; two of the same content are two.
+
+    The garbage collector does not look at it: what it refers to knows no entries.
 
     Attributes:
         record: index of its record in the box that brought it.

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from typing import Protocol
 
-import attrs
+from msgspec.structs import replace
 
 from megacomet.model.announcements import Announcements
 from megacomet.model.due import Due, Fanout, Paced, marks
@@ -79,8 +79,8 @@ class Spreading:
 
     def begin_paced(self, entry: Entry, rows: Collection[int] | None) -> None:
         """The same, as fast as it will be said. Rows that join are not among those that wait for it."""
-        own = attrs.evolve(entry, record=0, result=Result(0, counts={0: 0}))
-        paced = Paced(own, self._mark(attrs.evolve(entry, result=NO_RESULT), rows))
+        own = replace(entry, record=0, result=Result(0, counts={0: 0}))
+        paced = Paced(own, self._mark(replace(entry, result=NO_RESULT), rows))
         paced.connections = paced.left
         self._due.paced.append(paced)
         if paced.left:

@@ -16,7 +16,7 @@ from functools import lru_cache
 from hashlib import sha1
 from typing import Final
 
-import attrs
+import msgspec
 
 from megacomet.errors import PeerError
 from megacomet.wire.http import RequestHead
@@ -35,9 +35,8 @@ _AGREED: Final = _DEFLATE + b"; server_no_context_takeover; client_no_context_ta
 _QUOTED: Final = re.compile(rb'(=[ \t]*)?"([^"]*)"')
 
 
-@attrs.frozen
-class Upgrade:
-    """What a handshake has agreed on.
+class Upgrade(msgspec.Struct, frozen=True, gc=False):
+    """What a handshake has agreed on; one is made for each WebSocket.
 
     Attributes:
         accept: the value of Sec-WebSocket-Accept.

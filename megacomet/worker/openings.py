@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import attrs
+import msgspec
 
 from megacomet.errors import PeerError
 from megacomet.model.session import Session
@@ -38,9 +38,8 @@ _PLAIN: Final = {
 }
 
 
-@attrs.frozen
-class Opening:
-    """How a stream begins.
+class Opening(msgspec.Struct, frozen=True, gc=False):
+    """How a stream begins; one is made for each stream, see `model.message` for what that takes.
 
     Attributes:
         form: of all that is written to it.
