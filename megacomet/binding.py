@@ -5,6 +5,7 @@ Accepted sockets inherit the options that are set here: no system call per conne
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -40,6 +41,9 @@ _TCP_OPTIONS: Final = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEP_COUNT),
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS),
 )
+#: Whoever has one of these has the port of all addresses.
+_EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})
+_TWICE: Final = "{} is asked for twice (port, listen and the classic ports 8000-8007 must differ)"
 #: How often a free number is looked for when port 0 was asked for and the number is taken in the other family.
 _PORT_TRIES: Final = 16
 
@@ -83,6 +87,12 @@ def bind_all(
                 takers = _classic_takers(place, len(classic_ports), workers)
                 listeners.addresses.extend(_bind_tcp(settings.interface, port, CLASSIC, takers))
         _refuse_twins(listeners.addresses)
+    except _PortTaken as e:
+        is_ours = _is_ours(listeners.addresses, e.family, e.host, e.port)
+        listeners.close()
+        listeners.remove_paths()
+        where = _show(e.family, (e.host,), e.port)
+        raise StartError(_TWICE.format(where) if is_ours else f"cannot listen on {where}: the port is in use") from None
     except BaseException:
         listeners.close()
         listeners.remove_paths()
@@ -99,34 +109,14 @@ def _refuse_twins(bound: Sequence[Address]) -> None:
     seen: set[str] = set()
     for each in bound:
         if each.label in seen:
-            raise StartError(
-                f"{each.label} is asked for twice (port, listen and the classic ports 8000-8007 must differ)"
-            )
+            raise StartError(_TWICE.format(each.label))
         seen.add(each.label)
 
 
-def refuse_taken(listeners: Listeners) -> None:
-    """See that workers will be able to listen; to be called when everything else of this server listens.
-
-    An address that is bound and not listened on may still be taken: by `admin` and by the binary port.
-
-    Raises:
-        StartError: names the address that is taken.
-    """
-    for address in listeners.addresses:
-        if address.shared:
-            continue
-        one = next(iter(address.sockets.values()))
-        try:
-            one.listen(1)
-            one.shutdown(socket.SHUT_RD)  # nobody is there yet to take whoever comes
-        except OSError as e:
-            where = address.label.removeprefix("http://")
-            if e.errno == errno.EADDRINUSE:
-                raise StartError(
-                    f"cannot listen on {where}: it is asked for twice, by admin or as the classic port 9000"
-                ) from None
-            raise StartError(f"cannot listen on {where}: {_why(e, 0)}") from None
+def _is_ours(bound: Sequence[Address], family: int, host: str, port: int) -> bool:
+    """Whether one of our own sockets is in the way of another."""
+    names = [each.getsockname()[:2] for address in bound for each in address.sockets.values() if each.family == family]
+    return any(its == port and (own == host or not _EVERYWHERE.isdisjoint((own, host))) for own, its in names)
 
 
 # TCP
@@ -146,10 +136,10 @@ def _bind_tcp(interface: str, port: int, kind: str, workers: Sequence[int], fami
                     taken.append(each)
                     number = next(iter(each.sockets.values())).getsockname()[1]
             return taken
-        except _PortTaken as e:
+        except _PortTaken:
             Listeners(taken).close()
             if port or last == _PORT_TRIES - 1:
-                raise StartError(str(e)) from None
+                raise
         except BaseException:
             Listeners(taken).close()
             raise
@@ -157,7 +147,11 @@ def _bind_tcp(interface: str, port: int, kind: str, workers: Sequence[int], fami
 
 
 class _PortTaken(Exception):
-    """Raised when somebody else has the address."""
+    """Raised when somebody else has the address, or we have."""
+
+    def __init__(self, family: int, host: str, port: int) -> None:
+        super().__init__(family, host, port)
+        self.family, self.host, self.port = family, host, port
 
 
 def _families(interface: str, family: int) -> list[tuple[int, tuple[Any, ...]]]:
@@ -179,30 +173,54 @@ def _bind_address(
     """Bind one socket a worker to an address; None when it is optional and the machine has no such addresses.
 
     Raises:
-        _PortTaken: somebody else has it.
+        _PortTaken: it is taken.
         StartError: it cannot be had at all.
     """
     sockets: dict[int, socket.socket] = {}
     try:
-        # Sockets of ours would quietly join a group that another server of the same user has opened, and its clients
-        # would come to us. A socket that shares with nobody finds out. And it finds a number where none was given:
-        # those that are served must be bound to it by name, else the kernel takes it back when one is shut.
-        scout = _bind(family, address, port, share=not port)
-        with scout:
-            if port:
-                scout.close()
-            port = port or scout.getsockname()[1]
-            for number in workers:
-                sockets[number] = _bind(family, address, port, share=True)
+        with contextlib.ExitStack() as while_binding:
+            if not port:
+                # It finds a number. Those that are served must be bound to it by name, else the kernel takes it back
+                # when one is shut.
+                scout = while_binding.enter_context(_bind(family, address, 0, share=True))
+                port = scout.getsockname()[1]
+            _bind_group(sockets, family, address, port, workers)
     except OSError as e:
         for each in sockets.values():
             each.close()
         if optional and e.errno in (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT):
             return None
         if e.errno == errno.EADDRINUSE:
-            raise _PortTaken(f"cannot listen on {_show(family, address, port)}: the port is in use") from None
+            raise _PortTaken(family, address[0], port) from None
         raise StartError(f"cannot listen on {_show(family, address, port)}: {_why(e, port)}") from None
     return Address(f"http://{_show(family, address, port)}", kind, False, sockets)
+
+
+def _bind_group(
+    sockets: dict[int, socket.socket], family: int, address: tuple[Any, ...], port: int, workers: Sequence[int]
+) -> None:
+    """Bind one socket a worker, so that nobody else can have the address from now on, though none of them listens.
+
+    Sockets of ours would quietly join a group that another server of the same user has opened, and its clients would
+    come to us. So the first one shares with nobody, and listens: of several servers that start at the same instant
+    one can do that at most. The others join it then, and it ends to listen: nobody is there yet to take whoever comes.
+
+    Without SO_REUSEADDR they keep others off that do not listen yet either. They get it back for the listening, see
+    `Listener.listen`.
+
+    Args:
+        sockets: what is bound is put there, by worker.
+
+    Raises:
+        OSError: it cannot be had.
+    """
+    for number in workers:
+        one = sockets[number] = _bind(family, address, port, share=bool(sockets))
+        if len(sockets) == 1:
+            one.listen(1)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+    sockets[workers[0]].shutdown(socket.SHUT_RD)
 
 
 def _bind(family: int, address: tuple[Any, ...], port: int, share: bool) -> socket.socket:
@@ -235,14 +253,21 @@ def _why(error: OSError, port: int) -> str:
     return (error.strerror or str(error)).lower()
 
 
-def cannot_listen(error: CannotListenError) -> StartError:
-    """Say of an address that Twisted could not listen on what we say of ours."""
+def cannot_listen(error: CannotListenError, bound: Sequence[Address]) -> StartError:
+    """Say of an address that Twisted could not listen on, for `admin` or the binary port, what we say of ours.
+
+    Args:
+        bound: what is ours.
+    """
     port, cause = error.port, error.socketError
     if not isinstance(port, int):  # the path of a UNIX socket
         return StartError(f"cannot listen on unix:{os.fsdecode(port)}: {(cause.strerror or str(cause)).lower()}")
     host = error.interface or "0.0.0.0"
-    where = _show(socket.AF_INET6 if ":" in host else socket.AF_INET, (host,), port)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    where = _show(family, (host,), port)
     in_use = cause.errno == errno.EADDRINUSE
+    if in_use and _is_ours(bound, family, host, port):
+        return StartError(f"cannot listen on {where}: it is asked for twice, by admin or as the classic port 9000")
     return StartError(f"cannot listen on {where}: {'the port is in use' if in_use else _why(cause, port)}")
 
 

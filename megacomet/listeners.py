@@ -57,6 +57,18 @@ class Listener:
     classic: bool
     shared: bool
 
+    def listen(self) -> None:
+        """Let clients queue.
+
+        Raises:
+            OSError: the kernel does not let us.
+        """
+        if not self.shared:
+            # What is accepted inherits it: without, no server could bind the address while connections of this one are
+            # in TIME_WAIT.
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.listen(BACKLOG)
+
 
 class Listeners:
     """All addresses of a server, in the process that holds them: manager, zygote or worker."""

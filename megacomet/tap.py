@@ -32,7 +32,7 @@ from megacomet.api.access import Access
 from megacomet.api.classic import classic_label
 from megacomet.api.doors import own_addresses, own_doors
 from megacomet.api.stats import Stats
-from megacomet.binding import bind_all, cannot_listen, refuse_taken
+from megacomet.binding import bind_all, cannot_listen
 from megacomet.console.assembly import Membership
 from megacomet.core import Ground, make_core
 from megacomet.errors import StartError
@@ -112,12 +112,10 @@ class Server(MultiService):
             for door in own_doors(self._settings, self._reactor, site=core.site, dropped=core.dropped, **ways):
                 door.setServiceParent(self)
             super().privilegedStartService()
-            if not self._ground.is_inherited:
-                refuse_taken(self._ground.listeners)
         except StartError as e:
             self._refuse(e)
         except CannotListenError as e:
-            self._refuse(cannot_listen(e))
+            self._refuse(cannot_listen(e, self._ground.listeners.addresses if self._ground else ()))
 
     def _prepare(self) -> Ground:
         settings = self._settings

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from twisted.internet.error import CannotListenError
 
-from megacomet.binding import MOST_SHARERS, bind_all, refuse_taken
+from megacomet.binding import MOST_SHARERS, bind_all, cannot_listen
 from megacomet.errors import StartError
 from megacomet.listeners import Address, Listeners
 from megacomet.settings import Settings
@@ -153,28 +157,143 @@ def test_the_same_address_twice() -> None:
         bind_all(Settings(listen=(text, text)), 1)
 
 
-def test_an_address_that_another_door_of_the_server_has(closing: list[Listeners]) -> None:
-    """Who binds between our binding and our listening is noticed, and what workers will listen on stays shut."""
+@pytest.mark.parametrize(
+    ("host", "other"),
+    [(LOOPBACK, LOOPBACK), ("0.0.0.0", LOOPBACK), (LOOPBACK, "0.0.0.0"), ("::1", "::1"), ("::1", "::"), ("::", "::1")],
+)
+def test_an_address_that_another_door_of_the_server_has(host: str, other: str, closing: list[Listeners]) -> None:
+    """An endpoint of `admin`, or the binary port, that lies where clients are to come in by is told as just that."""
+    listeners = bound(Settings(port=0, interface=host), 2, closing)
+    port = port_of(listeners)
+    cause = bind_error(other, port)
+    assert cause is not None
+    assert cause.errno == errno.EADDRINUSE
+    error = CannotListenError(other, port, cause)
+    shown = f"[{other}]:{port}" if ":" in other else f"{other}:{port}"
+    twice = f"cannot listen on {shown}: it is asked for twice, by admin or as the classic port 9000"
+    assert str(cannot_listen(error, listeners.addresses)) == twice
+    assert str(cannot_listen(error, ())) == f"cannot listen on {shown}: the port is in use"
+
+
+def test_an_address_that_another_server_has(closing: list[Listeners]) -> None:
+    """Nothing of ours is in the way: the port is in use, whatever else is bound here."""
+    listeners = bound(Settings(port=0, interface=LOOPBACK), 2, closing)
+    taken = OSError(errno.EADDRINUSE, "")
+    for host, port in (
+        (LOOPBACK, port_of(listeners) - 1),
+        ("127.0.0.2", port_of(listeners)),
+        ("::1", port_of(listeners)),
+    ):
+        error = CannotListenError(host, port, taken)
+        assert str(cannot_listen(error, listeners.addresses)).endswith(": the port is in use")
+
+
+def bind_error(host: str, port: int) -> OSError | None:
+    """Return why a socket that shares with nobody, as Twisted makes them, cannot be bound there."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as door:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if door.family == socket.AF_INET6:
+            door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        try:
+            door.bind((host, port))
+        except OSError as e:
+            return e
+    return None
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_nobody_has_it_besides_before_workers_listen(workers: int, closing: list[Listeners]) -> None:
+    """A second server that starts before the workers of the first listen is refused, and clients are until then."""
+    listeners = bound(Settings(port=0, interface=LOOPBACK), workers, closing)
+    port = port_of(listeners)
+    for listening in range(workers):
+        with pytest.raises(StartError, match=f"cannot listen on {LOOPBACK}:{port}: the port is in use"):
+            bind_all(Settings(port=port, interface=LOOPBACK), workers)
+        if not listening:
+            assert knock(port) == errno.ECONNREFUSED
+        listeners.of(listening)[0].listen()
+    with pytest.raises(StartError, match="the port is in use"):
+        bind_all(Settings(port=port, interface=LOOPBACK), workers)
+    assert knock(port) == 0
+
+
+def test_connections_that_have_just_ended(closing: list[Listeners]) -> None:
+    """They keep no server from the address: it may be started anew at once."""
     listeners = bound(Settings(port=0, interface=LOOPBACK), 2, closing)
     port = port_of(listeners)
-    with socket.socket() as door:
-        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        door.bind((LOOPBACK, port))
-        door.listen()
-        with pytest.raises(StartError, match=f"cannot listen on {LOOPBACK}:{port}: it is asked for twice"):
-            refuse_taken(listeners)
-    refuse_taken(listeners)
-    assert knock(port) == errno.ECONNREFUSED
-    one = listeners.of(1)[0].socket
-    one.listen()
-    with socket.create_connection((LOOPBACK, port)):
-        one.accept()[0].close()
+    for _ in range(2):
+        one = listeners.of(0)[0]
+        one.listen()
+        with socket.create_connection((LOOPBACK, port)) as client:
+            one.socket.accept()[0].close()
+            assert client.recv(1) == b""
+        listeners.close()  # and the connection is in TIME_WAIT
+        listeners = bound(Settings(port=port, interface=LOOPBACK), 2, closing)
+
+
+#: Binds the port of each line that it reads, says whether it could, and gives it back with the next line.
+BINDER = """
+import sys
+from megacomet.binding import bind_all
+from megacomet.errors import StartError
+from megacomet.settings import Settings
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        listeners = bind_all(Settings(port=int(line), interface="127.0.0.1"), 3)
+    except StartError as e:
+        listeners = None
+        print(e, flush=True)
+    else:
+        print("bound", flush=True)
+    sys.stdin.readline()
+    if listeners is not None:
+        listeners.close()
+    print("over", flush=True)
+"""
+
+
+def test_two_that_start_at_the_same_instant() -> None:
+    """At most one of them has the port, over and over; the other one says that it is in use."""
+    with contextlib.ExitStack() as children:
+        two = [
+            children.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-c", BINDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+                )
+            )
+            for _ in range(2)
+        ]
+
+        def heard() -> list[str]:
+            return [one.stdout.readline().strip() for one in two if one.stdout is not None]
+
+        def tell(line: str) -> None:
+            for one in two:
+                assert one.stdin is not None
+                one.stdin.write(line)
+                one.stdin.flush()
+
+        assert heard() == ["ready", "ready"]
+        with socket.socket() as free:
+            free.bind((LOOPBACK, 0))
+            port = free.getsockname()[1]
+        won = 0
+        for _ in range(200):
+            tell(f"{port}\n")
+            told = heard()
+            assert set(told) <= {"bound", f"cannot listen on {LOOPBACK}:{port}: the port is in use"}
+            assert told.count("bound") <= 1
+            won += told.count("bound")
+            tell("over\n")
+            assert heard() == ["over", "over"]
+        assert won
 
 
 def test_an_address_that_is_shared_is_listened_on_already(closing: list[Listeners], tmp_path: Path) -> None:
     """UNIX sockets have queues from the start, and keep them."""
     path = tmp_path / "x.sock"
-    refuse_taken(bound(Settings(listen=(f"unix:{path}",)), 2, closing))
+    bound(Settings(listen=(f"unix:{path}",)), 2, closing)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         client.connect(str(path))
 

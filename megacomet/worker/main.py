@@ -18,7 +18,7 @@ from megacomet.browser_client import BrowserClient
 from megacomet.forking import LateEpoll
 from megacomet.kinds import ENTRANCE
 from megacomet.link import LinkRefused
-from megacomet.listeners import BACKLOG, Listener
+from megacomet.listeners import Listener
 from megacomet.pulse import Pulse
 from megacomet.rlimits import open_descriptors
 from megacomet.settings import Settings
@@ -105,7 +105,7 @@ class Worker:
         self._connections.open()
         self._reactor.addReader(self._lot)
         for listener in listeners:
-            listener.socket.listen(BACKLOG)
+            listener.listen()
         self._own = open_descriptors() + 1  # the link is to come
         self._heartbeat.start()  # what was built in the zygote has its time
         self._link.dial(number, link_path)

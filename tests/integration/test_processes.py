@@ -136,6 +136,20 @@ def test_port_in_use(tmp_path: Path) -> None:
     assert f"megacomet: cannot listen on 127.0.0.1:{port}: the port is in use" in server.lines
 
 
+def test_a_port_that_is_asked_for_twice(tmp_path: Path) -> None:
+    """The API's address lies where clients are to come in by: the server does not start, and says why."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = Server(tmp_path / "state", f"--port={port}", f"--admin=tcp:{port}:interface=127.0.0.1").launch()
+    try:
+        assert server.wait_end() == 1
+    finally:
+        server.kill_all()
+    twice = "it is asked for twice, by admin or as the classic port 9000"
+    assert f"megacomet: cannot listen on 127.0.0.1:{port}: {twice}" in server.lines
+
+
 def test_two_servers_with_one_state_directory(server: Server) -> None:
     """A second server with the same state directory does not start, and names the first one's process."""
     second = Server(server.state_dir, "--port=0", twistd=["--pidfile="]).launch()
