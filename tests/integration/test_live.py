@@ -43,7 +43,8 @@ def test_a_console(tmp_path: Path) -> None:
     ):
         seen = frames(reader, server)
         first = next(seen)
-        assert (len(first["workers"]), first["rates"]["out"]) == (WORKERS, None)
+        assert len(first["workers"]) == WORKERS
+        assert first["rates"]["out"] in (None, 0)  # unknown until a second has passed
         clients = [poll(server, number) for number in range(POLLS)]
         waited = next(
             frame for frame, _ in zip(seen, range(FRAMES), strict=False) if frame["connections"]["poll"] == POLLS
