@@ -265,10 +265,12 @@ class Readers:
         try:
             while True:
                 piece, stamps, _, _ = connection.recvmsg(asked, _STAMP_BYTES)
+                ended = not piece
+                if ended:
+                    break  # it comes without a time
                 arrived_ns = self._time(stamps)
                 data += piece
-                ended = not piece
-                if ended or (len(piece) < asked and not ends):
+                if len(piece) < asked and not ends:
                     break
                 asked = _MORE_BYTES
         except BlockingIOError:

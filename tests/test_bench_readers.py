@@ -170,13 +170,21 @@ def test_the_end(listener: socket.socket) -> None:
 
 
 def test_the_end_behind_a_message(listener: socket.socket) -> None:
-    """Both come with one event: the message counts, and the stream is lost."""
-    stream = Stream(listener, "sse", b"HTTP/1.1 200 OK\r\n\r\n")
+    """Both come with one event: the message counts, with its own time, and the stream is lost."""
+    rested: list[int] = []
+
+    def rest(_: float) -> None:
+        rested.append(time.monotonic_ns())
+
+    stream = Stream(listener, "sse", b"HTTP/1.1 200 OK\r\n\r\n", rest=rest)
     stream.until(lambda: stream.readers.open == 1)
+    stream.readers.turn(0)
+    rested.clear()
     stream.peer.sendall(b"data: " + message() + b"\n\n")
     stream.peer.close()
     stream.until(lambda: stream.readers.lost == 1)
     assert stream.readers.received == 1
+    assert stream.readers.last_ns <= rested[0]
     assert stream.readers.errors == {"closed by the server": 1}
 
 
