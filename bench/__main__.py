@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     if unknown := set(given.names) - {*NAMES, *ALONE}:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     options = Options(given.clients, given.workers, given.pairs, given.seconds, given.inputs, given.transport)
-    options = attrs.evolve(options, minutes=given.minutes, rate=given.rate, samples=given.samples)
+    options = attrs.evolve(options, peer=given.peer, minutes=given.minutes, rate=given.rate, samples=given.samples)
     for name in filter(None, (given.json, given.samples)):
         if not os.access(Path(name).absolute().parent, os.W_OK):
             parser.error(f"{name} cannot be written")
@@ -106,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     p.add_argument(
         "--transport", choices=("ws", "sse"), default="", help="only this one of the two that versus measures"
     )
+    p.add_argument("--peer", default="", help="only this one of those that versus compares")
     p.add_argument("--json", default="", metavar="FILE", help="write the figures into a file as well, as JSON")
     p.add_argument("--minutes", type=float, default=0.0, help="how long a soak takes, besides some at rest (20)")
     p.add_argument("--rate", type=float, default=0.0, help="of a soak, connects and disconnects a second (2,000)")

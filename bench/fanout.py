@@ -196,9 +196,20 @@ class Crowd:
 
 
 def broadcast(publish: Callable[[Server], int], server: Server, load: Load, received: int) -> tuple[int, int]:
-    """Publish one message and wait until so many were received in all; returns when it began and ended, in ns."""
+    """Publish one message and wait until so many were received in all; returns when it began and ended, in ns.
+
+    Raises:
+        RuntimeError: a connection was lost, which the next message would miss if not this one.
+        TimeoutError: they have not come.
+    """
     began = publish(server)
-    measure.wait_for(lambda: load.told("received") >= received, 60, f"{received} deliveries")
+
+    def over() -> bool:
+        return load.told("received") >= received or bool(load.told("lost"))
+
+    measure.wait_for(over, 60, f"{received} deliveries")
+    if lost := load.told("lost"):
+        raise RuntimeError(f"{lost:,} connections were lost while a message went to all: {load.live['errors']}")
     return began, load.told("last_ns")
 
 

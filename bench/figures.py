@@ -19,6 +19,7 @@ class Options:
         seconds: how long a rate is measured.
         inputs: how many inputs are fuzzed with; 0: the benchmark's own number.
         transport: the only one that is measured, where there are several; "": all of them.
+        peer: the only one that is compared with others; "": all of them.
         minutes, rate: of a soak; 0: its own.
         samples: the file for all that a soak has measured; "": none.
     """
@@ -29,6 +30,7 @@ class Options:
     seconds: float = 10.0
     inputs: int = 0
     transport: str = ""
+    peer: str = ""
     minutes: float = 0.0
     rate: float = 0.0
     samples: str = ""

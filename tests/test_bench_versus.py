@@ -8,8 +8,10 @@ from pathlib import Path
 import attrs
 import pytest
 
+from bench.versus import pushpin, without_a_fault
 from bench.versus.__main__ import main
 from bench.versus.measures import figures, table
+from bench.versus.rounds import Round
 from megacomet.swarm.comparison import MEASURES, comparison
 
 ROUND = {measure.key: 10.0 for measure in MEASURES}
@@ -39,6 +41,25 @@ def test_table() -> None:
         "| memory per idle connection | 300 B | 12,000 B | **10.0 B** |",
     ]
     assert "| pushes to one client each | 9,000/s | **33,333/s** |  |" in lines
+
+
+def test_faults_and_failures() -> None:
+    """A round that failed is none without a fault, and it is told why; without one nothing is said of others."""
+    good, bad = Round(ROUND, [], 0.02), Round(ROUND, ["8 of 9 pushes have come"], 0.1)
+    figure = without_a_fault("sse", "Pushpin", [good, bad, "12 connections were lost"])
+    assert str(figure) == (
+        "SSE, Pushpin: rounds without a fault: 1 of 3 (budget all: NOT MET) "
+        "[others took 2% 10% of the processors; 8 of 9 pushes have come; a round failed: 12 connections were lost]"
+    )
+    assert without_a_fault("sse", "Pushpin", [good]).met
+    assert without_a_fault("sse", "Pushpin", ["it ended"]).detail == "a round failed: it ended"
+
+
+def test_pushpin_stands_first() -> None:
+    """Before so many streams come, the signs of life have passed the last of their numbers in either of two threads."""
+    passed_a_second = pushpin.MAX_CONNECTIONS / 2 / 45
+    assert pushpin.standing_s("sse", 10_000) * passed_a_second == pytest.approx(6250)
+    assert pushpin.standing_s("ws", 10_000) == 0
 
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

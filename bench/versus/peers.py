@@ -39,6 +39,11 @@ _OTHER_DESCRIPTORS: Final = 500
 _ANSWER_BYTES: Final = 65_536
 
 
+def _at_once(transport: str, clients: int) -> float:
+    """Return that connections may begin when it listens."""
+    return 0.0
+
+
 @attrs.frozen
 class Peer:
     """One of those that are compared.
@@ -49,6 +54,7 @@ class Peer:
         to: whose requests `bench.pushers` makes, by transport.
         unanswered: connections that it lets come at once; 0: as many as the load client begins.
         push_connections: over which it is sent pushes as fast as it answers them.
+        standing_s: how long it must have stood before so many connections may begin over a transport.
     """
 
     name: str
@@ -57,6 +63,7 @@ class Peer:
     to: Mapping[str, str]
     unanswered: int = 0
     push_connections: int = PUSH_CONNECTIONS
+    standing_s: Callable[[str, int], float] = _at_once
 
     def path(self, transport: str, channel: str) -> str:
         """Return where one listens to a channel; `c{n}` is one of each client's own."""
@@ -123,6 +130,7 @@ PEERS: Final = (
         *("Pushpin", pushpin.pushpin, _QUERIES, {"sse": "pushpin-sse", "ws": "pushpin-ws"}),
         unanswered=pushpin.UNANSWERED,
         push_connections=pushpin.PUSH_CONNECTIONS,
+        standing_s=pushpin.standing_s,
     ),
     Peer(
         *("Autobahn", functools.partial(_plain, "autobahn_server.py", 2)),

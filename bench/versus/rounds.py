@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import statistics
+import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 
 import attrs
@@ -150,16 +153,24 @@ def one_round(peer: Peer, transport: str, clients: int, workers: int, seconds: f
         TimeoutError: something took much longer than it should.
     """
     # What others take is looked at while a server stands: the time of those of its processes that have ended is lost.
-    with peer.running(workers) as server:
+    with _standing(peer, transport, clients, workers) as server:
         began = bystanders.Moment.now()
         apart = _Apart(_Act(peer, transport, clients, server), server.pids())
         apart.run(seconds)
         others = bystanders.Moment.now().share_since(began)
-    with peer.running(workers) as server:
+    with _standing(peer, transport, clients, workers) as server:
         began = bystanders.Moment.now()
         together = _together(_Act(peer, transport, clients, server))
         others = max(others, bystanders.Moment.now().share_since(began))
     return Round(apart.values | together, apart.faults, others)
+
+
+@contextlib.contextmanager
+def _standing(peer: Peer, transport: str, clients: int, workers: int) -> Iterator[Server]:
+    """Run a peer, and wait until so many connections may begin."""
+    with peer.running(workers) as server:
+        time.sleep(peer.standing_s(transport, clients))
+        yield server
 
 
 def _together(act: _Act) -> dict[str, float]:
