@@ -19,7 +19,7 @@ from bench.figures import Figure, Options
 
 #: In the order in which they run; each is a module with `run(options)` and a docstring.
 NAMES = (
-    *("idle_memory", "idle_streams", "accept_cpu", "handshakes", "batch_delivery", "single_push", "fanout"),
+    *("idle_memory", "idle_cpu", "idle_streams", "accept_cpu", "handshakes", "batch_delivery", "single_push", "fanout"),
     *("pushes", "batch_publish", "versus"),
     *(
         "latency_idle",
