@@ -10,6 +10,7 @@ import gc
 import os
 import re
 import sys
+from collections.abc import Iterator
 from typing import Final
 
 #: Young objects, and generations, between two collections: what waits or is kept lives long, and a search through it
@@ -27,11 +28,15 @@ def calm() -> None:
 #: Of `sys._debugmallocstats`: class, size, pools, blocks in use, blocks that are free.
 _SIZE_CLASS: Final = re.compile(rb"^ +[0-9]+ +([0-9]+) +[0-9]+ +[0-9]+ +([0-9]+)$", re.M)
 _EMPTY_BYTES: Final = sys.getsizeof(b"")
+#: The first of those that Python makes when they are needed, and does not have already.
+_NUMBER: Final = 1_000_000
 _filling: list[object] = []
 #: What is larger than Python's blocks is malloc's; what is larger than this has pages of its own (M_MMAP_THRESHOLD).
 _CHUNK_BYTES: Final = range(512, 128 * 1024)
 #: Less than this between what is in use is not worth a look at all of it.
 TRIM_BYTES: Final = 1_000_000
+#: The same for one of many processes, each of which has a few megabytes.
+TRIM_SMALL_BYTES: Final = 65_536
 
 
 def freeze() -> None:
@@ -48,8 +53,7 @@ def fill_holes() -> None:
     """Have no object that is made from now on stand between those that exist."""
     gc.collect()
     for size, count in free_blocks().items():
-        if size >= _EMPTY_BYTES:  # what is smaller is hardly ever asked for
-            _filling.extend(bytes(size - _EMPTY_BYTES) for _ in range(count))
+        _filling.extend(_objects(size, count))
     size = _CHUNK_BYTES.stop
     while size >= _CHUNK_BYTES.start and (free := free_chunk_bytes()):
         chunk = bytes(size - _EMPTY_BYTES - 1)
@@ -58,6 +62,15 @@ def fill_holes() -> None:
         else:
             size = size * 15 // 16  # it was behind all; that place stays free
         del chunk
+
+
+def _objects(size: int, count: int) -> Iterator[object]:
+    """Make so many objects that each take a block of so many bytes."""
+    if size >= _EMPTY_BYTES:
+        return (bytes(size - _EMPTY_BYTES) for _ in range(count))
+    if size >= sys.getsizeof(_NUMBER):  # numbers come and go in every turn
+        return (_NUMBER + n for n in range(count))
+    return (object() for _ in range(count))
 
 
 def free_blocks() -> dict[int, int]:
@@ -106,13 +119,16 @@ def free_chunk_bytes() -> int:
     return int(told.free - told.top)
 
 
-def trim() -> bool:
+def trim(least_bytes: int = TRIM_BYTES) -> bool:
     """Give back to the system the pages on which malloc has nothing in use; tells whether it looked for them.
 
     By itself it gives back only what is behind all that is in use, and one small object stands there for ever: where
     thousands come and go, what they took once would stay, and more with each time that they did (malloc_trim(3)).
+
+    Args:
+        least_bytes: less than this is not looked for.
     """
-    if _malloc_trim is None or free_chunk_bytes() < TRIM_BYTES:
+    if _malloc_trim is None or free_chunk_bytes() < least_bytes:
         return False
     _malloc_trim(0)
     return True

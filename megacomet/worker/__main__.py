@@ -6,11 +6,15 @@ from megacomet.worker.interned import intern_all
 _names = intern_all()
 
 import encodings.idna  # noqa: E402
+import http  # noqa: E402
 import sys  # noqa: E402
+import types  # noqa: E402
 
 # A worker has no use for Twisted's TLS, and OpenSSL with all that it imports is 8 MB: Twisted does without when it is
-# not to be had.
-sys.modules["OpenSSL"] = None  # type: ignore[assignment]
+# not to be had, and so does Python's own library, where that is 1 MB.
+sys.modules["OpenSSL"] = sys.modules["ssl"] = None  # type: ignore[assignment]
+# Twisted has it for programs of Python 2, and it brings a client for HTTP and what that needs: 2 MB.
+http.cookiejar = sys.modules["http.cookiejar"] = types.ModuleType("http.cookiejar")
 
 # Imported by the reactor when it is installed or run: only now do all workers share them.
 import twisted.internet._signals  # noqa: E402

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from megacomet import link
 from megacomet.browser_client import NONE as NO_CLIENT
 from megacomet.browser_client import BrowserClient
+from megacomet.collector import TRIM_SMALL_BYTES, trim
 from megacomet.forking import LateEpoll
 from megacomet.kinds import ENTRANCE
 from megacomet.link import LinkRefused
@@ -87,7 +88,7 @@ class Worker:
         self._lot.wake = self._heartbeat.wake
         self._stirred = self._lot.stirred()
         self._looking = Looking(self._front.hub.listeners, self._lot.rows, reactor, clock=clock, unix_s=time.time)
-        self._is_open = self._held_back = False
+        self._is_open = self._held_back = self._is_trimmed = False
         self._restarting = self._stopping = self._ended = False
 
     def start(self, number: int, listeners: list[Listener], link_path: str) -> None:
@@ -133,7 +134,11 @@ class Worker:
         is_ending = self._stopping or self._restarting or self._front.draining.per_s
         before, self._stirred = self._stirred, self._lot.stirred()
         if is_ending or self._stirred != before or not self._link.is_calm:
+            self._is_trimmed = False
             return link.BEAT_S
+        if not self._is_trimmed:  # once for each time in which something happened
+            self._is_trimmed = True
+            trim(TRIM_SMALL_BYTES)
         return self._lot.rest_s(MOST_REST_S)
 
     def wake(self) -> None:
