@@ -27,6 +27,7 @@ from megacomet.model.session import Session
 from megacomet.slices import LONG_S, LOOK_S, SLICE_S
 from megacomet.turns import ASK_S, Turns
 from megacomet.wire import frames
+from megacomet.wire.answers import as_json
 from megacomet.worker.heartbeat import Heartbeat
 from megacomet.worker.pacing import STEP_S
 from megacomet.worker.pusher import Pusher
@@ -744,7 +745,7 @@ class HandOverTests(UplinkTestCase):
     def test_drain(self) -> None:
         """The manager has the worker drained, and takes it back; the answer is what a beat says."""
         self.link()
-        said = {"counts": json.dumps(self.worker.counts()).encode()}
+        said = {"counts": as_json(self.worker.counts())}
         self.assertEqual(self.ask(link.Drain, per_s=50), [said])
         self.assertEqual(self.worker.told[-1], ("drain", 50))
         self.assertEqual(self.ask(link.Undrain), [said])

@@ -6,11 +6,11 @@ What a scope allows, the doors know; where the keys come from, `megacomet.api.ac
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Iterable
 from typing import Final
 
 import attrs
+import msgspec
 
 from megacomet.errors import PeerError
 
@@ -119,7 +119,7 @@ class Keys:
 
     def pack(self) -> bytes:
         """Return all that somebody else has to know to accept the same keys: hashes, scopes and names."""
-        return json.dumps([[digest.hex(), who.scope, who.name] for digest, who in self._known.items()]).encode()
+        return msgspec.json.encode([[digest.hex(), who.scope, who.name] for digest, who in self._known.items()])
 
     def unpack(self, packed: bytes) -> None:
         """Accept the keys that somebody else accepts, and no others from now on.
@@ -128,8 +128,8 @@ class Keys:
             ValueError: this is not what `pack` returns.
         """
         try:
-            told = [(bytes.fromhex(digest), scope, name) for digest, scope, name in json.loads(packed)]
-        except TypeError:
+            told = [(bytes.fromhex(digest), scope, name) for digest, scope, name in msgspec.json.decode(packed)]
+        except (TypeError, msgspec.DecodeError):
             raise ValueError("these are no keys") from None
         self._accept({digest: Identity(digest[:8], scope, name) for digest, scope, name in told})
 

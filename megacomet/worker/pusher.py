@@ -6,7 +6,6 @@ to push, the more of it shares a box, which costs both ends as much as several p
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable
 from itertools import chain
@@ -21,6 +20,7 @@ from megacomet.errors import Refused
 from megacomet.model.keys import Keys
 from megacomet.model.position import format_position
 from megacomet.publishing.pushing import Outcome, Sender, refused
+from megacomet.wire.answers import as_json
 from megacomet.wire.push import Push
 from megacomet.wire.pushed import decode_told, encode_push
 
@@ -145,7 +145,7 @@ class Pusher:
         if self._end is None:
             done(refused(Refused("overloaded", _AWAY)))
             return True
-        origin = json.dumps([sender.request_id, sender.address()]).encode() if push.everyone else b""
+        origin = as_json([sender.request_id, sender.address()]) if push.everyone else b""
         number = self._last = self._last % 0xFFFF_FFFF + 1
         self._asked[number] = push.targets, done
         record = encode_push(number, push, sender.identity.id, wants_receipt, origin)

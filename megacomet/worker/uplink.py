@@ -9,7 +9,6 @@ worker runs their code once, and every page of the zygote that code touches is c
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from megacomet.model.answers import Box
 from megacomet.model.hub import Hub
 from megacomet.slices import timed, undisturbed
 from megacomet.turns import Turns
+from megacomet.wire.answers import as_json
 from megacomet.worker.meters import Meters
 from megacomet.worker.pacing import Pacing
 from megacomet.worker.pusher import Pusher
@@ -271,7 +271,7 @@ class Uplink:
         self.worker.hold_back(self._unanswered_beats > BEHIND_BEATS)
 
     def _counts(self) -> bytes:
-        return json.dumps(self.worker.counts()).encode()
+        return as_json(self.worker.counts())
 
     def _answered_beat(self, answer: dict[str, object]) -> None:
         self._unanswered_beats -= 1
