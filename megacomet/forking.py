@@ -132,7 +132,7 @@ class Reactor(EPollReactor):
 
 
 class LateReactor:
-    """An epoll reactor that is made before the fork, and installed and woken behind it.
+    """An epoll reactor that is made and started before the fork, and installed and woken behind it.
 
     Attributes:
         reactor: may be given to whoever needs one; nothing may be asked of it before `install`.
@@ -144,6 +144,7 @@ class LateReactor:
         self._epoll = LateEpoll(self.reactor._poller)
         null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         self._wake_by(null, null)
+        self.reactor.startRunning(installSignalHandlers=False)  # the first half of its `run`
 
     def _wake_by(self, reads: int, writes: int) -> None:
         """Put a pipe into the places of the waker's own; Twisted's inside, a test pins what is done here."""
@@ -156,6 +157,10 @@ class LateReactor:
         """Be this process's reactor."""
         self.open()
         installReactor(self.reactor)
+
+    def run(self) -> None:
+        """Run until the reactor is stopped: the second half of its own `run`."""
+        self.reactor.mainLoop()
 
     def open(self) -> None:
         """Be a reactor that works, if not the process's."""

@@ -21,8 +21,7 @@ from megacomet.zygote import Zygote
 #: What no rehearsal runs.
 _FORKS: Final = (
     *(forking.fork, Zygote._become, proctitle.set_title, birth.prepare, logs.worker_name, forking.LateReactor.install),
-    *(installReactor, link.connect, ReactorBase.run, ReactorBase.startRunning, ReactorBase.mainLoop),
-    *(ReactorBase.timeout, ReactorBase._reallyStartRunning),
+    *(forking.LateReactor.run, installReactor, link.connect, ReactorBase.mainLoop, ReactorBase.timeout),
 )
 
 

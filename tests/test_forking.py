@@ -45,7 +45,7 @@ for number in range(2):
         # Only the waker ends this wait: there is no other event for a minute.
         reactor.callLater(60, os._exit, 1)
         reactor.callWhenRunning(reactor.callInThread, reactor.callFromThread, woken)
-        reactor.run(installSignalHandlers=False)
+        late.run()
         os.write(write, json.dumps(told).encode())
         os._exit(0)
     os.close(write)

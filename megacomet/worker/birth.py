@@ -54,7 +54,7 @@ def prepare(birth: Birth, settings: Settings) -> Run:
         gc.set_threshold(*THRESHOLDS)  # frozen it was before the fork
         worker.start(number, listeners, birth.link_path)
         sigterm.then = restart
-        reactor.run(installSignalHandlers=False)
+        late.run()
         return 0
 
     return run

@@ -170,7 +170,6 @@ class Stage:
 
     def begin(self) -> None:
         """Start the worker."""
-        self.reactor.startRunning(installSignalHandlers=False)
         self._worker.start(0, [Listener(self.door, classic=False, shared=False)], "")
         self.go_on()
 
