@@ -35,8 +35,6 @@ _filling: list[object] = []
 _CHUNK_BYTES: Final = range(512, 128 * 1024)
 #: Less than this between what is in use is not worth a look at all of it.
 TRIM_BYTES: Final = 1_000_000
-#: The same for one of many processes, each of which has a few megabytes.
-TRIM_SMALL_BYTES: Final = 65_536
 
 
 def freeze() -> None:
@@ -126,9 +124,9 @@ def trim(least_bytes: int = TRIM_BYTES) -> bool:
     thousands come and go, what they took once would stay, and more with each time that they did (malloc_trim(3)).
 
     Args:
-        least_bytes: less than this is not looked for.
+        least_bytes: less than this is not looked for; 0: whatever there is.
     """
-    if _malloc_trim is None or free_chunk_bytes() < least_bytes:
+    if _malloc_trim is None or (least_bytes and free_chunk_bytes() < least_bytes):
         return False
     _malloc_trim(0)
     return True

@@ -10,9 +10,9 @@ import http  # noqa: E402
 import sys  # noqa: E402
 import types  # noqa: E402
 
-# A worker has no use for Twisted's TLS, and OpenSSL with all that it imports is 8 MB: Twisted does without when it is
-# not to be had, and so does Python's own library, where that is 1 MB.
-sys.modules["OpenSSL"] = sys.modules["ssl"] = None  # type: ignore[assignment]
+# A worker has no use for TLS, and OpenSSL with all that imports it is 10 MB: Twisted does without when it is not to be
+# had, and so does Python's own library, which has hashes of its own.
+sys.modules["OpenSSL"] = sys.modules["ssl"] = sys.modules["_hashlib"] = None  # type: ignore[assignment]
 # Twisted has it for programs of Python 2, and it brings a client for HTTP and what that needs: 2 MB.
 http.cookiejar = sys.modules["http.cookiejar"] = types.ModuleType("http.cookiejar")
 

@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from megacomet import link
 from megacomet.browser_client import NONE as NO_CLIENT
 from megacomet.browser_client import BrowserClient
-from megacomet.collector import TRIM_SMALL_BYTES, trim
+from megacomet.collector import trim
 from megacomet.forking import LateEpoll
 from megacomet.kinds import ENTRANCE
 from megacomet.link import LinkRefused
@@ -138,7 +138,7 @@ class Worker:
             return link.BEAT_S
         if not self._is_trimmed:  # once for each time in which something happened
             self._is_trimmed = True
-            trim(TRIM_SMALL_BYTES)
+            trim(0)
         return self._lot.rest_s(MOST_REST_S)
 
     def wake(self) -> None:
