@@ -18,9 +18,12 @@ from weakref import getweakrefcount
 
 #: What a function is made of, in the order of its constructor, and what it is given besides.
 _MADE_OF: Final = ("__code__", "__globals__", "__name__", "__defaults__", "__closure__")
-_GIVEN: Final = ("__kwdefaults__", "__annotations__", "__qualname__", "__module__", "__doc__")
-#: Of a function in a list, while a loop is at it and its references are asked for: with those of one place.
-_REFERENCES: Final = 4
+_GIVEN: Final = (
+    *("__kwdefaults__", "__qualname__", "__module__", "__doc__"),
+    # To ask for annotations has them evaluated, from 3.14 on, which may fail.
+    "__annotate__" if sys.version_info >= (3, 14) else "__annotations__",
+    *(("__type_params__",) if sys.version_info >= (3, 12) else ()),
+)
 #: Of classes that are made by a program, Py_TPFLAGS_HEAPTYPE; the others cannot be changed.
 _HEAP_TYPE: Final = 1 << 9
 
@@ -65,6 +68,18 @@ def move_together(codes: Iterable[CodeType]) -> int:
     return len(moved)
 
 
+class _Alone:
+    """Has a function that nothing else refers to."""
+
+    def function(self) -> None:
+        """Do nothing."""
+
+
+def _references(functions: Sequence[object]) -> list[int]:
+    """Return how many references each has, with those that it has here."""
+    return [sys.getrefcount(each) for each in functions]
+
+
 def move_functions(functions: Sequence[FunctionType]) -> int:
     """Put copies of functions, made one after the other, into their places in classes and modules.
 
@@ -74,10 +89,11 @@ def move_functions(functions: Sequence[FunctionType]) -> int:
         how many were moved.
     """
     places = _places_of({id(each) for each in functions})
+    [alone] = _references([_Alone.function])
     moved = 0
-    for function in functions:
+    for function, references in zip(functions, _references(functions), strict=True):
         place = places.get(id(function))
-        if place is None or sys.getrefcount(function) != _REFERENCES or getweakrefcount(function):
+        if place is None or references != alone or getweakrefcount(function):
             continue
         copy = FunctionType(*(getattr(function, each) for each in _MADE_OF))
         for each in _GIVEN:

@@ -22,6 +22,7 @@ BUILD: Final = "import sys; from setuptools import build_meta; print(getattr(bui
 FIND: Final = (
     "from megacomet.console.files import load_files; from megacomet.browser_client import load_client;"
     "from megacomet.shipped import CONSOLE, BROWSER_CLIENT;"
+    "from megacomet.worker.interned import intern_all; assert len(intern_all()) > 1000;"
     "load_files(CONSOLE.find()); load_client(BROWSER_CLIENT.find());"
     "print(CONSOLE.find()); print(BROWSER_CLIENT.find())"
 )

@@ -42,7 +42,6 @@ def prepare(birth: Birth, settings: Settings) -> Run:
     worker = Worker(
         reactor, settings, workers=birth.workers, nonce=bytes.fromhex(birth.nonce), browser_client=shipped_client()
     )
-
     rehearse_once()  # code that was moved is not adapted yet, and what lookups remember is to be of what runs
 
     def restart() -> None:
