@@ -28,7 +28,7 @@ def test_off(machine: Machine) -> None:
     found = look(machine)
     assert (found.state, found.value, found.needs) == (FINE, "0: off", "")
     assert found.change == "echo 1 > /sys/kernel/mm/ksm/run"
-    assert " 54 workers take some 107 MB less then, and the kernel 25 MB for looking" in found.why
+    assert " 54 workers take some 84 MB less then, and the kernel 25 MB for looking" in found.why
     assert " looks at 100 pages, then sleeps 20 ms: theirs are merged after 156 s or more" in found.why
     assert " 12 to 18 % of a processor" in found.why
     assert " 2 workers take some 2 MB less then, and the kernel 1 MB" in look(machine, 2).why

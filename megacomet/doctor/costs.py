@@ -41,8 +41,8 @@ RING_BYTES: Final = 16 * 1024
 COMMIT_BYTES: Final = 28_400_000
 MANAGER_COMMIT_BYTES: Final = 42_400_000
 #: What the server takes less for each worker but one where the kernel merges equal pages (KSM): 311 MB with 54 workers
-#: and nothing connected, 204 when they were merged ("Where a worker's own pages are" in the results, 2026-11-28).
-MERGED_BYTES: Final = (311_000_000 - 204_000_000) // (54 - 1)
+#: and a million polls, 227 when they were merged ("The million, step by step" in the results, 2026-11-29).
+MERGED_BYTES: Final = (311_000_000 - 227_000_000) // (54 - 1)
 #: The kernel takes so much for each page that it looks at (ksm.rst, of 64 bits); it was 25 MB for those 54 workers.
 MERGED_ITEM_BYTES: Final = 64
 MERGED_PAGES: Final = 25_000_000 // MERGED_ITEM_BYTES // 54
